@@ -1,0 +1,114 @@
+"""Attacks on a base classifier by parametric transformations: worst-of-k and grid.
+
+An attack is configured once and called with (classifier, image, label); the result carries *which parameter* won.
+The attacker applies the transformation and, by default, stores the image in 8 bits.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spt.classifiers import Classifier
+from spt.transforms import Transform
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """The worst parameter points found, worst (largest loss) first.
+
+    Attributes:
+        points: (keep, d) float64.
+        losses: (keep,) cross-entropy of f with the true label.
+        predictions: (keep,) int64, f's class at each point.
+        label: the true label.
+        tried: number of points evaluated.
+    """
+
+    points: Tensor
+    losses: Tensor
+    predictions: Tensor
+    label: int
+    tried: int
+
+    @property
+    def fooled(self) -> bool:
+        """Whether f answers another class at the worst point."""
+        return int(self.predictions[0]) != self.label
+
+
+@dataclass(frozen=True)
+class Attack(ABC):
+    """Search the box [-limit, limit]^d for the parameter with the largest loss of f."""
+
+    transform: Transform
+    limit: float
+    keep: int = 3
+    eight_bit: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.limit < float("inf"):
+            raise ValueError(f"The attack range ±{self.limit} {self.transform.unit} must be positive and finite.")
+        if self.keep < 1:
+            raise ValueError(f"keep must be at least 1, but is {self.keep}.")
+
+    @abstractmethod
+    def candidates(self, generator: torch.Generator) -> Tensor:
+        """The points (K, d) to try."""
+
+    def apply(self, image: Tensor, points: Tensor) -> Tensor:
+        """The attacked images (K, C, H, W)."""
+        attacked = self.transform(image, points)
+        return (attacked * 255).round() / 255 if self.eight_bit else attacked
+
+    @torch.inference_mode()
+    def __call__(self, classifier: Classifier, image: Tensor, label: int, seed: int = 0) -> AttackResult:
+        """Attack one image (C, H, W) with true class index ``label``."""
+        if not 0 <= label < len(classifier.class_names):
+            raise ValueError(f"Label {label} is not one of the {len(classifier.class_names)} classes.")
+        image = classifier.check_image(image)
+        points = self.candidates(torch.Generator().manual_seed(seed))
+        losses, predictions = [], []
+        for part in points.split(classifier.chunk):
+            logits = classifier.logits(self.apply(image, part))
+            losses.append(functional.cross_entropy(logits, torch.full((len(part),), label).to(logits.device), reduction="none"))
+            predictions.append(logits.argmax(1))
+        loss = torch.cat(losses).cpu()
+        order = loss.argsort(descending=True, stable=True)[: self.keep]
+        return AttackResult(points[order], loss[order], torch.cat(predictions).cpu()[order], label, len(points))
+
+
+@dataclass(frozen=True)
+class WorstOfK(Attack):
+    """k points drawn uniformly from the box (section 5 of the paper uses k = 100 and the three worst)."""
+
+    k: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.k < self.keep:
+            raise ValueError(f"k must be at least keep = {self.keep}, but is {self.k}.")
+
+    def candidates(self, generator: torch.Generator) -> Tensor:
+        """k uniform points."""
+        uniform = torch.rand(self.k, self.transform.dimensions, dtype=torch.float64, generator=generator)
+        return (2 * uniform - 1) * self.limit
+
+
+@dataclass(frozen=True)
+class Grid(Attack):
+    """Equally spaced points, ``steps`` along each axis, both ends included."""
+
+    steps: int = 41
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 2 or self.steps**self.transform.dimensions < self.keep:
+            raise ValueError(f"A grid needs at least 2 steps and {self.keep} points, but steps is {self.steps}.")
+
+    def candidates(self, generator: torch.Generator) -> Tensor:
+        """The grid, in row-major order; deterministic."""
+        axis = torch.linspace(-self.limit, self.limit, self.steps, dtype=torch.float64)
+        return torch.cartesian_prod(*[axis] * self.transform.dimensions).reshape(-1, self.transform.dimensions)

@@ -1,0 +1,164 @@
+"""Randomized smoothing over transformation parameters: votes as a stream, PREDICT and CERTIFY.
+
+Source: Cohen, Rosenfeld and Kolter 2019 (the procedures), Fischer, Baader and Vechev 2020 (BaseSPT).
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spt import statistics
+from spt.certificates import Certificate, Evidence, Prediction
+from spt.classifiers import Classifier
+from spt.images import image_digest
+from spt.transforms import Transform
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The first n votes of a run, cumulative.
+
+    Attributes:
+        counts: votes for each class.
+        points: (n, d) float64, the parameter beta of each vote, in drawing order.
+        classes: (n,) int64, the class each vote went to.
+    """
+
+    counts: tuple[int, ...]
+    points: Tensor
+    classes: Tensor
+
+    @property
+    def n(self) -> int:
+        """Number of votes so far."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class SmoothedClassifier:
+    """BaseSPT: g(x) = argmax_c Pr(f(P T_beta x + eps) = c), beta ~ N(0, parameter_sigma² I), eps ~ N(0, pixel_sigma² I).
+
+    The object says what g is; the calls say what a procedure costs. ``parameter_sigma`` has the transformation's unit;
+    ``pixel_sigma`` 0 means no pixel noise.
+    """
+
+    classifier: Classifier
+    transform: Transform
+    parameter_sigma: float
+    pixel_sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.parameter_sigma < float("inf"):
+            raise ValueError(f"parameter_sigma must be positive and finite, but is {self.parameter_sigma}.")
+        if not 0 <= self.pixel_sigma < float("inf"):
+            raise ValueError(f"pixel_sigma must not be negative, but is {self.pixel_sigma}.")
+
+    def votes(self, image: Tensor, n: int, generator: torch.Generator, batch_size: int = 250) -> Iterator[Votes]:
+        """SAMPLEUNDERNOISE as a stream: cumulative votes after every ``batch_size`` samples and after all n.
+
+        All parameters are drawn in one call, and the network always sees the same fixed chunks, so the votes depend
+        on the generator's state and n alone, not on ``batch_size``. Works on the classifier's device; the yielded
+        tensors are on the CPU.
+        """
+        if n < 1 or batch_size < 1:
+            raise ValueError(f"n and batch_size must be at least 1, but are {n} and {batch_size}.")
+        image = self.classifier.check_image(image)
+        points = self.transform.sample(n, self.parameter_sigma, generator)
+        noise_seed = int(torch.randint(1 << 62, (), generator=generator))
+        return self._stream(image, points, noise_seed, batch_size)
+
+    def _stream(self, image: Tensor, points: Tensor, noise_seed: int, batch_size: int) -> Iterator[Votes]:
+        n, chunk = len(points), self.classifier.chunk
+        classes = torch.empty(n, dtype=torch.int64)
+        counts = torch.zeros(len(self.classifier.class_names), dtype=torch.int64)
+        shown = 0
+        for start in range(0, n, chunk):
+            stop = min(start + chunk, n)
+            classes[start:stop] = self._vote(image, points[start:stop], noise_seed + start // chunk)
+            while shown < n and min(shown + batch_size, n) <= stop:
+                reached = min(shown + batch_size, n)
+                counts += classes[shown:reached].bincount(minlength=len(counts))
+                shown = reached
+                yield Votes(tuple(counts.tolist()), points[:shown], classes[:shown])
+
+    @torch.inference_mode()
+    def _vote(self, image: Tensor, points: Tensor, noise_seed: int) -> Tensor:
+        padded = torch.cat([points, points.new_zeros(self.classifier.chunk - len(points), points.shape[1])])
+        inputs = self.classifier.preprocessing(self.transform(image, padded))
+        if self.pixel_sigma > 0:
+            generator = torch.Generator(inputs.device).manual_seed(noise_seed % (1 << 63))
+            noise = torch.randn(inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype)
+            inputs = inputs + self.pixel_sigma * noise
+        return self.classifier.network_logits(inputs).argmax(dim=1)[: len(points)].cpu()
+
+    def count(self, image: Tensor, n: int, generator: torch.Generator) -> Votes:
+        """All n votes at once."""
+        *_, last = self.votes(image, n, generator, batch_size=n)
+        return last
+
+    def predict(self, image: Tensor, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Prediction:
+        """PREDICT: the class of g, or ABSTAIN; wrong with probability at most ``alpha``."""
+        votes = self.count(image, n, torch.Generator().manual_seed(seed))
+        return self.conclude_prediction(image, votes, alpha, seed)
+
+    def certify(
+        self, image: Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001, seed: int = 0
+    ) -> Certificate:
+        """CERTIFY: select the class from n0 votes, bound its probability from n others; see `Certificate`."""
+        started = time.perf_counter()
+        selection_generator, estimation_generator = generators(seed)
+        selection = self.count(image, n0, selection_generator)
+        estimation = self.count(image, n, estimation_generator)
+        return self.conclude_certificate(image, selection, estimation, alpha, seed, time.perf_counter() - started)
+
+    def conclude_prediction(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> Prediction:
+        """PREDICT's conclusion from votes of this g that were not looked at before to decide on n."""
+        evidence = self._evidence(image, votes, alpha, seed)
+        first, second = Evidence(**evidence).top_two()
+        n_a, n_b = votes.counts[first], votes.counts[second] if second != first else 0
+        p_value = statistics.binomial_p_value(n_a, n_a + n_b)
+        return Prediction(**evidence, label=first if p_value <= alpha else None, p_value=p_value)
+
+    def conclude_certificate(
+        self, image: Tensor, selection: Votes, estimation: Votes, alpha: float, seed: int, seconds: float
+    ) -> Certificate:
+        """CERTIFY's conclusion from two independent sets of votes of this g, of sizes fixed beforehand."""
+        evidence = self._evidence(image, estimation, alpha, seed)
+        selected = Evidence(**(evidence | {"counts": selection.counts})).top_two()[0]
+        p_lower = statistics.clopper_pearson_lower(estimation.counts[selected], estimation.n, alpha)
+        return Certificate(
+            **evidence,
+            selection_counts=selection.counts,
+            selected=selected,
+            label=selected if p_lower > 0.5 else None,
+            p_lower=p_lower,
+            radius=statistics.certified_radius(p_lower, self.parameter_sigma),
+            heuristic=True,
+            seconds=seconds,
+        )
+
+    def _evidence(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> dict[str, object]:
+        return {
+            "defence": "BaseSPT",
+            "classifier": self.classifier.name,
+            "classifier_fingerprint": self.classifier.fingerprint,
+            "class_names": self.classifier.class_names,
+            "transform": self.transform.name,
+            "unit": self.transform.unit,
+            "parameter_sigma": self.parameter_sigma,
+            "pixel_sigma": self.pixel_sigma,
+            "image_sha256": image_digest(image),
+            "seed": seed,
+            "alpha": alpha,
+            "counts": votes.counts,
+        }
+
+
+def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:
+    """Independent generators for selection and for estimation, from one seed."""
+    root = torch.Generator().manual_seed(seed)
+    first, second = torch.randint(1 << 62, (2,), generator=root).tolist()
+    return torch.Generator().manual_seed(first), torch.Generator().manual_seed(second)

@@ -1,0 +1,259 @@
+"""Training of base classifiers under the noise they will be smoothed with, and the model cards of what was trained.
+
+Inputs are P T_beta x + eps with beta ~ N(0, parameter_sigma^2 I) and eps ~ N(0, pixel_sigma^2 I), drawn anew for every
+image and epoch. Loss: cross-entropy plus consistency regularisation (Jeong and Shin, NeurIPS 2020): the answers to
+two noisy copies of an image are pulled to their mean, which is what makes a smoothed classifier's vote unanimous.
+"""
+
+import hashlib
+import json
+import math
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spt.classifiers import MODELS_FOLDER, Classifier, load_classifier
+from spt.networks import build_network, fuse_batch_norm
+from spt.preprocessing import Preprocessing
+from spt.transforms import get_transform
+
+Progress = Callable[..., Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run produces, as plain values.
+
+    Attributes:
+        name: of the classifier.
+        dataset: name for `spt.datasets.load_dataset`; its train split is used.
+        transform, parameter_sigma: the transformation noise, None and 0 for none.
+        pixel_sigma: standard deviation of the pixel noise, images in [0, 1].
+        preprocessing: P.
+        network: architecture and its settings, see `spt.networks.build_network`.
+        epochs, batch_size, learning_rate, weight_decay: AdamW, one-cycle (cosine) schedule.
+        consistency: weight of the consistency loss; 0 trains on one noisy copy with cross-entropy alone.
+        average: decay of the exponential average of the weights that is kept in the end.
+        seed: of initialisation, order and noise.
+    """
+
+    name: str
+    dataset: str
+    network: dict[str, Any]
+    transform: str | None = None
+    parameter_sigma: float = 0.0
+    pixel_sigma: float = 0.0
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    consistency: float = 0.0
+    average: float = 0.998
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, but is {getattr(self, name)}.")
+        for name in ("parameter_sigma", "pixel_sigma", "consistency", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}.")
+
+
+MNIST_NETWORK: dict[str, Any] = {
+    "architecture": "strided",
+    "channels": 1,
+    "classes": 10,
+    "widths": [32, 64, 96, 128],
+    "strides": [2, 2, 1, 2],
+}
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("mnist-plain", "mnist", MNIST_NETWORK, epochs=20),
+        Recipe(
+            "mnist-rotation",
+            "mnist",
+            MNIST_NETWORK,
+            transform="rotation",
+            parameter_sigma=30.0,
+            pixel_sigma=0.3,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=2.0),
+            epochs=40,
+            consistency=5.0,
+        ),
+        Recipe(
+            "mnist-translation",
+            "mnist",
+            MNIST_NETWORK,
+            transform="translation",
+            parameter_sigma=1.5,
+            pixel_sigma=0.3,
+            preprocessing=Preprocessing(vignette="rectangle", vignette_margin=4.0, blur_size=5, blur_scale=2.0),
+            epochs=40,
+            consistency=5.0,
+        ),
+    )
+}
+
+
+def noisy_inputs(recipe: Recipe, images: Tensor, generator: torch.Generator) -> Tensor:
+    """P T_beta x + eps for every image of (N, C, H, W), fresh noise for each; what the network is shown."""
+    if recipe.transform is not None and recipe.parameter_sigma > 0:
+        transform = get_transform(recipe.transform)
+        images = transform(images, transform.sample(len(images), recipe.parameter_sigma, generator))
+    inputs = recipe.preprocessing(images)
+    if recipe.pixel_sigma > 0:
+        noise_generator = torch.Generator(images.device)
+        noise_generator.manual_seed(int(torch.randint(1 << 62, (), generator=generator)))
+        noise = torch.randn(inputs.shape, generator=noise_generator, device=inputs.device)
+        inputs = inputs + recipe.pixel_sigma * noise
+    return inputs
+
+
+def train(
+    recipe: Recipe,
+    images: Tensor,
+    labels: Tensor,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Train ``recipe`` on float images (N, C, H, W) in [0, 1] with int64 labels (N,); returns the averaged network.
+
+    With ``checkpoint`` the state is written there after each epoch (to a temporary name, then renamed) and a run that
+    was stopped goes on from it. Progress is a tqdm-shaped callable over epochs; silent by default.
+    """
+    generator = torch.Generator().manual_seed(recipe.seed)
+    torch.manual_seed(recipe.seed)
+    module = build_network(**recipe.network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = torch.optim.swa_utils.AveragedModel(
+        module, avg_fn=lambda old, new, count: _moving_average(recipe.average, old, new, count), use_buffers=True
+    )
+    steps = math.ceil(len(images) / recipe.batch_size)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=steps * recipe.epochs, pct_start=0.15
+    )
+    images, labels = images.to(device), labels.to(device)
+    state = {"module": module, "average": average, "optimizer": optimizer, "schedule": schedule}
+    first = _resume(state, generator, checkpoint, recipe)
+    epochs: Iterable[int] = range(first, recipe.epochs)
+    for epoch in progress(epochs, desc=recipe.name, total=recipe.epochs - first) if progress else epochs:
+        module.train()
+        for batch in torch.randperm(len(images), generator=generator).split(recipe.batch_size):
+            loss = _loss(recipe, module, images[batch], labels[batch], generator)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            average.update_parameters(module)
+        if checkpoint is not None:
+            _save(state, generator, checkpoint, recipe, epoch + 1)
+    trained: nn.Module = average.module
+    return trained.eval()
+
+
+def _moving_average(decay: float, old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+    """Exponential average that forgets the first steps faster."""
+    if not new.dtype.is_floating_point:  # batch norm counts its batches
+        return new
+    return torch.lerp(new, old, min(decay, (1 + int(count)) / (10 + int(count))))
+
+
+def _loss(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    copies = 2 if recipe.consistency > 0 else 1
+    inputs = torch.cat([noisy_inputs(recipe, images, generator) for _ in range(copies)])
+    with torch.autocast(images.device.type, torch.bfloat16):
+        logits = module(inputs.contiguous(memory_format=torch.channels_last))
+    log_probabilities = functional.log_softmax(logits.float(), dim=1)
+    loss = functional.nll_loss(log_probabilities, labels.repeat(copies))
+    if copies > 1:
+        stacked = log_probabilities.reshape(copies, len(images), -1)
+        mean = stacked.exp().mean(dim=0).clamp(min=1e-8)
+        divergence = (mean * (mean.log() - stacked)).sum(dim=-1).mean()
+        loss = loss + recipe.consistency * divergence
+    return loss
+
+
+def _save(state: dict[str, Any], generator: torch.Generator, path: Path, recipe: Recipe, epoch: int) -> None:
+    record = {key: value.state_dict() for key, value in state.items()}
+    record |= {"generator": generator.get_state(), "recipe": repr(recipe), "epoch": epoch}
+    temporary = path.with_suffix(".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(record, temporary)
+    temporary.replace(path)
+
+
+def _resume(state: dict[str, Any], generator: torch.Generator, path: Path | None, recipe: Recipe) -> int:
+    if path is None or not path.is_file():
+        return 0
+    record = torch.load(path, weights_only=True)
+    if record["recipe"] != repr(recipe):
+        raise ValueError(f"The checkpoint {path} belongs to other settings: remove it or name another.")
+    for key, value in state.items():
+        value.load_state_dict(record[key])
+    generator.set_state(record["generator"])
+    return int(record["epoch"])
+
+
+@torch.inference_mode()
+def accuracy(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, seed: int, draws: int = 1) -> float:
+    """Share of (image, noise) pairs that ``module`` classifies correctly under the noise of ``recipe``."""
+    generator = torch.Generator().manual_seed(seed)
+    correct = 0
+    for _ in range(draws):
+        for part, truth in zip(images.split(500), labels.split(500), strict=True):
+            correct += int((module(noisy_inputs(recipe, part, generator)).argmax(1) == truth).sum())
+    return correct / (draws * len(images))
+
+
+def write_classifier(
+    recipe: Recipe, module: nn.Module, class_names: list[str], measured: dict[str, Any], folder: Path = MODELS_FOLDER
+) -> Classifier:
+    """Write ``<name>.safetensors`` and its card ``<name>.json`` to ``folder`` and load the result."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{recipe.name}.safetensors"
+    save_file({key: value.contiguous().cpu() for key, value in module.state_dict().items()}, weights)
+    card = asdict(recipe) | {
+        "class_names": class_names,
+        "input_shape": measured.pop("input_shape"),
+        "command": f"python -m spt train {recipe.name}",
+        "accuracy": measured,
+        "torch": torch.__version__.split("+")[0],
+        "machine": platform.machine(),
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    load_classifier.cache_clear()
+    return load_classifier(recipe.name) if folder == MODELS_FOLDER else Classifier(
+        recipe.name, fuse_batch_norm(module), tuple(class_names), tuple(card["input_shape"]), recipe.preprocessing
+    )
+
+
+def measure(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Accuracies of a card, on float test images: clean, with parameter noise, with both noises; float32, bfloat16."""
+    from copy import deepcopy
+    from dataclasses import replace
+
+    noiseless = replace(recipe, parameter_sigma=0.0, pixel_sigma=0.0)
+    geometric = replace(recipe, pixel_sigma=0.0)
+    result: dict[str, Any] = {"input_shape": list(images.shape[1:]), "test_images": len(images)}
+    for precision, half in (("float32", False), ("bfloat16", True)):
+        fast = fuse_batch_norm(deepcopy(module), half)
+        result[precision] = {
+            "clean": accuracy(noiseless, fast, images, labels, seed=1),
+            "parameter_noise": accuracy(geometric, fast, images, labels, seed=2, draws=5),
+            "parameter_and_pixel_noise": accuracy(recipe, fast, images, labels, seed=3, draws=5),
+        }
+    return result
