@@ -1,12 +1,26 @@
-"""SPT Explorer: page configuration and navigation; everything else is in pages/ and spt/."""
+"""SPT Explorer: start it with ``streamlit run app.py``.
+
+The server is told to run pages/navigation.py for each visit, rather than this file: with a folder named ``pages`` beside the
+script it runs, Streamlit would answer the first visitor of a link to a page with "Page not found".
+"""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import streamlit as st
 
-st.set_page_config(page_title="SPT Explorer", page_icon="assets/icon.png", layout="wide")
-st.navigation(
-    [
-        st.Page("pages/explore/start.py", title="Start", url_path="start", default=True),
-        st.Page("pages/explore/votes.py", title="Votes", url_path="votes"),
-    ],
-    position="top",
-).run()
+
+def load_core() -> None:
+    """Import what the pages need (torch above all) while the browser is still opening."""
+    import spt.ui.votes  # noqa: F401
+
+
+@asynccontextmanager
+async def warm_up(server: st.App) -> AsyncIterator[None]:
+    """When the server starts, load the core in the background."""
+    threading.Thread(target=load_core, daemon=True).start()
+    yield
+
+
+app = st.App("pages/navigation.py", lifespan=warm_up)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spt.classifiers import Classifier
+from spt.images import to_8_bit
 from spt.transforms import Transform
 
 
@@ -61,7 +62,7 @@ class Attack(ABC):
     def apply(self, image: Tensor, points: Tensor) -> Tensor:
         """The attacked images (K, C, H, W)."""
         attacked = self.transform(image, points)
-        return (attacked * 255).round() / 255 if self.eight_bit else attacked
+        return to_8_bit(attacked) if self.eight_bit else attacked
 
     @torch.inference_mode()
     def __call__(self, classifier: Classifier, image: Tensor, label: int, seed: int = 0) -> AttackResult:
@@ -71,9 +72,11 @@ class Attack(ABC):
         image = classifier.check_image(image)
         points = self.candidates(torch.Generator().manual_seed(seed))
         losses, predictions = [], []
-        for part in points.split(classifier.chunk):
+        for part in torch.split(points, classifier.chunk):
             logits = classifier.logits(self.apply(image, part))
-            losses.append(functional.cross_entropy(logits, torch.full((len(part),), label).to(logits.device), reduction="none"))
+            losses.append(
+                functional.cross_entropy(logits, torch.full((len(part),), label).to(logits.device), reduction="none")
+            )
             predictions.append(logits.argmax(1))
         loss = torch.cat(losses).cpu()
         order = loss.argsort(descending=True, stable=True)[: self.keep]
@@ -82,9 +85,13 @@ class Attack(ABC):
 
 @dataclass(frozen=True)
 class WorstOfK(Attack):
-    """k points drawn uniformly from the box (section 5 of the paper uses k = 100 and the three worst)."""
+    """k points drawn uniformly from the box (the paper uses k = 100 and keeps the three worst).
+
+    ``resolution`` rounds the points to its multiples, so that a control with that step can show them; 0 does not round.
+    """
 
     k: int = 100
+    resolution: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,7 +101,10 @@ class WorstOfK(Attack):
     def candidates(self, generator: torch.Generator) -> Tensor:
         """k uniform points."""
         uniform = torch.rand(self.k, self.transform.dimensions, dtype=torch.float64, generator=generator)
-        return (2 * uniform - 1) * self.limit
+        points = (2 * uniform - 1) * self.limit
+        if self.resolution:
+            points = (points / self.resolution).round() * self.resolution
+        return points.clamp(-self.limit, self.limit)
 
 
 @dataclass(frozen=True)
@@ -110,5 +120,4 @@ class Grid(Attack):
 
     def candidates(self, generator: torch.Generator) -> Tensor:
         """The grid, in row-major order; deterministic."""
-        axis = torch.linspace(-self.limit, self.limit, self.steps, dtype=torch.float64)
-        return torch.cartesian_prod(*[axis] * self.transform.dimensions).reshape(-1, self.transform.dimensions)
+        return self.transform.grid(self.limit, self.steps)

@@ -16,6 +16,11 @@ HEURISTIC_NOTE = (
 )
 
 
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit, three significant digits: 26.4° or 1.25 px."""
+    return f"{value:.3g}{'' if unit == '°' else ' '}{unit}"
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What both results rest on: the smoothed classifier in words, the image, and the votes.
@@ -68,18 +73,27 @@ class Prediction(Evidence):
         return None if self.label is None else self.class_names[self.label]
 
     def explain(self) -> str:
-        """The outcome in words, with the reason and what would be needed if it is ABSTAIN."""
+        """The outcome in words: the answer and its reason."""
+        return f"{'ABSTAIN' if self.label is None else f'PREDICT {self.class_name}'}: {self.reason()}"
+
+    def reason(self) -> str:
+        """Why, in words; and what would be needed if it is ABSTAIN."""
         first, second = self.top_two()
         n_a, n_b = self.counts[first], self.counts[second] if second != first else 0
         test = f"{n_a} against {n_b} votes, p-value {self.p_value:.3g}"
         if self.label is not None:
-            return f"PREDICT {self.class_name}: {test} ≤ α = {self.alpha:g}."
+            return f"{test} ≤ α = {self.alpha:g}."
         more = "The top two classes are level."
         if n_a > n_b:
             needed = statistics.samples_needed_to_predict(n_a / (n_a + n_b), self.alpha)
             scaled = None if needed is None else round(needed * self.n / (n_a + n_b))
-            more = "No realistic n would decide." if scaled is None else f"With these shares about n = {scaled:,} would be needed."
-        return f"ABSTAIN: {self.class_names[first]} does not lead {self.class_names[second]} clearly ({test} > α = {self.alpha:g}). {more}"
+            more = (
+                "No realistic n would decide."
+                if scaled is None
+                else f"With these shares about n = {scaled:,} would be needed."
+            )
+        leads = f"{self.class_names[first]} does not lead {self.class_names[second]} clearly"
+        return f"{leads} ({test} > α = {self.alpha:g}). {more}"
 
 
 @dataclass(frozen=True)
@@ -110,32 +124,47 @@ class Certificate(Evidence):
         return sum(self.selection_counts) + self.n
 
     def verify(self) -> bool:
-        """Recompute selection, bound, decision and radius from the counts; True if all agree with the record."""
-        selected = max(range(len(self.selection_counts)), key=lambda index: (self.selection_counts[index], -index))
-        p_lower = statistics.clopper_pearson_lower(self.counts[selected], self.n, self.alpha)
-        radius = statistics.certified_radius(p_lower, self.parameter_sigma)
+        """Recompute selection, bound, decision and radius from the counts; True if all agree with the record.
+
+        False as well for numbers that no run could have counted.
+        """
+        classes = len(self.class_names)
+        if not len(self.counts) == len(self.selection_counts) == classes or min(self.selection_counts) < 0:
+            return False
+        selected = max(range(classes), key=lambda index: (self.selection_counts[index], -index))
+        try:
+            p_lower = statistics.clopper_pearson_lower(self.counts[selected], self.n, self.alpha)
+            radius = statistics.certified_radius(p_lower, self.parameter_sigma)
+        except ValueError:
+            return False
         label = selected if p_lower > 0.5 else None
         return (selected, p_lower, radius, label) == (self.selected, self.p_lower, self.radius, self.label)
 
     def explain(self) -> str:
-        """The outcome in words, with the reason and what would be needed if it is ABSTAIN."""
+        """The outcome in words: the answer and its reason."""
+        return f"{'ABSTAIN' if self.label is None else f'CERTIFY {self.class_name}'}: {self.reason()}"
+
+    def reason(self) -> str:
+        """Why, in words; and what would be needed if it is ABSTAIN."""
         name, votes = self.class_names[self.selected], self.counts[self.selected]
         share = f"{votes} of {self.n} votes, lower bound {self.p_lower:.3f} at confidence {1 - self.alpha:g}"
         if self.label is not None:
             kind = "heuristic radius" if self.heuristic else "radius"
-            return f"CERTIFY {name}: {share}; {kind} {self.radius:.3g} {self.unit}."
+            return f"{share}; {kind} {quantity(self.radius, self.unit)}."
         if votes * 2 <= self.n:
             more = "At this share no number of samples certifies: the class needs more than half of all votes."
         else:
             needed = statistics.samples_needed_to_certify(votes / self.n, self.alpha)
-            more = "No realistic n would do." if needed is None else f"At this share about n = {needed:,} would be needed."
-        return f"ABSTAIN: {name} is not certain to have more than half of all votes ({share}). {more}"
+            more = (
+                "No realistic n would do." if needed is None else f"At this share about n = {needed:,} would be needed."
+            )
+        return f"{name} is not certain to have more than half of all votes ({share}). {more}"
 
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
-        noise = f"N(0, {self.parameter_sigma:g} {self.unit})"
+        noise = f"N(0, ({quantity(self.parameter_sigma, self.unit)})²)"
         if self.pixel_sigma:
-            noise += f" and pixel noise N(0, {self.pixel_sigma:g})"
+            noise += f" and pixel noise N(0, {self.pixel_sigma:g}²)"
         lines = [
             self.explain(),
             f"  defence      {self.defence}{' (heuristic)' if self.heuristic else ''}",

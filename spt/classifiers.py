@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -71,6 +72,8 @@ class Classifier:
                 f"Classifier {self.name!r} must map one image to {expected[1]} logits, one for each class name, "
                 f"but its output for one image is {shape} instead of {expected}."
             )
+        if logits.isnan().any():
+            raise ValueError(f"Classifier {self.name!r} answers NaN for a black image: are its weights damaged?")
         object.__setattr__(self, "fingerprint", self._fingerprint())
 
     @property
@@ -107,6 +110,8 @@ class Classifier:
             )
         if not image.dtype.is_floating_point:
             raise ValueError(f"Images must be floating point in [0, 1], but this one is {image.dtype}.")
+        if not torch.isfinite(image).all():
+            raise ValueError("Images must hold finite numbers in [0, 1], but this one holds NaN or infinity.")
         return image.to(self.device)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -129,8 +134,9 @@ class Classifier:
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        settings = (self.name, self.class_names, self.input_shape, self.preprocessing, type(self.module).__qualname__)
-        digest.update(repr(settings).encode())
+        digest.update(repr((self.name, self.class_names, self.input_shape, self.preprocessing)).encode())
+        # Layers and their settings, such as strides, which are not among the weights; without addresses in memory.
+        digest.update(re.sub(r"0x[0-9a-f]+", "", repr(self.module)).encode())
         for name, value in self.module.state_dict().items():
             digest.update(name.encode())
             digest.update(str(value.dtype).encode())
@@ -166,11 +172,14 @@ def load_classifier(name: str, device: str = "cpu") -> Classifier:
     if name.partition(":")[0].endswith(".py") or ":" in name:
         return _load_own(name).to(device)
     card = read_card(name)
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
-    weights_path = MODELS_FOLDER / f"{name}.safetensors"
+    weights = MODELS_FOLDER / f"{name}.safetensors"
+    content = weights.read_bytes() if weights.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != card["sha256"]:
+        raise ValueError(f"{weights} is missing or damaged: it is not the file that its card {name}.json describes.")
     module = build_network(**card["network"])
-    module.load_state_dict(load_file(weights_path))
+    module.load_state_dict(load(content))
     return Classifier(
         name=name,
         module=fuse_batch_norm(module),
@@ -187,11 +196,11 @@ def _load_own(name: str) -> Classifier:
     location, separator, function_name = name.rpartition(":")
     if not separator or function_name.endswith(".py"):
         location, function_name = name, "classifier"
+    path = Path(location)
+    if location.endswith(".py") and not path.is_file():
+        raise ValueError(f"There is no file {location!r} to load a classifier from.")
     try:
         if location.endswith(".py"):
-            path = Path(location)
-            if not path.is_file():
-                raise ValueError(f"There is no file {location!r} to load a classifier from.")
             module_name = f"spt_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
             spec = importlib.util.spec_from_file_location(module_name, path)
             assert spec is not None and spec.loader is not None  # always so for an existing .py file
@@ -201,8 +210,6 @@ def _load_own(name: str) -> Classifier:
         else:
             module = importlib.import_module(location)
         own = getattr(module, function_name)()
-    except ValueError:
-        raise
     except Exception as error:  # whatever a person's own file raises becomes one clear sentence
         raise ValueError(f"Could not load a classifier from {name!r}: {type(error).__name__}: {error}") from error
     if not isinstance(own, Classifier):

@@ -114,23 +114,19 @@ class Dataset:
         """
         chosen = list(indices)
         labels = [UNKNOWN_LABEL if (label := self.label(i)) is None else label for i in chosen]
-        if isinstance(self.pictures, np.ndarray) and self.shape in (None, self._shape_of_array):
-            images = image_from_pixels(self.pictures[np.array(chosen, dtype=np.int64)])
+        array = self.pictures if isinstance(self.pictures, np.ndarray) else None
+        if array is not None and self.shape in (None, (array.shape[3], *array.shape[1:3])):
+            images = image_from_pixels(array[np.array(chosen, dtype=np.int64)])
         else:
             single = [self.image(i) for i in chosen]
             shapes = sorted({tuple(image.shape) for image in single})
             if len(shapes) != 1:
                 raise ValueError(
-                    f"A batch has images of one shape, but {self.name} gave {len(single)} images of the shapes {shapes}; "
-                    f"load the data set with a shape, such as shape=(3, 224, 224)."
+                    f"A batch has images of one shape, but these {len(single)} images of {self.name} have the shapes "
+                    f"{shapes}; load the data set with a shape, such as shape=(3, 224, 224)."
                 )
             images = torch.stack(single)
         return images, torch.tensor(labels, dtype=torch.int64)
-
-    @property
-    def _shape_of_array(self) -> tuple[int, ...]:
-        _, height, width, channels = np.shape(self.pictures)
-        return channels, height, width
 
     def _check(self, index: int) -> None:
         if not 0 <= index < len(self):
@@ -175,7 +171,7 @@ def load_dataset(
         if split not in source.splits:
             raise ValueError(f"{name} has no {split!r} split, only {', '.join(map(repr, source.splits))}.")
         dataset = source.load(split, download, progress)
-    elif Path(name).is_dir():
+    elif str(name) and Path(name).is_dir():
         dataset = _load_folder(Path(name), split)
     elif Path(name).suffix == ".npz" and Path(name).is_file():
         dataset = load_npz(Path(name))
@@ -215,7 +211,7 @@ def _read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
             if missing:
                 raise ValueError(f"it has no {' and no '.join(missing)}, only {', '.join(file.files) or 'nothing'}")
             return {name: file[name] for name in ("images", "labels", "class_names", "bit_exact") if name in file.files}
-    except (OSError, ValueError, MemoryError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # what numpy and zipfile raise on hostile bytes is open-ended
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(f"{path} cannot be read as a data set of plain arrays: {reason}.") from error
 
@@ -287,7 +283,7 @@ def _load_natural(split: str, download: bool, progress: Progress | None) -> Data
         class_names,
         [SAMPLES_FOLDER / sample["file"] for sample in samples],
         [None if sample["label"] is None else class_names.index(sample["label"]) for sample in samples],
-        notes={i: "{title}, by {author}, {licence}".format(**sample) for i, sample in enumerate(samples)},
+        notes={i: "{title}; by {author}; {licence}".format(**sample) for i, sample in enumerate(samples)},
         aliases={i: sample["cifar10"] for i, sample in enumerate(samples) if sample["cifar10"]},
     )
 
@@ -405,8 +401,8 @@ def _download(name: str, torchvision_name: str, progress: Progress | None, **set
             getattr(torchvision.datasets, step)(str(data_folder()), download=True, **settings)
         except (OSError, RuntimeError, HTTPException) as error:
             raise ValueError(
-                f"{name} could not be downloaded to {data_folder()} ({type(error).__name__}); check the network and that "
-                "the folder can be written, or set the environment variable SPT_DATA to a folder that has it."
+                f"{name} could not be downloaded to {data_folder()} ({type(error).__name__}); check the network and "
+                "that the folder can be written, or set the environment variable SPT_DATA to a folder that has it."
             ) from error
 
 

@@ -109,7 +109,7 @@ def fit_image(picture: Image.Image, shape: tuple[int, int, int], invert: bool = 
         raise ValueError(f"An image has shape (1 or 3, height, width), but {tuple(shape)} was asked for.")
     picture = picture.convert("L" if channels == 1 else "RGB")
     scale = min(picture.height / height, picture.width / width)
-    left, top = (picture.width - scale * width) / 2, (picture.height - scale * height) / 2
+    left, top = max(0.0, (picture.width - scale * width) / 2), max(0.0, (picture.height - scale * height) / 2)
     # The box is cut and scaled in one step: a picture of 1 x 50,000,000 pixels is never enlarged as a whole.
     box = (left, top, picture.width - left, picture.height - top)
     fitted = picture.resize((width, height), Image.Resampling.LANCZOS, box)
@@ -127,6 +127,11 @@ def image_from_pixels(pixels: np.ndarray) -> Tensor:
             f"Pixels must be uint8 with 1 or 3 channels on the last axis, but are {pixels.dtype} {pixels.shape}."
         )
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, -3), np.float32)).div_(255)
+
+
+def to_8_bit(images: Tensor) -> Tensor:
+    """Images as a person receives them: values rounded to multiples of 1/255 and clipped to [0, 1]."""
+    return (images.clamp(0, 1) * 255).round() / 255
 
 
 def to_png(image: Tensor) -> bytes:

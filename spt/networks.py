@@ -49,13 +49,13 @@ def build_network(architecture: str, **settings: Any) -> nn.Module:
 class FastInference(nn.Module):
     """A network for inference: batch norm folded into the convolutions, channels last, bfloat16 where that is fast.
 
-    On a processor with native bfloat16 (and on CUDA) the convolutions run in bfloat16; elsewhere in float32. The card of
-    each bundled network states the accuracy in both.
+    On a processor with native bfloat16 (and on CUDA) the convolutions run in bfloat16; elsewhere in float32. The card
+    of each bundled network states the accuracy in both.
     """
 
     def __init__(self, module: nn.Module, half: bool) -> None:
         super().__init__()
-        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module = module.to(memory_format=torch.channels_last)
         self.half_precision = half
         if half:
             self.module.to(torch.bfloat16)

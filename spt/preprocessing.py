@@ -43,6 +43,8 @@ class Preprocessing:
                 raise ValueError(f"{name} must be at least 1 pixel, but is {side}.")
         if self.vignette not in (None, "circle", "rectangle"):
             raise ValueError(f"vignette must be 'circle', 'rectangle' or None, but is {self.vignette!r}.")
+        if not 0 <= self.vignette_margin < math.inf:
+            raise ValueError(f"vignette_margin must be at least 0 and finite, but is {self.vignette_margin}.")
         if self.blur_size < 0 or (self.blur_size > 1 and self.blur_size % 2 == 0):
             raise ValueError(f"blur_size must be odd (or 0 for no blur), but is {self.blur_size}.")
         if not self.blur_scale > 0:
@@ -104,7 +106,7 @@ class Preprocessing:
         return bound * (1 + 1e-12)
 
     def _blur_matrix(self, size: int) -> Tensor:
-        """(size, size) banded matrix of the one-dimensional blur with zeros beyond the border: rows sum to at most 1."""
+        """(size, size) banded matrix of the one-dimensional blur, zeros beyond the border: rows sum to at most 1."""
         offsets = torch.arange(size)[None, :] - torch.arange(size)[:, None] + self.blur_size // 2
         inside = (offsets >= 0) & (offsets < self.blur_size)
         return torch.where(inside, self.kernel()[offsets.clamp(0, self.blur_size - 1)], 0.0)
@@ -122,11 +124,11 @@ def _filter(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must also serve where gradients are wanted
 def _resize_matrix(old: int, new: int) -> Tensor:
     """(new, old) weights of anti-aliased linear resizing: a triangle filter, non-negative, rows sum to 1."""
     scale = old / new
     centres = (torch.arange(new, dtype=torch.float64) + 0.5) * scale - 0.5
     offsets = torch.arange(old, dtype=torch.float64)[None, :] - centres[:, None]
     weights = (1 - offsets.abs() / max(scale, 1.0)).clamp(min=0)
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    return weights
+    return weights / weights.sum(dim=1, keepdim=True)

@@ -6,6 +6,7 @@ Source: Cohen, Rosenfeld and Kolter 2019 (the procedures), Fischer, Baader and V
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,8 +40,9 @@ class Votes:
 
 @dataclass(frozen=True)
 class SmoothedClassifier:
-    """BaseSPT: g(x) = argmax_c Pr(f(P T_beta x + eps) = c), beta ~ N(0, parameter_sigma² I), eps ~ N(0, pixel_sigma² I).
+    """BaseSPT: g(x) = argmax_c Pr(f(P T_beta x + eps) = c).
 
+    beta ~ N(0, parameter_sigma² I) and eps ~ N(0, pixel_sigma² I) are independent.
     The object says what g is; the calls say what a procedure costs. ``parameter_sigma`` has the transformation's unit;
     ``pixel_sigma`` 0 means no pixel noise.
     """
@@ -65,7 +67,7 @@ class SmoothedClassifier:
         """
         if n < 1 or batch_size < 1:
             raise ValueError(f"n and batch_size must be at least 1, but are {n} and {batch_size}.")
-        image = self.classifier.check_image(image)
+        image = self.classifier.check_image(image).float()  # what image_digest identifies
         points = self.transform.sample(n, self.parameter_sigma, generator)
         noise_seed = int(torch.randint(1 << 62, (), generator=generator))
         return self._stream(image, points, noise_seed, batch_size)
@@ -101,13 +103,13 @@ class SmoothedClassifier:
 
     def predict(self, image: Tensor, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Prediction:
         """PREDICT: the class of g, or ABSTAIN; wrong with probability at most ``alpha``."""
+        _check_alpha(alpha)
         votes = self.count(image, n, torch.Generator().manual_seed(seed))
         return self.conclude_prediction(image, votes, alpha, seed)
 
-    def certify(
-        self, image: Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001, seed: int = 0
-    ) -> Certificate:
+    def certify(self, image: Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Certificate:
         """CERTIFY: select the class from n0 votes, bound its probability from n others; see `Certificate`."""
+        _check_alpha(alpha)
         started = time.perf_counter()
         selection_generator, estimation_generator = generators(seed)
         selection = self.count(image, n0, selection_generator)
@@ -140,7 +142,8 @@ class SmoothedClassifier:
             seconds=seconds,
         )
 
-    def _evidence(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> dict[str, object]:
+    def _evidence(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> dict[str, Any]:
+        _check_alpha(alpha)
         return {
             "defence": "BaseSPT",
             "classifier": self.classifier.name,
@@ -155,6 +158,11 @@ class SmoothedClassifier:
             "alpha": alpha,
             "counts": votes.counts,
         }
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must be greater than 0 and less than 1, but is {alpha}.")
 
 
 def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:

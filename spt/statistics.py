@@ -185,6 +185,18 @@ def samples_needed_to_certify(share: float, alpha: float) -> int | None:
     return _smallest(lambda n: _half_tail(share, n) < alpha)
 
 
+def votes_needed_to_certify(trials: SupportsIndex, alpha: float) -> int | None:
+    """The smallest success count among `trials` whose lower bound at level `alpha` exceeds 1/2; None if none does."""
+    _, n = _counts(0, trials)
+    if not clopper_pearson_lower(n, n, alpha) > 0.5:
+        return None
+    low, high = n // 2, n  # at half the votes the bound is below 1/2, at all of them above
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if clopper_pearson_lower(middle, n, alpha) > 0.5 else (middle, high)
+    return high
+
+
 def samples_needed_to_predict(share: float, alpha: float) -> int | None:
     """The number of votes for the top two classes from which on PREDICT answers, if the top class gets `share` of them.
 
@@ -305,7 +317,7 @@ class SequentialTest:
 
     def futility_thresholds(self, most_trials: int) -> npt.NDArray[np.int64]:
         """The largest success count that is futile after t trials, for t = 0 .. most_trials; -1 where none is."""
-        trials = np.arange(most_trials + 1, dtype=np.int64)
+        trials = _up_to(most_trials)
         if self.p0 == 1.0:
             return trials
         if self.futility_alpha is None:
@@ -334,7 +346,6 @@ def mixture_log_wealth(successes: npt.ArrayLike, trials: npt.ArrayLike, p0: npt.
     far = tail < 1e-290
     if far.any():
         result[far] = _log_wealth_series(k[far], n[far], p[far]) - 1e-9
-    result[p == 1.0] = -np.inf
     return result
 
 
@@ -359,11 +370,15 @@ def _null(p0: npt.ArrayLike) -> None:
         raise ValueError(f"p0 = {p0!r} must be greater than 0 and at most 1")
 
 
-def _thresholds(p0: float, alpha: float, most_trials: int) -> npt.NDArray[np.int64]:
-    """Bisection for all t at once: the wealth increases with the successes."""
+def _up_to(most_trials: int) -> npt.NDArray[np.int64]:
     if most_trials < 0:
         raise ValueError(f"most_trials = {most_trials} must not be negative")
-    trials = np.arange(most_trials + 1, dtype=np.int64)
+    return np.arange(most_trials + 1, dtype=np.int64)
+
+
+def _thresholds(p0: float, alpha: float, most_trials: int) -> npt.NDArray[np.int64]:
+    """Bisection for all t at once: the wealth increases with the successes."""
+    trials = _up_to(most_trials)
     low, high = np.full_like(trials, -1), trials + 1  # low does not accept, high does (or is out of reach)
     while (open_ := high - low > 1).any():
         middle = np.where(open_, (low + high) // 2, 0)

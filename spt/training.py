@@ -10,7 +10,8 @@ import json
 import math
 import platform
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,12 @@ class Recipe:
         for name in ("parameter_sigma", "pixel_sigma", "consistency", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}.")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be at least 0 and less than 1, but is {self.average}.")
+        if self.transform is not None:
+            get_transform(self.transform)
+        elif self.parameter_sigma > 0:
+            raise ValueError(f"parameter_sigma is {self.parameter_sigma}, but no transformation is named.")
 
 
 MNIST_NETWORK: dict[str, Any] = {
@@ -98,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
             parameter_sigma=1.5,
             pixel_sigma=0.3,
             preprocessing=Preprocessing(vignette="rectangle", vignette_margin=4.0, blur_size=5, blur_scale=2.0),
-            epochs=40,
+            epochs=25,
             consistency=5.0,
         ),
     )
@@ -134,7 +141,7 @@ def train(
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
-    module = build_network(**recipe.network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = build_network(**recipe.network).to(device).to(memory_format=torch.channels_last)
     average = torch.optim.swa_utils.AveragedModel(
         module, avg_fn=lambda old, new, count: _moving_average(recipe.average, old, new, count), use_buffers=True
     )
@@ -149,7 +156,7 @@ def train(
     epochs: Iterable[int] = range(first, recipe.epochs)
     for epoch in progress(epochs, desc=recipe.name, total=recipe.epochs - first) if progress else epochs:
         module.train()
-        for batch in torch.randperm(len(images), generator=generator).split(recipe.batch_size):
+        for batch in torch.split(torch.randperm(len(images), generator=generator), recipe.batch_size):
             loss = _loss(recipe, module, images[batch], labels[batch], generator)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -196,7 +203,7 @@ def _save(state: dict[str, Any], generator: torch.Generator, path: Path, recipe:
 def _resume(state: dict[str, Any], generator: torch.Generator, path: Path | None, recipe: Recipe) -> int:
     if path is None or not path.is_file():
         return 0
-    record = torch.load(path, weights_only=True)
+    record = torch.load(path, map_location="cpu", weights_only=True)
     if record["recipe"] != repr(recipe):
         raise ValueError(f"The checkpoint {path} belongs to other settings: remove it or name another.")
     for key, value in state.items():
@@ -211,7 +218,7 @@ def accuracy(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, 
     generator = torch.Generator().manual_seed(seed)
     correct = 0
     for _ in range(draws):
-        for part, truth in zip(images.split(500), labels.split(500), strict=True):
+        for part, truth in zip(torch.split(images, 500), torch.split(labels, 500), strict=True):
             correct += int((module(noisy_inputs(recipe, part, generator)).argmax(1) == truth).sum())
     return correct / (draws * len(images))
 
@@ -227,25 +234,33 @@ def write_classifier(
     save_file({key: value.contiguous().cpu() for key, value in module.state_dict().items()}, weights)
     card = asdict(recipe) | {
         "class_names": class_names,
-        "input_shape": measured.pop("input_shape"),
+        "input_shape": measured["input_shape"],
         "command": f"python -m spt train {recipe.name}",
-        "accuracy": measured,
+        "accuracy": {key: value for key, value in measured.items() if key != "input_shape"},
         "torch": torch.__version__.split("+")[0],
         "machine": platform.machine(),
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     load_classifier.cache_clear()
-    return load_classifier(recipe.name) if folder == MODELS_FOLDER else Classifier(
-        recipe.name, fuse_batch_norm(module), tuple(class_names), tuple(card["input_shape"]), recipe.preprocessing
+    return (
+        load_classifier(recipe.name)
+        if folder == MODELS_FOLDER
+        else Classifier(
+            name=recipe.name,
+            module=fuse_batch_norm(deepcopy(module)),
+            class_names=tuple(class_names),
+            input_shape=tuple(card["input_shape"]),
+            preprocessing=recipe.preprocessing,
+            transform=recipe.transform,
+            parameter_sigma=recipe.parameter_sigma,
+            pixel_sigma=recipe.pixel_sigma,
+        )
     )
 
 
 def measure(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Any]:
     """Accuracies of a card, on float test images: clean, with parameter noise, with both noises; float32, bfloat16."""
-    from copy import deepcopy
-    from dataclasses import replace
-
     noiseless = replace(recipe, parameter_sigma=0.0, pixel_sigma=0.0)
     geometric = replace(recipe, pixel_sigma=0.0)
     result: dict[str, Any] = {"input_shape": list(images.shape[1:]), "test_images": len(images)}

@@ -47,7 +47,10 @@ class Transform(ABC):
 
     @abstractmethod
     def source(self, x: Tensor, y: Tensor, parameters: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """Where output position (x, y) reads the input: centred coordinates in pixels, one tensor for each parameter."""
+        """Where output position (x, y) reads the input: centred coordinates in pixels.
+
+        ``parameters`` holds one tensor for each parameter, of a shape that broadcasts with x and y.
+        """
 
     @property
     def dimensions(self) -> int:
@@ -115,8 +118,7 @@ class Transform(ABC):
         height, width = images.shape[-2:]
         x, y = pixel_grid(height, width, images.device)
         source_x, source_y = self.source(x, y, tuple(points[:, i, None, None] for i in range(self.dimensions)))
-        shape = (count, height, width)
-        return bilinear(images.expand(count, *images.shape[1:]), source_x.expand(shape), source_y.expand(shape))
+        return bilinear(images, source_x.expand(count, -1, -1), source_y.expand(count, -1, -1))
 
     def identity(self) -> Tensor:
         """The parameter point (1, d) that changes nothing."""
@@ -125,6 +127,12 @@ class Transform(ABC):
     def sample(self, count: int, sigma: float, generator: torch.Generator) -> Tensor:
         """``count`` points beta ~ N(0, sigma^2 I), shape (count, d), float64, on the CPU; all drawn in one call."""
         return sigma * torch.randn(count, self.dimensions, dtype=torch.float64, generator=generator)
+
+    def grid(self, limit: float, steps: int) -> Tensor:
+        """Equally spaced points of [-limit, limit]^d, both ends included: (steps^d, d) float64, row-major."""
+        # linspace would miss the identity in the middle by a rounding error
+        axis = limit * (torch.arange(1 - steps, steps, 2, dtype=torch.float64) / max(steps - 1, 1))
+        return torch.cartesian_prod(*[axis] * self.dimensions).reshape(-1, self.dimensions)
 
     def describe(self, point: Tensor | Sequence[float]) -> str:
         """A parameter point in words, for example ``angle 12.50°`` or ``dx 1.00 px, dy −2.00 px``."""
@@ -143,7 +151,7 @@ class Rotation(Transform):
     """
 
     name: ClassVar[str] = "rotation"
-    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("angle", "γ", "°", 180.0, 30.0, 0.5),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("angle", "γ", "°", 180.0, 30.0, 0.1),)
 
     def source(self, x: Tensor, y: Tensor, parameters: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         radians = parameters[0] * (math.pi / 180)

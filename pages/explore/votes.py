@@ -1,0 +1,24 @@
+"""Votes: what does the smoothed classifier answer for a transformed image, and how sure is it?"""
+
+import streamlit as st
+
+from spt.ui import controls, votes
+
+st.header("Votes: what does the smoothed classifier answer?", anchor=False)
+st.markdown(
+    "An attacker turns or shifts the image **x** by **γ**; the smoothed classifier **g** turns or shifts what it "
+    "receives by random **β** and lets the base classifier **f** vote. "
+    "*Try:* move the slider until f is wrong, and see whether g still holds."
+)
+with st.sidebar:
+    image_area = st.container()
+    classifier = controls.choose_classifier()
+    with image_area:
+        subject = controls.choose_image(classifier)
+    transform = controls.choose_transform(classifier)
+    gamma = controls.choose_parameters(transform)
+    smoothing = controls.choose_smoothing(transform)
+    statistics = controls.choose_statistics()
+    watch = votes.choose_pace()
+
+votes.show(votes.View(classifier, subject, transform, gamma, smoothing, statistics, watch))

@@ -1,0 +1,12 @@
+"""The script that Streamlit runs for every visit: page configuration and navigation over the pages; nothing else."""
+
+import streamlit as st
+
+st.set_page_config(page_title="SPT Explorer", page_icon="assets/icon.png", layout="wide")
+st.navigation(
+    [
+        st.Page("explore/start.py", title="Start", url_path="start", default=True),
+        st.Page("explore/votes.py", title="Votes", url_path="votes"),
+    ],
+    position="top",
+).run()

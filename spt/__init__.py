@@ -1,0 +1,61 @@
+"""SPT: certified robustness of image classifiers to rotations and translations, by randomized smoothing.
+
+>>> import spt
+>>> classifier = spt.load_classifier("mnist-rotation")
+>>> image = spt.load_dataset("digits", shape=classifier.input_shape).image(3)
+>>> g = spt.SmoothedClassifier(classifier, spt.Rotation(), parameter_sigma=30.0, pixel_sigma=0.3)
+>>> print(g.certify(image, n=1000).to_text())  # doctest: +SKIP
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spt.attacks import AttackResult, Grid, WorstOfK
+    from spt.certificates import Certificate, Prediction
+    from spt.classifiers import Classifier, bundled_classifiers, load_classifier
+    from spt.datasets import DATASETS, Dataset, load_dataset
+    from spt.images import fit_image, read_image
+    from spt.preprocessing import Preprocessing
+    from spt.smoothing import SmoothedClassifier, Votes
+    from spt.transforms import TRANSFORMS, Rotation, Transform, Translation, get_transform
+
+__all__ = [
+    "DATASETS",
+    "TRANSFORMS",
+    "AttackResult",
+    "Certificate",
+    "Classifier",
+    "Dataset",
+    "Grid",
+    "Prediction",
+    "Preprocessing",
+    "Rotation",
+    "SmoothedClassifier",
+    "Transform",
+    "Translation",
+    "Votes",
+    "WorstOfK",
+    "bundled_classifiers",
+    "fit_image",
+    "get_transform",
+    "load_classifier",
+    "load_dataset",
+    "read_image",
+]
+
+_MODULES = ("transforms", "preprocessing", "certificates", "images", "datasets", "classifiers", "smoothing", "attacks")
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first used, so that ``import spt`` itself is fast (PEP 562)."""
+    if name in __all__:
+        for module in _MODULES:
+            names = vars(importlib.import_module(f"{__name__}.{module}"))
+            if name in names:
+                return names[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

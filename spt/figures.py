@@ -1,0 +1,209 @@
+"""Figures from data: pure functions to Vega-Lite specifications (live charts) and plotly figures (standing ones).
+
+Class k has the same colour everywhere (Okabe-Ito first, then more that stay apart for the colour-blind); the winner is
+always marked by text as well. Backgrounds are transparent, so that both themes work.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+CLASS_COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
+    *("#D55E00", "#8C8C8C", "#B8A900", "#7F4FC9", "#A05A2C"),
+)
+MOST_BARS = 10
+Rows = list[dict[str, Any]]
+
+
+def class_colour(index: int) -> str:
+    """The colour of a class; repeats after ten classes."""
+    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
+
+
+def histogram_rows(
+    values: Sequence[float], class_names: Sequence[str], order: Sequence[int] | None = None
+) -> Rows:
+    """One row for each bar: position, class, value, colour. With many classes the largest ones and the rest together."""
+    indices = list(range(len(values))) if order is None else list(order)
+    if len(indices) > MOST_BARS:
+        indices = sorted(indices, key=lambda index: (-values[index], index))[: MOST_BARS - 1]
+    top = max(range(len(values)), key=lambda index: (values[index], -index))
+    rows: Rows = [
+        {
+            "position": position,
+            "class": class_names[index],
+            "value": float(values[index]),
+            "colour": class_colour(index),
+            "leads": bool(index == top and values[index] > 0),
+        }
+        for position, index in enumerate(indices)
+    ]
+    if len(indices) < len(values):
+        rest = float(sum(values)) - sum(row["value"] for row in rows)
+        rows.append(
+            {"position": len(rows), "class": "all others", "value": rest, "colour": "#8C8C8C", "leads": False}
+        )
+    return rows
+
+
+def bars_specification(
+    title: str, most: float, line: float | None = None, line_label: str = "", number_format: str = ",d", height: int = 260
+) -> dict[str, Any]:
+    """A Vega-Lite bar chart of `histogram_rows` on a fixed scale [0, most], so that growing bars do not jump.
+
+    ``line`` draws a labelled rule across the bars. The row that leads is labelled in bold.
+    """
+    x = {"field": "class", "type": "nominal", "sort": {"field": "position"}, "axis": {"title": None, "labelAngle": 0, "labelLimit": 90}}
+    y = {"field": "value", "type": "quantitative", "scale": {"domain": [0, most], "nice": False}, "axis": {"title": title, "tickCount": 5}}
+    label = {"field": "value", "type": "quantitative", "format": number_format}
+    layers: list[dict[str, Any]] = [
+        {
+            "mark": {"type": "bar", "cornerRadiusEnd": 2},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": {"field": "colour", "type": "nominal", "scale": None},
+                "tooltip": [{"field": "class", "title": "class"}, label | {"title": title}],
+            },
+        },
+        {
+            "transform": [{"filter": f"datum.value > {most / 250} && !datum.leads"}],
+            "mark": {"type": "text", "dy": -7, "fontSize": 12, "color": "#888888"},
+            "encoding": {"x": x, "y": y, "text": label},
+        },
+        {
+            "transform": [{"filter": "datum.leads"}],
+            "mark": {"type": "text", "dy": -8, "fontSize": 14, "fontWeight": "bold", "color": "#888888"},
+            "encoding": {"x": x, "y": y, "text": label},
+        },
+    ]
+    if line is not None:
+        rule = {"datum": line, "type": "quantitative"}
+        layers.append({"mark": {"type": "rule", "strokeDash": [5, 4], "color": "#888888"}, "encoding": {"y": rule}})
+        layers.append(
+            {
+                "mark": {"type": "text", "align": "right", "dy": -6, "fontSize": 11, "color": "#888888", "text": line_label},
+                "encoding": {"y": rule, "x": {"value": "width"}},
+            }
+        )
+    return {"layer": layers, "height": height, "background": "transparent", "config": {"view": {"stroke": None}}}
+
+
+def response_curve(
+    positions: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    at: float,
+    unit: str,
+    symbol: str,
+    votes: tuple[np.ndarray, np.ndarray] | None = None,
+    sigma: float = 0.0,
+) -> go.Figure:
+    """f's class probabilities over one parameter, the present value marked, votes as points on the curves.
+
+    Args:
+        positions: (K,) parameter values in ``unit``, increasing.
+        probabilities: (K, classes).
+        at: the parameter of the received image.
+        votes: (n,) positions on the axis and (n,) classes; each is drawn on the curve of its class.
+        sigma: half width of the band drawn around ``at``: the smoothing noise's standard deviation.
+    """
+    figure = go.Figure()
+    if sigma:
+        figure.add_vrect(at - sigma, at + sigma, fillcolor="#888888", opacity=0.12, line_width=0)
+    shown = [index for index in range(len(class_names)) if probabilities[:, index].max() >= 0.05]
+    for index in sorted(shown, key=lambda index: -probabilities[:, index].max())[:MOST_BARS]:
+        figure.add_scatter(
+            x=positions,
+            y=probabilities[:, index],
+            name=class_names[index],
+            mode="lines",
+            line={"color": class_colour(index), "width": 2.5},
+            hovertemplate=f"{symbol} = %{{x:.1f}}{unit}<br>probability %{{y:.3f}}",
+        )
+    if votes is not None:
+        where, classes = votes
+        for index in np.unique(classes):
+            chosen = where[classes == index]
+            figure.add_scatter(
+                x=chosen,
+                y=np.interp(chosen, positions, probabilities[:, index]),
+                name=f"votes for {class_names[index]}",
+                mode="markers",
+                showlegend=False,
+                marker={"color": class_colour(int(index)), "size": 6, "opacity": 0.5, "line": {"width": 0}},
+                hovertemplate=f"vote for {class_names[index]} at {symbol} + β = %{{x:.1f}}{unit}<extra></extra>",
+            )
+    figure.add_vline(at, line={"color": "#888888", "width": 1.5, "dash": "dash"})
+    figure.add_annotation(x=at, y=1.04, yref="paper", text=f"{symbol} = {at:g}{unit}".replace("-", "−"), showarrow=False, yanchor="bottom")
+    _style(figure)
+    figure.update_xaxes(title=f"{symbol} in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False)
+    figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
+    return figure
+
+
+def response_map(
+    axis: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    at: tuple[float, float],
+    unit: str,
+    votes: tuple[np.ndarray, np.ndarray] | None = None,
+) -> go.Figure:
+    """f's answer over two parameters: colour is the class, strength its probability; votes as points.
+
+    Args:
+        axis: (S,) values of both parameters. probabilities: (S, S, classes), first axis the first parameter (dx).
+        at: the parameters of the received image. votes: (n, 2) positions and (n,) classes.
+    """
+    winners = probabilities.argmax(axis=2)
+    strength = probabilities.max(axis=2)
+    figure = go.Figure()
+    for index in np.unique(winners):
+        mask = winners == index
+        figure.add_heatmap(
+            x=axis,
+            y=axis,
+            z=np.where(mask, strength, np.nan).T,
+            zmin=0,
+            zmax=1.4,
+            colorscale=[[0, "rgba(136,136,136,0.15)"], [1, class_colour(int(index))]],
+            showscale=False,
+            hovertemplate=f"{class_names[index]}: %{{z:.3f}}<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
+        )
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name=class_names[index],
+            marker={"color": class_colour(int(index)), "symbol": "square", "size": 11},
+        )
+    if votes is not None:
+        where, classes = votes
+        for index in np.unique(classes):
+            chosen = where[classes == index]
+            figure.add_scatter(
+                x=chosen[:, 0], y=chosen[:, 1], mode="markers", showlegend=False, name=f"votes for {class_names[index]}",
+                marker={"color": class_colour(int(index)), "size": 5, "line": {"width": 0.7, "color": "white"}},
+                hovertemplate=f"vote for {class_names[index]} at dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<extra></extra>",
+            )
+    figure.add_scatter(
+        x=[at[0]], y=[at[1]], mode="markers", name="received image",
+        marker={"symbol": "x-thin", "size": 15, "line": {"width": 3, "color": "#888888"}},
+    )
+    _style(figure, height=440)
+    limit = float(axis[-1])
+    figure.update_xaxes(title=f"dx in {unit}", range=[-limit, limit], constrain="domain")
+    figure.update_yaxes(title=f"dy in {unit} (down)", range=[limit, -limit], scaleanchor="x", constrain="domain")
+    return figure
+
+
+def _style(figure: go.Figure, height: int = 340) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 34, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+        hovermode="closest",
+    )

@@ -1,0 +1,232 @@
+"""What a person sees, in a real Chromium: a fresh server, deep links, uploads, sliders, a whole run, Stop.
+
+With SPT_SCREENSHOTS=folder the pages are photographed there (the README's picture comes from this run).
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.pictures import bad_pictures, odd_pictures
+
+pytestmark = pytest.mark.browser
+REPOSITORY = Path(__file__).parent.parent.parent
+ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+PATIENCE = 60_000  # milliseconds; a slow machine must not fail a test
+expect.set_options(timeout=PATIENCE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A freshly started server; its address."""
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"],
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                assert process.poll() is None, "the server ended"
+                time.sleep(0.25)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One Chromium for all tests here."""
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield instance
+        instance.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new visitor's page; fails the test if Streamlit shows an exception or the page logs a script error."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="no-preference")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert page.locator('[data-testid="stException"]').count() == 0
+    assert errors == []
+    context.close()
+
+
+def finished(page: Page, n: int) -> None:
+    """Wait until the run has ended with all n votes and its conclusions are drawn."""
+    expect(page.get_by_text(f"{n:,} of {n:,} votes").first).to_be_visible()
+    expect(page.get_by_role("button", name="Run again")).to_be_visible()
+
+
+def photograph(page: Page, name: str) -> None:
+    """A picture of the whole page, if pictures are asked for."""
+    folder = os.environ.get("SPT_SCREENSHOTS")
+    if folder:
+        width = page.viewport_size["width"] if page.viewport_size else 1280
+        height = page.evaluate("document.querySelector('[data-testid=stMain] .block-container, [data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": width, "height": min(int(height) + 80, 3000)})
+        page.wait_for_timeout(1500)
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def test_a_link_to_a_page_is_the_first_visit_of_a_fresh_server(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?angle=-40&n=500&pace=fast")
+    expect(page.get_by_role("heading", name="Votes: what does")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    finished(page, 500)
+    expect(page.get_by_role("slider", name=re.compile("angle"))).to_have_value("-40")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+def test_the_start_page_turns_a_digit_without_a_click(server: str, page: Page) -> None:
+    page.goto(server)
+    expect(page.get_by_role("heading", name="How far can you turn")).to_be_visible()
+    canvas = page.locator("canvas[aria-label*='handwritten 7']")
+    expect(canvas).to_be_visible()
+    before = canvas.get_attribute("aria-label")
+    page.wait_for_timeout(1000)
+    assert canvas.get_attribute("aria-label") != before
+    page.get_by_role("button", name="Pause").click()
+    still = canvas.get_attribute("aria-label")
+    page.wait_for_timeout(500)
+    assert canvas.get_attribute("aria-label") == still
+    photograph(page, "start")
+    page.get_by_role("link", name="Votes").first.click()
+    expect(page.get_by_role("heading", name="Votes: what does")).to_be_visible()
+
+
+def test_the_votes_come_in_live_and_run_to_the_end(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes")
+    progress = page.locator('[data-testid="stProgress"]')
+    expect(progress).to_be_visible()
+    seen, started = set(), time.monotonic()
+    while page.get_by_role("button", name="Run again").count() == 0 and time.monotonic() - started < 60:
+        seen.add(progress.inner_text())
+        page.wait_for_timeout(30)
+    assert len(seen) >= 5, seen
+    finished(page, 1000)
+    expect(page.get_by_text("PREDICT", exact=True)).to_be_visible()
+    expect(page.get_by_text("HEURISTIC", exact=True)).to_be_visible()
+    expect(page.locator('[data-testid="stVegaLiteChart"]')).to_have_count(2)
+    expect(page.locator('[data-testid="stPlotlyChart"] .main-svg').first).to_be_visible()
+    photograph(page, "votes")
+
+
+def test_the_chart_does_not_flicker_while_the_votes_come_in(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes")
+    finished(page, 1000)
+    page.evaluate(
+        """() => { window.blank = 0; window.frames = 0; const look = () => {
+            const chart = document.querySelectorAll('[data-testid="stVegaLiteChart"]')[1];
+            window.frames += 1; if (!chart || chart.getBoundingClientRect().height < 50 || !chart.querySelector('canvas, svg'))
+            window.blank += 1; requestAnimationFrame(look); }; requestAnimationFrame(look); }"""
+    )
+    page.get_by_role("button", name="Run again").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    finished(page, 1000)
+    blank, frames = page.evaluate("[window.blank, window.frames]")
+    assert frames > 20
+    assert blank <= 0.05 * frames, (blank, frames)
+
+
+def test_stop_works_at_once_and_leaves_a_provisional_result(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?n=10000")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("PROVISIONAL", exact=True)).to_be_visible()
+    expect(page.get_by_text("stopped after")).to_be_visible()
+    expect(page.get_by_text("CERTIFY", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Run again").click()
+    finished(page, 10_000)
+
+
+def test_moving_the_slider_changes_the_address_and_the_result(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?n=200&pace=fast")
+    finished(page, 200)
+    slider = page.get_by_role("slider", name=re.compile("angle"))
+    slider.focus()
+    for _ in range(3):
+        slider.press("ArrowLeft")
+    page.wait_for_url(re.compile(r"angle=24\.7"))
+    finished(page, 200)
+    expect(page.get_by_text("angle 24.70°").first).to_be_visible()
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    finished(page, 200)
+    expect(page.get_by_text("angle 24.70°").first).to_be_visible()
+
+
+def test_a_click_in_the_gallery_chooses_the_image(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?n=200&pace=fast")
+    finished(page, 200)
+    page.locator(".gallery button").nth(3).click()
+    page.wait_for_url(re.compile("digits_image=3"))
+    finished(page, 200)
+    expect(page.get_by_text("digits 3: 3").first).to_be_visible()
+
+
+def test_uploading_a_picture_and_a_bad_one(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?n=200&pace=fast&source=upload")
+    chooser = page.locator('input[type="file"]')
+    chooser.set_input_files({"name": "cmyk.jpg", "mimeType": "image/jpeg", "buffer": odd_pictures()["cmyk.jpg"]})
+    finished(page, 200)
+    expect(page.get_by_text("your picture").first).to_be_visible()
+    chooser.set_input_files({"name": "bomb.png", "mimeType": "image/png", "buffer": bad_pictures()["bomb.png"]})
+    expect(page.get_by_text("too many pixels")).to_be_visible()
+    chooser.set_input_files({"name": "one.png", "mimeType": "image/png", "buffer": odd_pictures()["one.png"]})
+    finished(page, 200)
+
+
+def test_the_attack_finds_an_angle_and_judges_g(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?n=500&pace=fast&classifier=mnist-plain&rotation_range=60")
+    finished(page, 500)
+    page.get_by_role("button", name=re.compile("^Attack")).click()
+    expect(page.get_by_text("The three worst:")).to_be_visible()
+    finished(page, 500)
+    expect(page.get_by_text(re.compile("g answers|ABSTAIN")).last).to_be_visible()
+    photograph(page, "attack")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1280, "dark")])
+def test_narrow_and_dark(server: str, browser: Browser, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{server}/votes?n=200&pace=fast")
+    finished(page, 200)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    light = sum(int(value) for value in re.findall(r"\d+", background)[:3]) > 384
+    assert light == (scheme == "light")
+    photograph(page, f"votes-{width}-{scheme}")
+    context.close()

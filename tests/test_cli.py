@@ -1,0 +1,425 @@
+"""The command line, in this process except where that is the point; own networks stand in for the bundled ones."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import spt
+from spt import training
+from spt.__main__ import main
+from spt.certificates import Certificate, Prediction
+from spt.datasets import DATASETS
+from spt.training import RECIPES, Recipe
+from spt.transforms import TRANSFORMS
+
+ROOT = Path(__file__).parent.parent
+OWN = str(ROOT / "examples" / "own_network.py")
+FEW = ("--n", "200", "--classifier", OWN)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Standard output of a command that succeeds and reports nothing on standard error."""
+    code = main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    assert (code, output.err) == (0, "")
+    return output.out
+
+
+def fail(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The sentence of a command that ends with exit code 2."""
+    code = main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    assert (code, output.out) == (2, "")
+    assert output.err.startswith("error: ")
+    assert output.err.count("\n") == 1
+    return output.err
+
+
+# ------------------------------------------------------------------------------------------------------ what it answers
+
+
+def test_certify_writes_the_certificate(capsys):
+    text = run(capsys, "certify", *FEW, "--n0", "50", "--image", "digits:5")
+    caption, first, *_ = text.splitlines()
+    assert caption.startswith("digits 5: ")
+    assert first.startswith("CERTIFY ")
+    assert "50 other votes" in text
+    assert "proves nothing about an attack" in text
+
+
+def test_certify_as_json_is_a_certificate_that_others_can_check(capsys):
+    text = run(capsys, "certify", *FEW, "--n0", "50", "--alpha", "0.01", "--seed", "7", "--json")
+    certificate = Certificate.from_json(text)
+    assert certificate.verify()
+    assert (certificate.n, sum(certificate.selection_counts), certificate.alpha) == (200, 50, 0.01)
+    assert (certificate.classifier, certificate.transform, certificate.seed) == ("digit templates", "rotation", 7)
+    assert (certificate.parameter_sigma, certificate.pixel_sigma) == (30.0, 0.3)
+
+
+def test_the_seed_decides_the_votes(capsys):
+    def counts(seed: int) -> list[int]:
+        return json.loads(run(capsys, "predict", *FEW, "--image", "digits:13", "--seed", seed, "--json"))["counts"]
+
+    assert counts(1) == counts(1)
+    assert counts(1) != counts(2)
+
+
+def test_predict(capsys):
+    text = run(capsys, "predict", *FEW, "--image", "digits:0")
+    label = spt.load_dataset("digits").label(0)
+    assert text.splitlines()[0] == f"digits 0: {label}"
+    assert f"PREDICT {label}: " in text
+    prediction = json.loads(run(capsys, "predict", *FEW, "--image", "digits:0", "--json"))
+    assert prediction["label"] == label
+    assert sum(prediction["counts"]) == 200
+
+
+def test_abstain_is_no_error(capsys):
+    assert "\nABSTAIN: " in run(capsys, "predict", "--classifier", OWN, "--n", "2")  # too few for any answer
+    assert "\nABSTAIN: " in run(capsys, "certify", "--classifier", OWN, "--n", "2")
+
+
+def test_options_replace_what_the_classifier_was_trained_for(capsys):
+    options = ("--transform", "translation", "--parameter-sigma", "0.5", "--pixel-sigma", "0")
+    prediction = json.loads(run(capsys, "predict", *FEW, *options, "--json"))
+    assert [prediction[key] for key in ("transform", "parameter_sigma", "pixel_sigma")] == ["translation", 0.5, 0.0]
+
+
+def test_another_transformation_comes_with_its_own_noise(capsys):
+    prediction = json.loads(run(capsys, "predict", *FEW, "--transform", "translation", "--json"))
+    assert prediction["parameter_sigma"] == TRANSFORMS["translation"].parameters[0].default_sigma
+
+
+@pytest.mark.parametrize(
+    ("transform", "at"), [("rotation", ["25"]), ("rotation", ["-25"]), ("translation", ["1.5", "-2"])]
+)
+def test_at_is_the_image_that_is_received(capsys, transform, at):
+    text = run(capsys, "predict", *FEW, "--image", "digits:3", "--transform", transform, "--at", *at, "--json")
+    image = spt.load_dataset("digits").image(3)
+    moved = TRANSFORMS[transform](image, [[float(value) for value in at]])[0]
+    received = (moved * 255).round() / 255
+    assert json.loads(text)["image_sha256"] == spt.images.image_digest(received)
+    assert not torch.equal(received, image)
+
+
+def test_at_is_named_in_the_text(capsys):
+    assert "at dx 1.50 px, dy −2.00 px" in run(
+        capsys, "predict", *FEW, "--transform", "translation", "--at", "1.5", "-2"
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- images
+
+
+@pytest.fixture
+def digit_file(tmp_path: Path) -> Path:
+    """The bundled digit 4 as a picture with dark ink."""
+    pixels = (spt.load_dataset("digits").image(4)[0] * 255).round().byte().numpy()
+    path = tmp_path / "digit.png"
+    Image.fromarray(255 - pixels).save(path)
+    return path
+
+
+def test_a_picture_file_with_dark_ink_is_the_same_image(capsys, digit_file):
+    from_file = json.loads(run(capsys, "predict", *FEW, "--image", digit_file, "--invert", "--json"))
+    bundled = json.loads(run(capsys, "predict", *FEW, "--image", "digits:4", "--json"))
+    assert from_file == bundled
+
+
+def test_an_npz_file_and_inverting_it(capsys, tmp_path):
+    with np.load(ROOT / "assets" / "samples" / "digits.npz") as file:
+        np.savez(tmp_path / "dark.npz", images=255 - file["images"][:5], labels=file["labels"][:5])
+    text = run(capsys, "predict", *FEW, "--image", f"{tmp_path / 'dark.npz'}:4", "--invert", "--json")
+    assert json.loads(text) == json.loads(run(capsys, "predict", *FEW, "--image", "digits:4", "--json"))
+
+
+def test_a_photograph_is_fitted_to_the_classifier(capsys):
+    assert run(capsys, "predict", *FEW, "--image", "natural:2").startswith("natural 2: ")
+    assert run(capsys, "predict", *FEW, "--image", ROOT / "assets/samples/cat.jpg").startswith("cat.jpg\n")
+
+
+# --------------------------------------------------------------------------------------------------------------- attack
+
+
+def test_attack(capsys):
+    text = run(capsys, "attack", *FEW, "--limit", "90", "--k", "30")
+    assert "The worst of 30 rotations within ±90 °" in text
+    assert text.count("    g: ") == 3
+    assert text.splitlines()[-1] in ("f is fooled.", "f is not fooled.")
+
+
+def test_attack_as_json(capsys):
+    result = json.loads(run(capsys, "attack", *FEW, "--image", "digits:7", "--limit", "170", "--steps", "35", "--json"))
+    assert (result["tried"], result["label_known"], result["limit"]) == (35, True, 170.0)
+    assert result["fooled"]  # upside down, a digit is another one for the templates
+    losses = [worst["loss"] for worst in result["worst"]]
+    assert losses == sorted(losses, reverse=True)
+    for worst in result["worst"]:
+        assert worst["parameters"][0] % 10 == 0  # the grid
+        fields = worst["smoothed"] | {"class_names": tuple(worst["smoothed"]["class_names"])}
+        assert Prediction(**fields).n == 200
+
+
+def test_attack_on_a_picture_without_label(capsys, digit_file):
+    options = ("--image", digit_file, "--invert", "--limit", "5", "--k", "5", "--json")
+    result = json.loads(run(capsys, "attack", *FEW, *options))
+    assert (result["label"], result["label_known"]) == (result["clean_prediction"], False)
+    given = json.loads(run(capsys, "attack", *FEW, *options, "--label", "9"))
+    assert (given["label"], given["label_known"], given["fooled"]) == (9, True, True)
+
+
+# ---------------------------------------------------------------------------------------------------------- own network
+
+
+def write_own(folder: Path, body: str) -> Path:
+    path = folder / "own.py"
+    path.write_text(f"import torch\nfrom spt import Classifier\ndef classifier():\n    {body}\n", encoding="utf-8")
+    return path
+
+
+def test_the_example_classifies_the_bundled_digits():
+    digits = spt.load_dataset("digits")
+    images, labels = digits.batch(range(len(digits)))
+    classifier = spt.load_classifier(OWN)
+    assert torch.equal(classifier.logits(images).argmax(dim=1), labels)
+
+
+def test_an_own_network_by_environment_variable_function_name_and_module(capsys, tmp_path, monkeypatch):
+    body = "return Classifier('mine', torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)), 'ab', (1, 2, 2))"
+    path = write_own(tmp_path, body)
+    monkeypatch.setenv("SPT_CLASSIFIER", str(path))
+    assert json.loads(run(capsys, "predict", "--n", "10", "--json"))["classifier"] == "mine"
+    monkeypatch.delenv("SPT_CLASSIFIER")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in (f"{path}:classifier", "own:classifier"):
+        prediction = json.loads(run(capsys, "predict", "--n", "10", "--classifier", name, "--json"))
+        assert (prediction["classifier"], prediction["transform"]) == ("mine", "rotation")
+
+
+def test_what_an_own_network_prints_does_not_spoil_the_json(capsys, tmp_path):
+    body = "print('loading'); return Classifier('mine', torch.nn.Flatten(), 'abcd', (1, 2, 2))"
+    assert main(["predict", "--n", "10", "--classifier", str(write_own(tmp_path, body)), "--json"]) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["classifier"] == "mine"
+    assert output.err == "loading\n"
+
+
+# ----------------------------------------------------------------------------------------------------------- bad input
+
+
+BAD = {
+    "unknown classifier": (["certify", "--classifier", "nope"], "Unknown classifier 'nope': choose one of"),
+    "unknown transform": (
+        ["certify", "--classifier", OWN, "--transform", "shear"],
+        "choose one of rotation, translation",
+    ),
+    "alpha": (["certify", "--alpha", "2"], "--alpha: must be a number greater than 0 and less than 1, but is '2'"),
+    "n": (["certify", "--n", "0"], "--n: must be a whole number, at least 1, but is '0'"),
+    "n0": (["certify", "--n0", "-1"], "--n0: must be a whole number, at least 1, but is '-1'"),
+    "fraction": (["predict", "--n", "1.5"], "--n: must be a whole number"),
+    "seed": (["predict", "--seed", "-1"], "--seed: must be a whole number, at least 0"),
+    "parameter sigma": (["certify", *FEW, "--parameter-sigma", "-1"], "parameter_sigma must be positive"),
+    "pixel sigma": (["certify", *FEW, "--pixel-sigma", "-1"], "pixel_sigma must not be negative"),
+    "nan": (["certify", *FEW, "--pixel-sigma", "nan"], "pixel_sigma must not be negative"),
+    "no such picture": (["predict", *FEW, "--image", "no.png"], "There is no picture file 'no.png'"),
+    "data set without number": (["predict", *FEW, "--image", "digits"], "There is no picture file 'digits'"),
+    "no picture": (["predict", *FEW, "--image", __file__], "is not a picture that can be read"),
+    "no such data set": (["predict", *FEW, "--image", "letters:3"], "There is no data set 'letters'"),
+    "number out of range": (["predict", *FEW, "--image", "digits:4000"], "number 4000 was asked for"),
+    "no such npz": (["predict", *FEW, "--image", "no.npz:3"], "no.npz"),
+    "two angles": (["predict", *FEW, "--at", "1", "2"], "--at for rotation takes 1 number(s) (angle), not 2"),
+    "one shift": (["predict", *FEW, "--transform", "translation", "--at", "1"], "takes 2 number(s) (dx dy), not 1"),
+    "infinite angle": (["predict", *FEW, "--at", "inf"], "must be finite"),
+    "no such file of one's own": (["predict", "--classifier", "no.py"], "There is no file 'no.py'"),
+    "no such module": (["predict", "--classifier", "no_such_module:f"], "No module named 'no_such_module'"),
+    "no such function": (["predict", "--classifier", f"{OWN}:missing"], "missing"),
+    "no such device": (["predict", "--device", "tpu"], "There is no device 'tpu' here, only cpu"),
+    "defence": (["certify", "--defence", "best"], "invalid choice: 'best'"),
+    "k": (["attack", *FEW, "--k", "2"], "k must be at least keep = 3"),
+    "limit": (["attack", *FEW, "--limit", "0"], "must be positive and finite"),
+    "label": (["attack", *FEW, "--label", "ten"], "There is no class 'ten': choose one of 0, 1,"),
+    "two methods": (["attack", "--k", "9", "--steps", "9"], "not allowed with argument"),
+    "recipe": (["train", "nope"], "Unknown recipe 'nope': choose one of mnist-plain"),
+    "no data": (["train", "mnist-plain", "--data", "no-such-folder"], "mnist is not here yet"),
+    "option": (["list", "--quickly"], "unrecognized arguments: --quickly"),
+    "command": (["fly"], "invalid choice: 'fly'"),
+    "no command": ([], "required: command"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_sentence(capsys, monkeypatch, case):
+    monkeypatch.setenv("SPT_DATA", "")
+    arguments, sentence = BAD[case]
+    assert sentence in fail(capsys, *arguments)
+
+
+def test_an_unknown_classifier_lists_the_known_ones(capsys):
+    error = fail(capsys, "certify", "--classifier", "nope")
+    assert all(name in error for name in spt.bundled_classifiers())
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("raise KeyError('weights')", "KeyError: 'weights'"),
+        ("return 7", "must return an spt.classifiers.Classifier, but returned int"),
+        ("return Classifier('mine', torch.nn.Flatten(), 'ab', (1, 2, 2))", "must map one image to 2 logits"),
+        ("return Classifier('mine', torch.nn.Linear(9, 2), 'ab', (1, 2, 2))", "does not accept an image of shape"),
+    ],
+)
+def test_an_own_network_that_does_not_work(capsys, tmp_path, body, sentence):
+    assert sentence in fail(capsys, "predict", "--classifier", write_own(tmp_path, body))
+
+
+def test_errors_of_the_operating_system_name_the_file(capsys, tmp_path, monkeypatch):
+    def fail_to_load(*_: object, **__: object) -> None:
+        (tmp_path / "weights").read_bytes()
+
+    monkeypatch.setattr("spt.classifiers.load_classifier", fail_to_load)
+    assert fail(capsys, "predict") == f"error: {tmp_path / 'weights'}: No such file or directory\n"
+
+
+def test_control_c(capsys, monkeypatch):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spt.classifiers.load_classifier", interrupt)
+    assert main(["predict"]) == 130
+
+
+# ---------------------------------------------------------------------------------------------------------- train, list
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipe]:
+    """A recipe that trains in a moment, on an .npz file of 60 images of two classes."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = (generator.integers(0, 120, (60, 8, 8)) + 100 * labels[:, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=labels, class_names=["dark", "bright"])
+    network = {"architecture": "strided", "channels": 1, "classes": 2, "widths": [4, 4], "strides": [2, 2]}
+    recipe = Recipe(
+        "tiny", str(tmp_path / "data.npz"), network, "rotation", 10.0, 0.1, epochs=3, batch_size=20, consistency=1.0
+    )
+    monkeypatch.setitem(RECIPES, "tiny", recipe)
+    monkeypatch.setenv("SPT_DATA", "")
+    threads = torch.get_num_threads()
+    yield recipe
+    torch.set_num_threads(threads)
+
+
+def test_train_writes_weights_and_card(capsys, tiny, tmp_path):
+    out = tmp_path / "out"
+    options = ("--epochs", "2", "--seed", "5", "--threads", "1", "--out", str(out))
+    assert main(["train", "tiny", *options, "--checkpoint", str(tmp_path / "states"), "--data", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("tiny: 2 epochs on 60 images, accuracy on 60 test images\n")
+    assert "parameter and pixel noise" in text
+    assert str(out / "tiny.safetensors") in text
+    card = json.loads((out / "tiny.json").read_text(encoding="utf-8"))
+    assert (card["epochs"], card["seed"], card["class_names"]) == (2, 5, ["dark", "bright"])
+    assert (out / "tiny.safetensors").is_file()
+    assert (tmp_path / "states" / "tiny.pt").is_file()
+    assert os.environ["SPT_DATA"] == str(tmp_path)
+
+
+def test_train_goes_on_from_a_checkpoint(capsys, tiny, tmp_path):
+    def weights(name: str) -> bytes:
+        return (tmp_path / name / "tiny.safetensors").read_bytes()
+
+    assert main(["train", "tiny", "--threads", "1", "--out", str(tmp_path / "once"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["accuracy"]) == {"float32", "bfloat16"}
+    assert [Path(file).name for file in result["files"]] == ["tiny.safetensors", "tiny.json"]
+
+    def stop_after_the_first(epochs, desc, total):
+        yield next(iter(epochs))
+        raise KeyboardInterrupt
+
+    options = ["train", "tiny", "--threads", "1", "--out", str(tmp_path / "twice"), "--checkpoint", str(tmp_path)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tqdm.tqdm", stop_after_the_first)
+        assert main(options) == 130
+    assert not (tmp_path / "twice").exists()
+    assert main(options) == 0
+    assert weights("once") == weights("twice")
+
+
+def test_list(capsys, monkeypatch, tiny, tmp_path):
+    text = run(capsys, "list")
+    for name in (*DATASETS, *TRANSFORMS, *RECIPES, *spt.bundled_classifiers()):
+        assert f"\n  {name} " in text
+    assert main(["train", "tiny", "--threads", "1", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr("spt.classifiers.MODELS_FOLDER", tmp_path)
+    assert "rotation σ 10, pixel σ 0.1; accuracy " in run(capsys, "list")
+    listed = json.loads(run(capsys, "list", "--json"))
+    assert listed["classifiers"]["tiny"]["accuracy"]["float32"].keys() == {
+        "clean",
+        "parameter_noise",
+        "parameter_and_pixel_noise",
+    }
+    assert set(listed["datasets"]) == set(DATASETS)
+    assert listed["transforms"]["translation"] == ["dx (px)", "dy (px)"]
+    # and the trained classifier is found by its name
+    assert json.loads(run(capsys, "predict", "--classifier", "tiny", "--n", "20", "--json"))["parameter_sigma"] == 10.0
+    training.load_classifier.cache_clear()
+
+
+# -------------------------------------------------------------------------------------------------- the package as such
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, encoding="utf-8", cwd=ROOT, env=environment, check=False
+    )
+
+
+def test_in_a_process_of_its_own():
+    done = python("-m", "spt", "certify", "--classifier", "examples/own_network.py", "--n", "200", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Certificate.from_json(done.stdout).verify()
+    failed = python("-m", "spt", "certify", "--image", "no.png", "--classifier", "examples/own_network.py")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("error: There is no picture file 'no.png'")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["certify", "--help"], ["train", "--help"]])
+def test_help_and_import_do_not_load_torch(command):
+    code = (
+        "import sys, spt, spt.__main__\n"
+        "try: spt.__main__.main(sys.argv[1:])\n"
+        "except SystemExit as stop: sys.exit(stop.code or 'torch' in sys.modules)"
+    )
+    done = python("-c", code, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: python -m spt")
+
+
+def test_public_names():
+    for name in spt.__all__:
+        value = getattr(spt, name)
+        assert value is getattr(sys.modules[f"spt.{module_of(name)}"], name)
+        assert name in dir(spt)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = spt.nothing
+
+
+def module_of(name: str) -> str:
+    """Where the type checker is told that a public name comes from."""
+    lines = (ROOT / "spt" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    return next(
+        line.split()[1].removeprefix("spt.")
+        for line in lines
+        if line.startswith("    from spt.") and name in line.partition("import")[2].replace(",", " ").split()
+    )

@@ -1,0 +1,524 @@
+import gzip
+import hashlib
+import json
+import os
+import pickle
+import struct
+from collections import Counter
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+
+from spt import datasets
+from spt.datasets import DATASETS, SAMPLES_FOLDER, UNKNOWN_LABEL, data_folder, load_dataset, load_npz
+from spt.images import image_from_pixels
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+REAL_DATA = Path(os.environ.get("SPT_DATA", ""))
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).integers(0, 256, shape, dtype=np.uint8)
+
+
+def idx(values: np.ndarray) -> bytes:
+    return struct.pack(f">{values.ndim + 1}I", 0x800 + values.ndim, *values.shape) + values.tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty data folder."""
+    monkeypatch.setenv("SPT_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    monkeypatch.setattr(datasets, "_download", lambda *_, **__: pytest.fail("downloads"))
+
+
+def write_mnist(folder: Path, count: int = 12, prefix: str = "t10k", zipped: bool = False, name: str = "MNIST"):
+    images, labels = noise(count, 28, 28), (np.arange(count) % 10).astype(np.uint8)
+    raw = folder / name / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for part, values in (("images-idx3", images), ("labels-idx1", labels)):
+        file = raw / f"{prefix}-{part}-ubyte"
+        if zipped:
+            file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(idx(values), 1))
+        else:
+            file.write_bytes(idx(values))
+    return images, labels
+
+
+def write_pictures(folder: Path, classes: dict[str, int], suffix: str = ".png", size: tuple[int, int] = (6, 5)):
+    for name, count in classes.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.new("RGB", size, (number, 0, 0)).save(folder / name / f"{number}{suffix}")
+
+
+class TestBundled:
+    def test_digits_are_in_mnists_format(self):
+        digits = load_dataset("digits")
+        images, labels = digits.batch(range(len(digits)))
+        assert images.shape == (40, 1, 28, 28)
+        assert Counter(labels.tolist()) == dict.fromkeys(range(10), 4)
+        assert digits.class_names == tuple("0123456789")
+        for image in images[:, 0]:
+            ink = image.nonzero()
+            box = ink.amax(0) - ink.amin(0) + 1
+            assert box.max() in (19, 20)  # the faint edge of a stroke may round to 0
+            centre = (ink * image[image > 0][:, None]).sum(0) / image.sum()
+            assert (centre - 13.5).abs().max() <= 0.51
+            assert image.max() > 0.95
+            assert 0.05 < image.mean() < 0.25
+
+    def test_photographs(self):
+        natural = load_dataset("natural")
+        images, labels = natural.batch(range(len(natural)))
+        assert images.shape == (12, 3, 320, 320)
+        assert ((images * 255).round() / 255 == images).all()
+        assert [natural.label(i) is None for i in range(12)] == (labels == UNKNOWN_LABEL).tolist()
+        assert natural.caption(0) == "natural 0: giant panda (Giant panda; by Jeff Kubina; public domain)"
+        assert natural.caption(11) == "natural 11 (Eileen Collins, astronaut; by NASA; public domain)"
+
+    def test_labels_are_imagenet_and_cifar10_classes(self):
+        samples = json.loads((SAMPLES_FOLDER / "natural.json").read_text())
+        imagenet = torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
+        natural = load_dataset("natural")
+        for i, sample in enumerate(samples):
+            for known, names in ((sample["label"], imagenet), (sample["cifar10"], CIFAR10_CLASSES)):
+                assert natural.label_among(i, names) == (None if known is None else names.index(known))
+
+    def test_every_file_is_licensed_for_shipping(self):
+        licences = (SAMPLES_FOLDER / "LICENSES.md").read_text()
+        samples = json.loads((SAMPLES_FOLDER / "natural.json").read_text())
+        files = {file.name for file in SAMPLES_FOLDER.iterdir()} - {"LICENSES.md", "natural.json"}
+        assert {sample["file"] for sample in samples} | {"digits.npz"} == files
+        for sample in samples:
+            assert sample["licence"] in ("CC0 1.0", "public domain")
+            row = next(line for line in licences.splitlines() if f"`{sample['file']}`" in line)
+            assert all(sample[fact] in row for fact in ("title", "author", "licence", "source"))
+        assert "CC BY 4.0" in licences[: licences.index("## Photographs")]
+        assert sum(file.stat().st_size for file in SAMPLES_FOLDER.iterdir()) < 1_500_000
+
+
+class TestMnist:
+    @pytest.mark.parametrize("zipped", [False, True])
+    @pytest.mark.parametrize(("name", "directory"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+    @pytest.mark.usefixtures("no_download")
+    def test_reads_idx_files(self, folder, name, directory, zipped):
+        images, labels = write_mnist(folder, zipped=zipped, name=directory)
+        data = load_dataset(name, download=True)
+        assert len(data) == 12
+        assert torch.equal(data.batch(range(12))[0], image_from_pixels(images[..., None]))
+        assert torch.equal(data.image(7), image_from_pixels(images[7, ..., None]))
+        assert data.batch([3, 11])[1].tolist() == labels[[3, 11]].tolist()
+        assert data.caption(2) == f"{name} test 2: {data.class_names[2]}"
+
+    def test_splits(self, folder):
+        write_mnist(folder, 5, "train")
+        assert len(load_dataset("mnist", "train")) == 5
+        with pytest.raises(ValueError, match="t10k-images"):
+            load_dataset("mnist", "test")
+
+    def test_reads_what_torchvision_reads(self, folder):
+        write_mnist(folder)
+        write_mnist(folder, 3, "train")  # torchvision wants all four files
+        theirs, ours = torchvision.datasets.MNIST(str(folder), train=False), load_dataset("mnist")
+        images, labels = ours.batch(range(12))
+        assert torch.equal((images[:, 0] * 255).byte(), theirs.data)
+        assert torch.equal(labels, theirs.targets)
+
+    @pytest.mark.parametrize(
+        ("part", "content", "message"),
+        [
+            ("images-idx3", b"", "cannot be read"),
+            ("images-idx3", idx(noise(12, 28, 28))[:-1], "damaged"),
+            ("images-idx3", idx(noise(12, 28, 28)) + b"1", "damaged"),
+            ("images-idx3", idx(noise(12)), "damaged"),
+            ("images-idx3", idx(noise(11, 28, 28)), "11 whole numbers"),
+            ("images-idx3", idx(noise(0, 28, 28)), "no images"),
+            ("labels-idx1", idx(np.full(12, 10, np.uint8)), "11 strings"),
+        ],
+    )
+    def test_damaged_files(self, folder, part, content, message):
+        write_mnist(folder)
+        (folder / "MNIST" / "raw" / f"t10k-{part}-ubyte").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            load_dataset("mnist")
+
+    @pytest.mark.parametrize("content", [b"no gzip", gzip.compress(idx(noise(12, 28, 28)))[:-20]])
+    def test_damaged_gzip(self, folder, content):
+        write_mnist(folder, zipped=True)
+        (folder / "MNIST/raw/t10k-images-idx3-ubyte.gz").write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read"):
+            load_dataset("mnist")
+
+
+class TestDownload:
+    @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "gtsrb"])
+    @pytest.mark.parametrize("split", ["train", "test"])
+    def test_what_is_missing_is_said_with_a_remedy(self, folder, name, split):
+        with pytest.raises(ValueError, match=f"{name} is not here yet.*{folder}.*download=True.*SPT_DATA"):
+            load_dataset(name, split)
+
+    def test_no_remedy_that_does_not_help(self, folder):
+        with pytest.raises(ValueError, match="SPT_DATA") as caught:
+            load_dataset("imagenet-samples", download=True)
+        assert "download" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "error", [URLError("no route to host"), RuntimeError("Error downloading\nTried"), OSError(30, "read-only")]
+    )
+    @pytest.mark.parametrize(("name", "theirs"), [("mnist", "MNIST"), ("cifar10", "CIFAR10"), ("gtsrb", "GTSRB")])
+    def test_no_network(self, folder, monkeypatch, name, theirs, error):
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr(torchvision.datasets, theirs, fail)
+        with pytest.raises(
+            ValueError, match=f"{name} could not be downloaded to {folder}.*check the network"
+        ) as caught:
+            load_dataset(name, download=True)
+        assert "\n" not in str(caught.value)
+        assert caught.value.__cause__ is error
+
+    def test_downloads_what_is_missing_and_shows_it(self, folder, monkeypatch):
+        seen = []
+
+        def mnist(root, train, download):
+            assert (root, train, download) == (str(folder), True, True)
+            seen.append("downloaded")
+            write_mnist(folder, 7, "train")
+
+        def progress(items, desc, total):
+            seen.append((desc, total))
+            return iter(items)
+
+        monkeypatch.setattr(torchvision.datasets, "MNIST", mnist)
+        assert len(load_dataset("mnist", "train", download=True, progress=progress)) == 7
+        assert len(load_dataset("mnist", "train", download=True, progress=progress)) == 7
+        assert seen == [("Downloading mnist", 1), "downloaded"]
+
+    def test_data_folder(self, monkeypatch):
+        monkeypatch.setenv("SPT_DATA", "/somewhere/else")
+        assert data_folder() == Path("/somewhere/else")
+        monkeypatch.delenv("SPT_DATA")
+        assert data_folder() == Path("data")
+
+
+class TestCifar10:
+    def test_mosaics(self, folder):
+        tiles, labels = noise(1000, 32, 32, 3), np.arange(1000) % 10
+        mosaic = np.concatenate([np.concatenate(list(tiles[40 * row : 40 * row + 40]), axis=1) for row in range(25)])
+        (folder / "cifar10/train").mkdir(parents=True)
+        Image.fromarray(mosaic).save(folder / "cifar10/train/00.webp", lossless=True, quality=0)
+        exact = np.arange(1000) != 41
+        np.savez(folder / "cifar10/train_labels.npz", labels=labels, class_names=CIFAR10_CLASSES, bit_exact=exact)
+        seen = []
+        train = load_dataset(
+            "cifar10", "train", progress=lambda items, desc, total: seen.append((desc, total)) or items
+        )
+        assert seen == [("Reading cifar10", 1)]
+        for i in (0, 39, 40, 999):
+            assert torch.equal(train.image(i), image_from_pixels(tiles[i]))
+        assert train.caption(40) == "cifar10 train 40: airplane"
+        assert train.caption(41) == "cifar10 train 41: automobile (lossy copy of the original)"
+
+        Image.new("RGB", (640, 800)).save(folder / "cifar10/train/00.webp")
+        with pytest.raises(ValueError, match=r"00\.webp must be an RGB picture of 1280 x 800"):
+            load_dataset("cifar10", "train")
+        (folder / "cifar10/train/00.webp").unlink()
+        with pytest.raises(ValueError, match=r"there is no .*00\.webp"):
+            load_dataset("cifar10", "train")
+
+    def test_test_set(self, folder):
+        (folder / "cifar10").mkdir()
+        images = noise(5, 32, 32, 3)
+        np.savez(folder / "cifar10/test.npz", images=images, labels=np.arange(5), class_names=CIFAR10_CLASSES)
+        test = load_dataset("cifar10")
+        assert (len(test), test.class_names, test.label(4)) == (5, CIFAR10_CLASSES, 4)
+        assert torch.equal(test.batch([4, 1])[0], image_from_pixels(images[[4, 1]]))
+
+    def test_torchvisions_files_are_checked_before_they_are_unpickled(self, folder, monkeypatch):
+        base = folder / "cifar-10-batches-py"
+        base.mkdir()
+        pixels = noise(6, 3, 32, 32)
+        contents = {
+            "test_batch": {"data": pixels.reshape(6, -1), "labels": [5, 4, 3, 2, 1, 0]},
+            "batches.meta": {"label_names": list(CIFAR10_CLASSES)},
+        }
+        sums = {}
+        for name, content in contents.items():
+            (base / name).write_bytes(pickle.dumps(content))
+            sums[name] = hashlib.md5((base / name).read_bytes()).hexdigest()
+        with pytest.raises(ValueError, match="cifar-10-batches-py is incomplete or damaged"):
+            load_dataset("cifar10")
+
+        theirs = torchvision.datasets.CIFAR10
+        monkeypatch.setattr(theirs, "train_list", [])
+        monkeypatch.setattr(theirs, "test_list", [["test_batch", sums["test_batch"]]])
+        meta = {"filename": "batches.meta", "key": "label_names", "md5": sums["batches.meta"]}
+        monkeypatch.setattr(theirs, "meta", meta)
+        test = load_dataset("cifar10")
+        assert torch.equal(test.image(2), torch.from_numpy(pixels[2]) / 255)
+        assert (test.label(0), test.class_names) == (5, CIFAR10_CLASSES)
+
+
+class TestGtsrb:
+    def test_torchvisions_layout(self, folder):
+        (folder / "gtsrb/GTSRB/Final_Test/Images").mkdir(parents=True)
+        (folder / "gtsrb/GTSRB/Training/00014").mkdir(parents=True)
+        Image.new("RGB", (40, 41), (9, 8, 7)).save(folder / "gtsrb/GTSRB/Training/00014/00000_00000.ppm")
+        Image.new("RGB", (25, 26), (1, 2, 3)).save(folder / "gtsrb/GTSRB/Final_Test/Images/00000.ppm")
+        (folder / "gtsrb/GT-final_test.csv").write_text("Filename;Width;Height;ClassId\n00000.ppm;25;26;42\n")
+        train, test = load_dataset("gtsrb", "train"), load_dataset("gtsrb")
+        assert train.caption(0) == "gtsrb train 0: Stop"
+        assert test.caption(0) == "gtsrb test 0: End of no passing for trucks"
+        assert torch.equal(test.batch([0])[0], (torch.tensor([1, 2, 3]) / 255).view(1, 3, 1, 1).expand(1, 3, 32, 32))
+        assert len(test.class_names) == 43
+
+    def test_subset(self, folder):
+        (folder / "gtsrb").mkdir()
+        np.savez(folder / "gtsrb/test_subset.npz", images=noise(3, 32, 32, 3), labels=[0, 14, 42])
+        subset = load_dataset("gtsrb")
+        assert [subset.caption(i) for i in (1, 2)] == [
+            "gtsrb test subset 1: Stop",
+            "gtsrb test subset 2: End of no passing for trucks",
+        ]
+
+
+def test_imagenet_samples(folder):
+    write_pictures(folder, {"imagenet_samples": 2}, ".jpg", (50, 40))
+    (folder / "imagenet_samples/labels.csv").write_text("file,index,name\n1.jpg,0,tench\n0.jpg,388,giant panda\n")
+    samples = load_dataset("imagenet-samples", shape=(3, 32, 32))
+    assert [samples.caption(i) for i in (0, 1)] == ["imagenet-samples 0: tench", "imagenet-samples 1: giant panda"]
+    assert samples.batch([0, 1])[0].shape == (2, 3, 32, 32)
+
+
+class TestFolder:
+    def test_a_folder_for_each_class(self, tmp_path):
+        write_pictures(tmp_path / "pets", {"dog": 2, "cat": 3})
+        (tmp_path / "pets/cat/notes.txt").write_text("no picture")
+        (tmp_path / "pets/.cache").mkdir()
+        for split in ("train", "test"):
+            pets = load_dataset(tmp_path / "pets", split)
+            assert (pets.name, pets.class_names, len(pets)) == ("pets", ("cat", "dog"), 5)
+            images, labels = pets.batch(range(5))
+            assert labels.tolist() == [0, 0, 0, 1, 1]
+            assert (images[:, 0, 0, 0] * 255).round().tolist() == [0, 1, 2, 0, 1]
+
+    def test_splits(self, tmp_path):
+        write_pictures(tmp_path / "train", {"a": 3})
+        write_pictures(tmp_path / "val", {"a": 1, "b": 1})
+        assert len(load_dataset(str(tmp_path), "train")) == 3
+        assert len(load_dataset(str(tmp_path), "test")) == 2
+
+    def test_sizes_that_differ_need_a_shape(self, tmp_path):
+        write_pictures(tmp_path / "a", {"x": 1}, size=(6, 5))
+        write_pictures(tmp_path / "a", {"y": 1}, size=(7, 5))
+        assert load_dataset(tmp_path / "a").image(1).shape == (3, 5, 7)
+        with pytest.raises(ValueError, match=r"\[\(3, 5, 6\), \(3, 5, 7\)\]; load the data set with a shape"):
+            load_dataset(tmp_path / "a").batch([0, 1])
+        assert load_dataset(tmp_path / "a", shape=(1, 4, 4)).batch([0, 1])[0].shape == (2, 1, 4, 4)
+
+    def test_thousand_wordnet_ids_get_imagenets_names(self, tmp_path):
+        for number in range(1000):
+            (tmp_path / f"n{number:08}").mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / "n00000388/a.JPEG")
+        assert load_dataset(tmp_path).caption(0).endswith("0: giant panda")
+
+    def test_no_pictures(self, tmp_path):
+        (tmp_path / "cat").mkdir()
+        with pytest.raises(ValueError, match=r"has no pictures in class folders; put them into .*/<class>/"):
+            load_dataset(tmp_path)
+
+    def test_a_broken_picture_is_named(self, tmp_path):
+        (tmp_path / "cat").mkdir()
+        (tmp_path / "cat/broken.png").write_bytes(b"hello")
+        with pytest.raises(ValueError, match=r"cat/broken\.png is not a picture"):
+            load_dataset(tmp_path).image(0)
+
+
+class RunsWhenUnpickled:
+    def __reduce__(self):
+        return (pytest.fail, ("unpickled",))
+
+
+GOOD = {"images": noise(4, 6, 5, 3), "labels": np.array([0, 1, 2, 1]), "class_names": np.array(["a", "b", "c"])}
+BAD = {
+    "no images": ({"images": None}, "it has no images, only labels, class_names"),
+    "no labels": ({"labels": None}, "it has no labels"),
+    "floats": ({"images": GOOD["images"] / 255}, r"must be uint8 .* but are float64 \(4, 6, 5, 3\)"),
+    "channels first": ({"images": noise(4, 3, 6, 5)}, "put channels last"),
+    "one image only": ({"images": noise(6, 5)}, "must be uint8 of shape"),
+    "empty": ({"images": noise(0, 6, 5), "labels": np.zeros(0, int)}, "no images"),
+    "zero width": ({"images": noise(4, 6, 0)}, "no images"),
+    "too few labels": ({"labels": np.array([0, 1, 2])}, "must be 4 whole numbers"),
+    "labels one-hot": ({"labels": np.eye(4, 3, dtype=int)}, r"int64 \(4, 3\)"),
+    "labels are floats": ({"labels": np.array([0.0, 1, 2, 1])}, "must be 4 whole numbers"),
+    "labels are names": ({"labels": np.array(["a", "b", "c", "b"])}, "must be 4 whole numbers"),
+    "label below 0": ({"labels": np.array([0, 1, -1, 1])}, "go from -1 to 1"),
+    "label of no class": ({"labels": np.array([0, 1, 3, 1])}, "must be 4 strings or more"),
+    "label beyond reason": ({"labels": np.array([0, 1, 2**40, 1]), "class_names": None}, "count from 0"),
+    "names are numbers": ({"class_names": np.arange(3)}, "must be 3 strings or more"),
+    "object images": ({"images": np.array([RunsWhenUnpickled()] * 4)}, "Object arrays cannot be loaded"),
+    "object names": ({"class_names": np.array([RunsWhenUnpickled()] * 3)}, "Object arrays cannot be loaded"),
+    "flags of another length": ({"bit_exact": np.ones(3, bool)}, "must be 4 booleans"),
+}
+
+
+class TestNpz:
+    def write(self, folder: Path, **changes) -> Path:
+        arrays = {name: value for name, value in (GOOD | changes).items() if value is not None}
+        np.savez(folder / "mine.npz", **arrays)
+        return folder / "mine.npz"
+
+    @pytest.mark.parametrize("shape", [(4, 6, 5), (4, 6, 5, 1), (4, 6, 5, 3), (4, 6, 3)])
+    def test_shapes(self, tmp_path, shape):
+        pixels = noise(*shape)
+        data = load_dataset(self.write(tmp_path, images=pixels))
+        expected = image_from_pixels(pixels if pixels.ndim == 4 else pixels[..., None])
+        images, labels = data.batch(range(4))
+        assert torch.equal(images, expected)
+        assert torch.equal(data.image(3), expected[3])
+        assert labels.tolist() == [0, 1, 2, 1]
+        assert (data.name, data.class_names) == ("mine", ("a", "b", "c"))
+
+    def test_class_names_are_optional(self, tmp_path):
+        assert load_npz(self.write(tmp_path, class_names=None)).class_names == ("0", "1", "2")
+
+    def test_compressed_and_other_integers(self, tmp_path):
+        np.savez_compressed(tmp_path / "c.npz", **(GOOD | {"labels": GOOD["labels"].astype(np.uint8)}))
+        assert load_npz(tmp_path / "c.npz").label(2) == 2
+
+    @pytest.mark.parametrize("case", BAD)
+    def test_bad_arrays(self, tmp_path, case):
+        changes, message = BAD[case]
+        with pytest.raises(ValueError, match=message) as caught:
+            load_npz(self.write(tmp_path, **changes))
+        assert "mine.npz" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps(RunsWhenUnpickled()), b"PK\x03\x04 and so on"])
+    def test_no_npz_file(self, tmp_path, content):
+        (tmp_path / "mine.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"mine\.npz cannot be read as a data set"):
+            load_npz(tmp_path / "mine.npz")
+
+    def test_damaged(self, tmp_path):
+        content = bytearray(self.write(tmp_path).read_bytes())
+        content[200] ^= 255
+        (tmp_path / "mine.npz").write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read as a data set"):
+            load_npz(tmp_path / "mine.npz")
+
+    def test_too_large_unpacked(self, tmp_path, monkeypatch):
+        np.savez_compressed(tmp_path / "bomb.npz", **(GOOD | {"images": np.zeros((4, 500, 500), np.uint8)}))
+        monkeypatch.setattr(datasets, "MAX_NPZ_BYTES", 900_000)
+        assert (tmp_path / "bomb.npz").stat().st_size < 10_000
+        monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("unpacked"))
+        with pytest.raises(ValueError, match="unpacks to"):
+            load_npz(tmp_path / "bomb.npz")
+
+
+class TestLoad:
+    @pytest.mark.parametrize("name", ["imagenet", "no/such/folder", "missing.npz", "", "../digits"])
+    def test_unknown_name_lists_the_known_ones(self, name):
+        with pytest.raises(ValueError, match=f"no data set '{name}'") as caught:
+            load_dataset(name)
+        assert all(known in str(caught.value) for known in DATASETS)
+
+    def test_split(self):
+        with pytest.raises(ValueError, match="split must be 'train' or 'test', but is 'validation'"):
+            load_dataset("mnist", "validation")
+        for name in ("digits", "natural"):
+            with pytest.raises(ValueError, match=f"{name} has no 'train' split, only 'test'"):
+                load_dataset(name, "train")
+
+    @pytest.mark.parametrize("index", [-1, 40])
+    @pytest.mark.parametrize("method", ["image", "label", "caption"])
+    def test_index(self, index, method):
+        with pytest.raises(ValueError, match=f"images 0 to 39, but number {index}"):
+            getattr(load_dataset("digits"), method)(index)
+
+    def test_index_in_a_batch(self):
+        with pytest.raises(ValueError, match="number 40"):
+            load_dataset("digits").batch([0, 40])
+
+    def test_empty_batch_of_an_array(self):
+        images, labels = load_dataset("digits").batch([])
+        assert (images.shape, labels.shape) == ((0, 1, 28, 28), (0,))
+
+    def test_shape(self):
+        images, _ = load_dataset("digits", shape=(3, 32, 32)).batch([0, 1])
+        assert images.shape == (2, 3, 32, 32)
+        assert torch.equal(images[:, 0], images[:, 2])
+
+    def test_label_among_other_names(self):
+        digits = load_dataset("digits")
+        assert digits.label_among(7, digits.class_names) == 7
+        assert digits.label_among(7, ("9", "8", "7")) == 2
+        assert digits.label_among(7, ("seven", "eight")) is None
+        assert digits.label_among(7, ("7", "7")) is None
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not REAL_DATA.name or not REAL_DATA.is_dir(), reason="SPT_DATA names no folder")
+class TestRealData:
+    def load(self, name: str, split: str = "test", **settings):
+        """What is there; a split that the folder lacks is skipped."""
+        try:
+            return load_dataset(name, split, **settings)
+        except ValueError as error:
+            if "is not here yet" not in str(error):
+                raise
+            pytest.skip(str(error))
+
+    # SHA-256 of the published IDX files.
+    @pytest.mark.parametrize(
+        ("name", "split", "images_sum", "first"),
+        [
+            ("mnist", "test", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", [7, 2, 1, 0, 4]),
+            ("mnist", "train", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", [5, 0, 4, 1, 9]),
+            (
+                "fashion-mnist",
+                "test",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                [9, 2, 1, 1, 6],
+            ),
+        ],
+    )
+    def test_mnist_is_bit_exact(self, name, split, images_sum, first):
+        data = self.load(name, split)
+        assert hashlib.sha256(idx(data.pictures[..., 0])).hexdigest() == images_sum
+        assert data.batch(range(5))[1].tolist() == first
+
+    def test_cifar10_test(self):
+        data = self.load("cifar10")
+        assert np.bincount(data.labels).tolist() == [1000] * 10
+        assert [data.class_names[data.label(i)] for i in range(5)] == ["cat", "ship", "ship", "airplane", "frog"]
+        assert (data.image(0)[:, 0, 0] * 255).round().tolist() == [158, 112, 49]
+
+    @pytest.mark.slow
+    def test_cifar10_train(self):
+        data = self.load("cifar10", "train")
+        assert np.bincount(data.labels).tolist() == [5000] * 10
+        assert [data.class_names[data.label(i)] for i in range(4)] == ["frog", "truck", "truck", "deer"]
+        assert (data.image(0)[:, 0, 0] * 255).round().tolist() == [59, 62, 63]
+
+    def test_gtsrb(self):
+        data = self.load("gtsrb")
+        assert data.batch(range(20))[0].shape == (20, 3, 32, 32)
+        assert set(np.unique(data.labels)) == set(range(43))
+
+    def test_imagenet_samples(self):
+        data = self.load("imagenet-samples", shape=(3, 64, 64))
+        assert data.batch(range(0, len(data), 30))[0].shape[1:] == (3, 64, 64)
+        assert data.caption(1) == "imagenet-samples 1: tiger shark"

@@ -1,0 +1,339 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image, PngImagePlugin
+
+from spt import images
+from spt.images import FORMATS, fit_image, image_digest, image_from_pixels, read_image, to_8_bit, to_png
+
+
+def encode(picture: Image.Image, kind: str = "PNG", **settings) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **settings)
+    return file.getvalue()
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A whole PNG of that size, whose few bytes of pixel data are nowhere near enough."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+    )
+
+
+PHOTO = Image.fromarray(noise(12, 20, 3))
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    """Smooth colours, so that lossy formats stay close."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(
+        np.stack([x * 255 // width, y * 255 // height, (x + y) * 255 // (width + height)], 2).astype("u1")
+    )
+
+
+class TestReads:
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF"])
+    def test_lossless_formats_keep_every_pixel(self, kind):
+        settings = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+        assert np.array_equal(read_image(encode(PHOTO, kind, **settings)), PHOTO)
+
+    def test_jpeg(self):
+        picture = gradient(64, 48)
+        read = read_image(encode(picture, "JPEG", quality=95, subsampling=0))
+        assert read.mode == "RGB"
+        assert np.abs(np.asarray(read, int) - np.asarray(picture, int)).max() <= 8
+
+    def test_from_a_file(self, tmp_path):
+        (tmp_path / "a.png").write_bytes(encode(PHOTO))
+        assert np.array_equal(read_image(tmp_path / "a.png"), PHOTO)
+
+    def test_grey_stays_grey(self):
+        grey = Image.fromarray(noise(5, 7))
+        read = read_image(encode(grey))
+        assert read.mode == "L"
+        assert np.array_equal(read, grey)
+
+    def test_one_pixel(self):
+        assert read_image(encode(Image.new("RGB", (1, 1), (1, 2, 3)))).getpixel((0, 0)) == (1, 2, 3)
+
+    def test_one_bit_is_black_and_white(self):
+        bits = Image.fromarray(noise(6, 9) > 127)
+        read = read_image(encode(bits))
+        assert (bits.mode, read.mode) == ("1", "L")
+        assert np.array_equal(np.asarray(read), np.asarray(bits) * np.uint8(255))
+
+    def test_palette(self):
+        picture = PHOTO.quantize(16)
+        assert np.array_equal(read_image(encode(picture)), picture.convert("RGB"))
+
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+    def test_16_bits_become_8_by_rounding(self, kind):
+        values = np.array([[0, 128, 129, 257, 32768, 65407, 65535]], np.uint16)
+        read = read_image(encode(Image.fromarray(values), kind))
+        assert read.mode == "L"
+        assert np.asarray(read).tolist() == [[0, 0, 1, 1, 128, 255, 255]]
+
+    def test_32_bits_that_hold_16(self):
+        assert read_image(encode(Image.new("I", (2, 1), 65535), "TIFF")).getpixel((1, 0)) == 255
+
+    def test_cmyk_jpeg(self):
+        read = read_image(encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG"))
+        red, green, blue = read.getpixel((8, 8))
+        assert (read.mode, red > 200, green < 60, blue < 60) == ("RGB", True, True, True)
+
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+    def test_first_frame_of_an_animation(self, kind):
+        frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+        settings = {"lossless": True} if kind == "WEBP" else {}
+        data = encode(frames[0], kind, save_all=True, append_images=frames[1:], **settings)
+        assert Image.open(io.BytesIO(data)).n_frames == 3
+        assert read_image(data).getpixel((3, 3)) == (255, 0, 0)
+
+    def test_photograph_with_a_second_picture_behind_it(self):
+        frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+        assert read_image(encode(frames[0], "MPO", save_all=True, append_images=frames[1:])).getpixel((3, 3))[0] > 250
+
+
+class TestTransparency:
+    def transparent_digit(self, ink: int, mode: str = "RGBA") -> bytes:
+        alpha = Image.new("L", (9, 9), 0)
+        alpha.paste(255, (4, 1, 5, 8))
+        picture = Image.new(mode[:-1], (9, 9), ink if mode == "LA" else (ink,) * 3)
+        picture.putalpha(alpha)
+        return encode(picture)
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA"])
+    def test_dark_ink_is_put_on_white(self, mode):
+        read = read_image(self.transparent_digit(0, mode)).convert("L")
+        assert (read.getpixel((0, 0)), read.getpixel((4, 4))) == (255, 0)
+
+    @pytest.mark.parametrize("mode", ["RGBA", "LA"])
+    def test_white_ink_is_put_on_black(self, mode):
+        read = read_image(self.transparent_digit(255, mode)).convert("L")
+        assert (read.getpixel((0, 0)), read.getpixel((4, 4))) == (0, 255)
+
+    def test_modes(self):
+        assert read_image(self.transparent_digit(0, "LA")).mode == "L"
+        assert read_image(self.transparent_digit(0, "RGBA")).mode == "RGB"
+
+    def test_half_transparent_red(self):
+        assert read_image(encode(Image.new("RGBA", (2, 2), (255, 0, 0, 128)))).getpixel((0, 0)) == (255, 127, 127)
+
+    def test_nothing_visible_is_white(self):
+        assert read_image(encode(Image.new("RGBA", (2, 2), (0, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
+
+    def test_palette_with_a_transparent_entry(self):
+        picture = Image.new("P", (2, 1), 0)
+        picture.putpalette([10, 20, 30, 40, 50, 60])
+        picture.putpixel((1, 0), 1)
+        read = read_image(encode(picture, transparency=0))
+        assert (read.getpixel((0, 0)), read.getpixel((1, 0))) == ((255, 255, 255), (40, 50, 60))
+
+
+class TestOrientation:
+    @pytest.mark.parametrize(
+        ("orientation", "upright"),
+        [
+            (1, lambda a: a),
+            (2, lambda a: a[:, ::-1]),
+            (3, lambda a: a[::-1, ::-1]),
+            (4, lambda a: a[::-1]),
+            (5, lambda a: a.swapaxes(0, 1)),
+            (6, lambda a: np.rot90(a, -1)),
+            (7, lambda a: a[::-1, ::-1].swapaxes(0, 1)),
+            (8, lambda a: np.rot90(a)),
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+    def test_picture_is_turned_upright(self, orientation, upright, kind):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        read = read_image(encode(PHOTO, kind, exif=exif))
+        assert np.array_equal(read, upright(np.asarray(PHOTO)))
+
+    def test_jpeg_of_a_phone_held_upright(self):
+        # The sensor's picture has the sky (white) at its left; orientation 6 says: turn clockwise.
+        sensor = Image.new("RGB", (64, 48), "black")
+        sensor.paste("white", (0, 0, 32, 48))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        read = read_image(encode(sensor, "JPEG", exif=exif))
+        assert read.size == (48, 64)
+        assert (read.getpixel((24, 10))[0] > 250, read.getpixel((24, 54))[0] < 5) == (True, True)
+
+    def test_unreadable_exif_does_not_hide_the_pixels(self):
+        assert np.array_equal(read_image(encode(PHOTO, exif=b"Exif\0\0nonsense")), PHOTO)
+
+
+UNUSABLE = {
+    "empty": (b"", "is empty"),
+    "text": (b"hello", "not a picture"),
+    "only a signature": (b"\x89PNG\r\n\x1a\n", "not a picture"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>', "not a picture"),
+    "pdf": (b"%PDF-1.7\n", "not a picture"),
+    "pickle": (b"\x80\x04\x95(cposix\nsystem\n", "not a picture"),
+    "ppm, known to Pillow but not taken": (b"P6 2 2 255\n" + bytes(12), "not a picture"),
+    "icon, known to Pillow but not taken": (encode(PHOTO, "ICO", sizes=[(12, 12)]), "not a picture"),
+    "too little pixel data": (png_header(20, 20), "damaged"),
+    "81 megapixels": (png_header(9000, 9000), r"too many pixels \(9000 x 9000\)"),
+    "144 megapixels, Pillow warns": (png_header(12000, 12000), "too many pixels"),
+    "3.6 gigapixels, Pillow refuses": (png_header(60000, 60000), "too many pixels"),
+    "20 megabytes": (bytes(images.MAX_BYTES + 1), "20.0 MB, but at most 20 MB"),
+    "floating point": (encode(Image.new("F", (2, 2), 0.5), "TIFF"), "mode F"),
+    "more than 16 bits": (encode(Image.new("I", (2, 2), 70000), "TIFF"), "mode I"),
+}
+
+
+class TestRefuses:
+    @pytest.mark.parametrize("case", UNUSABLE)
+    def test_what_is_no_usable_picture(self, case):
+        data, message = UNUSABLE[case]
+        with pytest.raises(ValueError, match=message) as caught:
+            read_image(data)
+        assert str(caught.value).endswith(".")
+        assert ". " not in str(caught.value)  # one sentence
+
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
+    @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+    def test_truncated(self, kind, part):
+        data = encode(Image.fromarray(noise(64, 64, 3)), kind)
+        with pytest.raises(ValueError, match=r"damaged|not a picture"):
+            read_image(data[: int(part * len(data))])
+
+    def test_huge_picture_is_refused_without_decoding(self, monkeypatch):
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
+        with pytest.raises(ValueError, match="too many pixels"):
+            read_image(png_header(9000, 9000))
+
+    def test_names_the_file(self, tmp_path):
+        (tmp_path / "broken.png").write_bytes(b"hello")
+        with pytest.raises(ValueError, match=r"broken\.png is not a picture"):
+            read_image(tmp_path / "broken.png")
+
+    @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.parametrize("kind", FORMATS)
+    @given(data=st.data())
+    @settings(max_examples=60, deadline=None)
+    def test_damaged_bytes_give_a_picture_or_a_value_error(self, kind, data):
+        content = bytearray(encode(gradient(16, 16), kind))
+        positions = st.integers(0, len(content) - 1)
+        for position in data.draw(st.lists(positions, min_size=1, max_size=8)):
+            content[position] = data.draw(st.integers(0, 255))
+        try:
+            assert read_image(bytes(content)).mode in ("L", "RGB")
+        except ValueError as error:
+            assert str(error).startswith("This file")
+
+
+class TestFit:
+    @given(pixels=arrays(np.uint8, (5, 4, 3)))
+    def test_right_size_changes_nothing(self, pixels):
+        fitted = fit_image(Image.fromarray(pixels), (3, 5, 4))
+        assert torch.equal(fitted, torch.from_numpy(pixels).movedim(-1, 0).float() / 255)
+
+    @given(
+        height=st.integers(1, 40),
+        width=st.integers(1, 40),
+        shape=st.tuples(st.sampled_from([1, 3]), st.integers(1, 30), st.integers(1, 30)),
+        mode=st.sampled_from(["L", "RGB"]),
+    )
+    def test_always_an_8_bit_image_of_that_shape(self, height, width, shape, mode):
+        picture = Image.fromarray(noise(height, width, 3)).convert(mode)
+        fitted = fit_image(picture, shape)
+        assert (tuple(fitted.shape), fitted.dtype, fitted.is_contiguous()) == (shape, torch.float32, True)
+        assert torch.equal(fitted, (fitted * 255).round() / 255)
+        assert 0 <= fitted.min() <= fitted.max() <= 1
+
+    @given(colour=st.tuples(*[st.integers(0, 255)] * 3), shape=st.sampled_from([(3, 8, 8), (3, 5, 31), (3, 40, 2)]))
+    def test_one_colour_stays_that_colour(self, colour, shape):
+        fitted = fit_image(Image.new("RGB", (23, 11), colour), shape)
+        assert torch.equal(fitted, (torch.tensor(colour).view(3, 1, 1) / 255).expand(shape))
+
+    def test_keeps_the_centre_of_the_longer_side(self):
+        wide = Image.new("L", (60, 20), 0)
+        wide.paste(255, (20, 0, 40, 20))
+        assert fit_image(wide, (1, 20, 20)).min() == 1
+        assert fit_image(wide.transpose(Image.Transpose.ROTATE_90), (1, 20, 20)).min() == 1
+
+    def test_shrinking_averages(self):
+        checkerboard = Image.fromarray(((np.indices((64, 64)).sum(0) % 2) * 255).astype(np.uint8))
+        assert (fit_image(checkerboard, (1, 8, 8)) - 0.5).abs().max() < 0.02
+
+    def test_grey_repeats_and_colour_becomes_luma(self):
+        grey = Image.fromarray(noise(6, 6))
+        assert torch.equal(fit_image(grey, (3, 6, 6)), fit_image(grey, (1, 6, 6)).expand(3, 6, 6))
+        assert fit_image(Image.new("RGB", (2, 2), (0, 255, 0)), (1, 2, 2))[0, 0, 0] == torch.tensor(150) / 255
+
+    def test_invert(self):
+        plain, inverted = (fit_image(PHOTO, (3, 12, 20), invert=invert) for invert in (False, True))
+        assert torch.equal((inverted * 255).round(), 255 - (plain * 255).round())
+
+    def test_extreme_aspect_is_not_enlarged_as_a_whole(self):
+        # Scaled until its short side fits, this picture would have 224 x 224,000,000 pixels.
+        assert fit_image(Image.new("L", (1, 1_000_000), 9), (1, 224, 224)).unique().tolist() == [pytest.approx(9 / 255)]
+
+    @pytest.mark.parametrize("shape", [(2, 5, 5), (0, 5, 5), (3, 0, 5), (1, 5, -1)])
+    def test_no_such_shape(self, shape):
+        with pytest.raises(ValueError, match=r"was asked for"):
+            fit_image(PHOTO, shape)
+
+
+class TestTensors:
+    def test_pixels_and_png_are_inverse(self):
+        for channels in (1, 3):
+            image = image_from_pixels(noise(7, 5, channels))
+            assert torch.equal(fit_image(read_image(to_png(image)), (channels, 7, 5)), image)
+
+    def test_pixels_of_a_batch(self):
+        pixels = noise(4, 7, 5, 3)
+        batch = image_from_pixels(pixels)
+        assert batch.shape == (4, 3, 7, 5)
+        assert batch[2, 1, 6, 4] == torch.tensor(int(pixels[2, 6, 4, 1])) / 255
+
+    @pytest.mark.parametrize("pixels", [noise(7, 5), noise(7, 5, 4), noise(7, 5, 3) / 255.0])
+    def test_no_pixels(self, pixels):
+        with pytest.raises(ValueError, match="Pixels must be uint8"):
+            image_from_pixels(pixels)
+
+    def test_png_rounds_and_clips_noise(self):
+        values = torch.tensor([[[-9.1, -1.2, -0.2, 0.0, 0.498, 0.61, 1.0, 1.003, 1.7, 9.1, -torch.inf, torch.inf]]])
+        assert np.asarray(read_image(to_png(values))).tolist() == [[0, 0, 0, 0, 127, 156, 255, 255, 255, 255, 0, 255]]
+
+    def test_8_bit_is_what_a_png_would_keep(self):
+        values = torch.randn(3, 9, 7, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(to_8_bit(values), fit_image(read_image(to_png(values)), (3, 9, 7)))
+        assert torch.equal(to_8_bit(to_8_bit(values)), to_8_bit(values))
+
+    def test_png_of_no_image(self):
+        with pytest.raises(ValueError, match=r"\(2, 4, 4\)"):
+            to_png(torch.zeros(2, 4, 4))
+
+    def test_digest_sees_every_value_and_the_shape(self):
+        image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+        digest = image_digest(image)
+        assert len(digest) == 64
+        assert image_digest(image.clone()) == digest
+        changed = image.clone()
+        changed[2, 63, 63] = torch.nextafter(changed[2, 63, 63], torch.tensor(2.0))
+        assert image_digest(changed) != digest
+        assert image_digest(image.reshape(3, 32, 128)) != digest
+
+    def test_digest_does_not_depend_on_the_layout(self):
+        image = torch.rand(3, 6, 5, generator=torch.Generator().manual_seed(0))
+        assert image_digest(image.movedim(0, -1).contiguous().movedim(-1, 0)) == image_digest(image)

@@ -1,0 +1,226 @@
+"""Every page and widget path, driven by Streamlit's AppTest (no browser): what is on the screen and that it is right."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
+from spt.images import image_digest, to_8_bit
+from tests.pictures import bad_pictures, odd_pictures
+
+SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
+NUMBER_OF_VOTES = "200"
+
+
+def open_page(page: str = "explore/votes.py", **parameters: str) -> AppTest:
+    """The page after its first run, in a fast pace and with few votes unless ``parameters`` say otherwise."""
+    app = AppTest.from_file(SCRIPT, default_timeout=60)
+    app.switch_page(page)
+    for name, value in ({"pace": "fast", "n": NUMBER_OF_VOTES} | parameters).items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def texts(app: AppTest) -> str:
+    """All Markdown and captions on the page, in one string."""
+    return "\n".join(element.value for element in [*app.markdown, *app.caption])
+
+
+def assert_healthy(app: AppTest) -> None:
+    """No exception and no error message on the page."""
+    assert not app.exception, [element.value for element in app.exception]
+    assert not app.error, [element.value for element in app.error]
+
+
+@pytest.fixture
+def votes_page() -> Iterator[AppTest]:
+    """The votes page with its first result."""
+    app = open_page()
+    assert_healthy(app)
+    yield app
+
+
+def test_start_page_shows_the_example_without_a_click() -> None:
+    app = open_page("explore/start.py")
+    assert_healthy(app)
+    assert "A handwritten 7" in texts(app)
+    assert len(app.get("bidi_component")) == 1
+
+
+def test_votes_page_concludes_without_a_click(votes_page: AppTest) -> None:
+    shown = texts(votes_page)
+    assert "**PREDICT**" in shown and "**CERTIFY**" in shown and "HEURISTIC" in shown
+    assert "200 of 200 votes" in votes_page.get("progress")[0].proto.text
+
+
+def test_numbers_on_the_page_are_those_of_the_core(votes_page: AppTest) -> None:
+    classifier = load_classifier("mnist-rotation")
+    image = load_dataset("digits", shape=classifier.input_shape).image(7)
+    rotation = get_transform("rotation")
+    received = to_8_bit(rotation(image, [25.0])[0])
+    expected = SmoothedClassifier(classifier, rotation, 30.0).certify(received, 100, 200, 0.01, seed=0)
+    run = votes_page.session_state["votes_run"]
+    assert run.certificate.counts == expected.counts
+    assert run.certificate.radius == expected.radius
+    assert f"{expected.radius:.3g}°" in texts(votes_page)
+    shown = Certificate.from_json(run.certificate.to_json())
+    assert shown.verify() and json.loads(shown.to_json())["counts"] == list(expected.counts)
+
+
+def test_moving_the_slider_replaces_the_result(votes_page: AppTest) -> None:
+    before = votes_page.session_state["votes_run"]
+    votes_page.slider(key="angle").set_value(-100.0).run()
+    assert_healthy(votes_page)
+    after = votes_page.session_state["votes_run"]
+    assert after.key != before.key
+    assert after.status == "done" and after.certificate.image_sha256 != before.certificate.image_sha256
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value"),
+    [
+        ("rotation_sigma", "slider", 10.0),
+        ("pixel_sigma", "slider", 0.3),
+        ("n", "select_slider", 100),
+        ("n0", "number_input", 20),
+        ("alpha", "number_input", 0.05),
+        ("seed", "number_input", 5),
+        ("digits_image", "number_input", 3),
+        ("classifier", "selectbox", "mnist-plain"),
+    ],
+)
+def test_every_control_leads_to_a_new_run(votes_page: AppTest, key: str, kind: str, value: object) -> None:
+    before = votes_page.session_state["votes_run"].key
+    getattr(votes_page, kind)(key=key).set_value(value).run()
+    assert_healthy(votes_page)
+    run = votes_page.session_state["votes_run"]
+    assert run.key != before and run.status == "done"
+
+
+def test_translation(votes_page: AppTest) -> None:
+    votes_page.segmented_control(key="transform").set_value("translation").run()
+    assert_healthy(votes_page)
+    assert {slider.key for slider in votes_page.slider} >= {"dx", "dy", "translation_sigma", "translation_range"}
+    assert "px" in texts(votes_page)
+    assert "trained for rotation" in texts(votes_page)
+
+
+def test_the_view_is_restored_from_its_url() -> None:
+    app = open_page(transform="translation", dx="2.5", dy="-1", classifier="mnist-translation", seed="3")
+    assert_healthy(app)
+    key = app.session_state["votes_run"].key
+    assert (2.5, -1.0) in key and "translation" in key
+    assert app.number_input(key="seed").value == 3
+    assert app.selectbox(key="classifier").value == "mnist-translation"
+
+
+def test_invalid_url_values_fall_back_to_defaults() -> None:
+    app = open_page(angle="sideways", n="-5", transform="shear")
+    assert_healthy(app)
+    assert app.slider(key="angle").value == 25.0
+
+
+def test_stop_leaves_a_provisional_result(votes_page: AppTest) -> None:
+    run = votes_page.session_state["votes_run"]
+    run.certificate = run.prediction = None
+    # AppTest cannot press a button in mid-run (the browser test does); this is the state that pressing leaves.
+    run.status = "stopped"
+    votes_page.session_state["votes_run"] = run
+    votes_page.run()
+    assert_healthy(votes_page)
+    assert "PROVISIONAL" in texts(votes_page) and "CERTIFY" not in texts(votes_page)
+    votes_page.button(key="again").click().run()
+    assert "**CERTIFY**" in texts(votes_page)
+
+
+def test_attack_moves_the_slider_and_judges_g() -> None:
+    app = open_page(classifier="mnist-plain", rotation_range="60")
+    app.button(key="attack_button").click().run()
+    assert_healthy(app)
+    _, result = app.session_state["attack"]
+    assert result.fooled
+    assert app.slider(key="angle").value == pytest.approx(float(result.points[0, 0]))
+    shown = texts(app)
+    assert "**fools f**" in shown and "**g answers" in shown or "ABSTAIN" in shown
+    app.button(key="attack_2").click().run()
+    assert_healthy(app)
+    assert app.slider(key="angle").value == pytest.approx(float(result.points[2, 0]))
+
+
+def test_attack_of_other_controls_is_not_shown() -> None:
+    app = open_page(classifier="mnist-plain")
+    app.button(key="attack_button").click().run()
+    app.number_input(key="digits_image").set_value(2).run()
+    assert_healthy(app)
+    assert "No attack has been run" in texts(app)
+
+
+def test_abstaining_gives_the_reason_and_the_number_needed() -> None:
+    app = open_page(n="50", alpha="0.0001", angle="100", digits_image="6", pixel_sigma="0.9", classifier="mnist-plain")
+    assert_healthy(app)
+    shown = texts(app)
+    assert "ABSTAIN" in shown
+    assert "would be needed" in shown or "no number of samples" in shown or "level" in shown
+
+
+def test_natural_pictures_work_with_a_digit_classifier() -> None:
+    app = open_page(source="natural", natural_image="2")
+    assert_healthy(app)
+    classifier = load_classifier("mnist-rotation")
+    expected = image_digest(load_dataset("natural", shape=classifier.input_shape).image(2))
+    assert expected in app.session_state["votes_run"].key
+    assert app.session_state["votes_run"].status == "done"
+
+
+def test_a_missing_data_set_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPT_DATA", str(tmp_path))
+    app = open_page(source="gtsrb")
+    assert not app.exception
+    assert len(app.error) == 1 and "gtsrb is not here yet" in app.error[0].value
+    assert app.button(key="download")
+
+
+def test_own_network_and_own_data_from_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = str(Path(__file__).parent.parent / "examples" / "own_network.py")
+    monkeypatch.setenv("SPT_CLASSIFIER", own)
+    app = open_page(classifier=own)
+    assert_healthy(app)
+    assert app.selectbox(key="classifier").value == own
+    assert app.session_state["votes_run"].status == "done"
+
+
+def test_a_broken_own_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def classifier():\n    raise RuntimeError('no weights')\n")
+    monkeypatch.setenv("SPT_CLASSIFIER", str(broken))
+    app = open_page(classifier=str(broken))
+    assert not app.exception
+    assert len(app.error) == 1 and "no weights" in app.error[0].value
+
+
+def upload(name: str, content: bytes, **parameters: str) -> AppTest:
+    """The votes page after uploading a file."""
+    app = open_page(source="upload", **parameters)
+    assert "Choose a picture" in app.info[0].value
+    app.file_uploader[0].upload(name, content, "image/png").run()
+    return app
+
+
+@pytest.mark.parametrize("name", odd_pictures())
+def test_odd_uploads_work(name: str) -> None:
+    app = upload(name, odd_pictures()[name])
+    assert_healthy(app)
+    assert app.session_state["votes_run"].status == "done"
+
+
+@pytest.mark.parametrize("name", bad_pictures())
+def test_bad_uploads_are_one_sentence_and_the_app_keeps_running(name: str) -> None:
+    app = upload(name, bad_pictures()[name])
+    assert not app.exception
+    assert len(app.error) == 1 and "\n" not in app.error[0].value
+    app.selectbox(key="source").set_value("digits").run()
+    assert_healthy(app)
+    assert app.session_state["votes_run"].status == "done"
