@@ -177,6 +177,7 @@ class _Case:
     def read(cls, arguments: argparse.Namespace) -> "_Case":
         """Load what the arguments name; ValueError or OSError if something is not there or does not fit."""
         from spt.classifiers import load_classifier
+        from spt.images import to_8_bit
         from spt.smoothing import SmoothedClassifier
         from spt.transforms import get_transform
 
@@ -193,7 +194,7 @@ class _Case:
         image, label, caption = _read_image(arguments.image, classifier, arguments.invert)
         if arguments.at is not None:
             point = _point(arguments.at, transform)
-            image = (transform(image, point)[0] * 255).round() / 255
+            image = to_8_bit(transform(image, point)[0])
             caption += f" at {transform.describe(point[0])}"
         return cls(smoothed, image, label, caption)
 
@@ -210,13 +211,13 @@ def _point(values: list[float], transform: "Transform") -> "Tensor":
 def _read_image(name: str, classifier: "Classifier", invert: bool) -> "tuple[Tensor, int | None, str]":
     """Image, true label (None if unknown) and caption, for a picture file or ``dataset:number``."""
     from spt.datasets import DATASETS, load_dataset
-    from spt.images import fit_image, read_image
+    from spt.images import fit_image, read_image, to_8_bit
 
     dataset_name, separator, number = name.rpartition(":")
     if separator and number.isdecimal():
         dataset = load_dataset(dataset_name, shape=classifier.input_shape)
         image = dataset.image(int(number))
-        image = ((1 - image) * 255).round() / 255 if invert else image
+        image = to_8_bit(1 - image) if invert else image
         return image, dataset.label_among(int(number), classifier.class_names), dataset.caption(int(number))
     if not Path(name).is_file():
         raise ValueError(
@@ -268,10 +269,11 @@ def _add_attack(commands: Any) -> None:
 
 def _attack(arguments: argparse.Namespace) -> str:
     from spt.attacks import Grid, WorstOfK
+    from spt.certificates import quantity
 
     case = _Case.read(arguments)
     smoothed, classifier, transform = case.smoothed, case.smoothed.classifier, case.smoothed.transform
-    names, unit = classifier.class_names, transform.unit
+    names = classifier.class_names
     limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit
     grid = arguments.steps is not None
     attack = Grid(transform, limit, steps=arguments.steps) if grid else WorstOfK(transform, limit, k=arguments.k)
@@ -300,7 +302,7 @@ def _attack(arguments: argparse.Namespace) -> str:
     lines = [
         case.caption,
         f"f ({classifier.name}) answers {names[clean]}; {'true' if known else 'taken as true'}: {names[label]}",
-        f"The worst of {result.tried} {transform.name}s within ±{limit:g} {unit}, 8-bit images:",
+        f"The worst of {result.tried} {transform.name}s within ±{quantity(limit, transform.unit)}, 8-bit images:",
     ]
     for point, loss, prediction, answer in worst:
         lines.append(f"  {transform.describe(point)}: f answers {names[prediction]}, loss {loss:.3g}")

@@ -6,6 +6,7 @@ recomputes every conclusion from the counts.
 
 import json
 from dataclasses import asdict, dataclass
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from spt import statistics
@@ -16,9 +17,16 @@ HEURISTIC_NOTE = (
 )
 
 
+def rounded_down(value: float, digits: int = 3) -> str:
+    """A number >= 0 to that many significant digits, rounded down: a bound that is shown must hold as it is shown."""
+    exact = Decimal(value)
+    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{float(exact.quantize(step, ROUND_FLOOR)):.{digits}g}" if exact else "0"
+
+
 def quantity(value: float, unit: str) -> str:
-    """A number with its unit, three significant digits: 26.4° or 1.25 px."""
-    return f"{value:.3g}{'' if unit == '°' else ' '}{unit}"
+    """A radius or noise level with its unit, three significant digits, rounded down: 26.4° or 1.25 px."""
+    return f"{rounded_down(value)}{'' if unit == '°' else ' '}{unit}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,9 @@ class Certificate(Evidence):
     def reason(self) -> str:
         """Why, in words; and what would be needed if it is ABSTAIN."""
         name, votes = self.class_names[self.selected], self.counts[self.selected]
-        share = f"{votes} of {self.n} votes, lower bound {self.p_lower:.3f} at confidence {1 - self.alpha:g}"
+        share = (
+            f"{votes} of {self.n} votes, lower bound {rounded_down(self.p_lower, 4)} at confidence {1 - self.alpha:g}"
+        )
         if self.label is not None:
             kind = "heuristic radius" if self.heuristic else "radius"
             return f"{share}; {kind} {quantity(self.radius, self.unit)}."
@@ -162,7 +172,7 @@ class Certificate(Evidence):
 
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
-        noise = f"N(0, ({quantity(self.parameter_sigma, self.unit)})²)"
+        noise = f"N(0, ({self.parameter_sigma:g} {self.unit})²)"
         if self.pixel_sigma:
             noise += f" and pixel noise N(0, {self.pixel_sigma:g}²)"
         lines = [

@@ -24,7 +24,7 @@ def class_colour(index: int) -> str:
 
 
 def histogram_rows(
-    values: Sequence[float], class_names: Sequence[str], order: Sequence[int] | None = None
+    values: Sequence[float] | np.ndarray, class_names: Sequence[str], order: Sequence[int] | None = None
 ) -> Rows:
     """One row for each bar: position, class, value, colour. With many classes the largest ones and the rest together."""
     indices = list(range(len(values))) if order is None else list(order)
@@ -43,21 +43,34 @@ def histogram_rows(
     ]
     if len(indices) < len(values):
         rest = float(sum(values)) - sum(row["value"] for row in rows)
-        rows.append(
-            {"position": len(rows), "class": "all others", "value": rest, "colour": "#8C8C8C", "leads": False}
-        )
+        rows.append({"position": len(rows), "class": "all others", "value": rest, "colour": "#8C8C8C", "leads": False})
     return rows
 
 
 def bars_specification(
-    title: str, most: float, line: float | None = None, line_label: str = "", number_format: str = ",d", height: int = 260
+    title: str,
+    most: float,
+    line: float | None = None,
+    line_label: str = "",
+    number_format: str = ",d",
+    height: int = 260,
 ) -> dict[str, Any]:
     """A Vega-Lite bar chart of `histogram_rows` on a fixed scale [0, most], so that growing bars do not jump.
 
     ``line`` draws a labelled rule across the bars. The row that leads is labelled in bold.
     """
-    x = {"field": "class", "type": "nominal", "sort": {"field": "position"}, "axis": {"title": None, "labelAngle": 0, "labelLimit": 90}}
-    y = {"field": "value", "type": "quantitative", "scale": {"domain": [0, most], "nice": False}, "axis": {"title": title, "tickCount": 5}}
+    x = {
+        "field": "class",
+        "type": "nominal",
+        "sort": {"field": "position"},
+        "axis": {"title": None, "labelAngle": 0, "labelLimit": 90},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"domain": [0, most], "nice": False},
+        "axis": {"title": title, "tickCount": 5},
+    }
     label = {"field": "value", "type": "quantitative", "format": number_format}
     layers: list[dict[str, Any]] = [
         {
@@ -82,10 +95,21 @@ def bars_specification(
     ]
     if line is not None:
         rule = {"datum": line, "type": "quantitative"}
-        layers.append({"mark": {"type": "rule", "strokeDash": [5, 4], "color": "#888888"}, "encoding": {"y": rule}})
+        once: dict[str, Any] = {"values": [{}]}  # else the rule would be drawn once for each bar
+        layers.append(
+            {"data": once, "mark": {"type": "rule", "strokeDash": [5, 4], "color": "#888888"}, "encoding": {"y": rule}}
+        )
         layers.append(
             {
-                "mark": {"type": "text", "align": "right", "dy": -6, "fontSize": 11, "color": "#888888", "text": line_label},
+                "data": once,
+                "mark": {
+                    "type": "text",
+                    "align": "right",
+                    "dy": -6,
+                    "fontSize": 11,
+                    "color": "#888888",
+                    "text": line_label,
+                },
                 "encoding": {"y": rule, "x": {"value": "width"}},
             }
         )
@@ -138,7 +162,9 @@ def response_curve(
                 hovertemplate=f"vote for {class_names[index]} at {symbol} + β = %{{x:.1f}}{unit}<extra></extra>",
             )
     figure.add_vline(at, line={"color": "#888888", "width": 1.5, "dash": "dash"})
-    figure.add_annotation(x=at, y=1.04, yref="paper", text=f"{symbol} = {at:g}{unit}".replace("-", "−"), showarrow=False, yanchor="bottom")
+    figure.add_annotation(
+        x=at, y=1.04, yref="paper", text=f"{symbol} = {at:g}{unit}".replace("-", "−"), showarrow=False, yanchor="bottom"
+    )
     _style(figure)
     figure.update_xaxes(title=f"{symbol} in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False)
     figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
@@ -175,7 +201,10 @@ def response_map(
             hovertemplate=f"{class_names[index]}: %{{z:.3f}}<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
         )
         figure.add_scatter(
-            x=[None], y=[None], mode="markers", name=class_names[index],
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=class_names[index],
             marker={"color": class_colour(int(index)), "symbol": "square", "size": 11},
         )
     if votes is not None:
@@ -183,12 +212,19 @@ def response_map(
         for index in np.unique(classes):
             chosen = where[classes == index]
             figure.add_scatter(
-                x=chosen[:, 0], y=chosen[:, 1], mode="markers", showlegend=False, name=f"votes for {class_names[index]}",
+                x=chosen[:, 0],
+                y=chosen[:, 1],
+                mode="markers",
+                showlegend=False,
+                name=f"votes for {class_names[index]}",
                 marker={"color": class_colour(int(index)), "size": 5, "line": {"width": 0.7, "color": "white"}},
                 hovertemplate=f"vote for {class_names[index]} at dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<extra></extra>",
             )
     figure.add_scatter(
-        x=[at[0]], y=[at[1]], mode="markers", name="received image",
+        x=[at[0]],
+        y=[at[1]],
+        mode="markers",
+        name="received image",
         marker={"symbol": "x-thin", "size": 15, "line": {"width": 3, "color": "#888888"}},
     )
     _style(figure, height=440)

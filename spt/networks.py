@@ -8,16 +8,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 class StridedNet(nn.Module):
-    """Convolution - batch norm - ReLU blocks, some of them strided, then average pooling and one linear layer.
+    """Convolution - batch norm - ReLU blocks, some of them strided, then one linear layer on all that is left.
 
     Args:
         channels: image channels.
+        side: height and width of the images, after preprocessing.
         classes: number of outputs.
         widths: output channels of each block.
         strides: stride of each block.
     """
 
-    def __init__(self, channels: int, classes: int, widths: list[int], strides: list[int]) -> None:
+    def __init__(self, channels: int, side: int, classes: int, widths: list[int], strides: list[int]) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         for index, (width, stride) in enumerate(zip(widths, strides, strict=True)):
@@ -27,13 +28,13 @@ class StridedNet(nn.Module):
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
             ]
-            channels = width
+            channels, side = width, -(-side // stride)
         self.features = nn.Sequential(*blocks)
-        self.classify = nn.Linear(channels, classes)
+        self.classify = nn.Linear(channels * side**2, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) of images (N, C, H, W)."""
-        return self.classify(self.features(images).mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        return self.classify(self.features(images).flatten(1))  # type: ignore[no-any-return]
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"strided": StridedNet}

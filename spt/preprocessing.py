@@ -70,10 +70,9 @@ class Preprocessing:
         if self.crop is not None:
             top, left = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
             images = images[..., top : top + height, left : left + width]
-        mask = self.mask(height, width).to(images)
-        if self.blur_size <= 1:
-            return images * mask
-        return _filter(images * mask, self._blur_matrix(height), self._blur_matrix(width)) * mask
+        mask, rows_blur, columns_blur = _vignette_and_blur(self, height, width, images.dtype, images.device)
+        images = images * mask
+        return images if self.blur_size <= 1 else _filter(images, rows_blur, columns_blur).mul_(mask)
 
     def mask(self, height: int, width: int) -> Tensor:
         """The vignette's 0/1 mask of shape (H, W), for the size after resizing and cropping."""
@@ -121,6 +120,17 @@ def _resized(height: int, width: int, short_side: int) -> tuple[int, int]:
 def _filter(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """A separable linear filter as two matrix products (faster than convolution for kernels on few channels)."""
     return rows.to(images) @ images @ columns.to(images).T
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must also serve where gradients are wanted
+def _vignette_and_blur(
+    preprocessing: Preprocessing, height: int, width: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mask, and the blur matrices of rows and columns: computing them anew would take longer than using them."""
+    matrices = (preprocessing.mask(height, width), *map(preprocessing._blur_matrix, (height, width)))
+    mask, rows, columns = (matrix.to(device, dtype) for matrix in matrices)
+    return mask, rows, columns
 
 
 @lru_cache(maxsize=64)

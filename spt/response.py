@@ -15,5 +15,5 @@ def response(classifier: Classifier, transform: Transform, image: Tensor, points
         points: (K, d) parameter points, in the transformation's unit. Evaluated in chunks of the classifier's size.
     """
     image = classifier.check_image(image)
-    logits = [classifier.logits(transform(image, part)) for part in points.split(classifier.chunk)]
+    logits = [classifier.logits(transform(image, part)) for part in torch.split(points, classifier.chunk)]
     return torch.cat(logits).softmax(dim=1).cpu()

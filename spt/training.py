@@ -77,6 +77,7 @@ class Recipe:
 MNIST_NETWORK: dict[str, Any] = {
     "architecture": "strided",
     "channels": 1,
+    "side": 28,
     "classes": 10,
     "widths": [32, 64, 96, 128],
     "strides": [2, 2, 1, 2],
@@ -94,8 +95,8 @@ RECIPES: dict[str, Recipe] = {
             parameter_sigma=30.0,
             pixel_sigma=0.3,
             preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=2.0),
-            epochs=40,
-            consistency=5.0,
+            epochs=25,
+            consistency=1.0,
         ),
         Recipe(
             "mnist-translation",
@@ -106,7 +107,7 @@ RECIPES: dict[str, Recipe] = {
             pixel_sigma=0.3,
             preprocessing=Preprocessing(vignette="rectangle", vignette_margin=4.0, blur_size=5, blur_scale=2.0),
             epochs=25,
-            consistency=5.0,
+            consistency=1.0,
         ),
     )
 }

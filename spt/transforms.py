@@ -19,7 +19,7 @@ from torch import Tensor
 
 from spt.interpolation import bilinear, pixel_grid
 
-POINTS_AT_ONCE = 1 << 22  # bounds the memory of one warp: about 100 bytes a point
+POINTS_AT_ONCE = 1 << 18  # about 100 bytes each: most of the temporaries stay in the caches
 
 
 @dataclass(frozen=True)
@@ -103,22 +103,21 @@ class Transform(ABC):
         height, width = batch.shape[-2:]
         size = max(1, POINTS_AT_ONCE // (height * width))
         if count <= size:
-            return self._warp(batch, points, count)
+            return self._warp(batch, points)
         parts = [
             self._warp(
                 batch if len(batch) == 1 else batch[i : i + size],
                 points if len(points) == 1 else points[i : i + size],
-                min(size, count - i),
             )
             for i in range(0, count, size)
         ]
         return torch.cat(parts)
 
-    def _warp(self, images: Tensor, points: Tensor, count: int) -> Tensor:
+    def _warp(self, images: Tensor, points: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         x, y = pixel_grid(height, width, images.device)
         source_x, source_y = self.source(x, y, tuple(points[:, i, None, None] for i in range(self.dimensions)))
-        return bilinear(images, source_x.expand(count, -1, -1), source_y.expand(count, -1, -1))
+        return bilinear(images, source_x, source_y)
 
     def identity(self) -> Tensor:
         """The parameter point (1, d) that changes nothing."""
@@ -130,8 +129,7 @@ class Transform(ABC):
 
     def grid(self, limit: float, steps: int) -> Tensor:
         """Equally spaced points of [-limit, limit]^d, both ends included: (steps^d, d) float64, row-major."""
-        # linspace would miss the identity in the middle by a rounding error
-        axis = limit * (torch.arange(1 - steps, steps, 2, dtype=torch.float64) / max(steps - 1, 1))
+        axis = torch.linspace(-limit, limit, steps, dtype=torch.float64)
         return torch.cartesian_prod(*[axis] * self.dimensions).reshape(-1, self.dimensions)
 
     def describe(self, point: Tensor | Sequence[float]) -> str:

@@ -105,7 +105,7 @@ def test_at_is_the_image_that_is_received(capsys, transform, at):
     text = run(capsys, "predict", *FEW, "--image", "digits:3", "--transform", transform, "--at", *at, "--json")
     image = spt.load_dataset("digits").image(3)
     moved = TRANSFORMS[transform](image, [[float(value) for value in at]])[0]
-    received = (moved * 255).round() / 255
+    received = spt.images.to_8_bit(moved)
     assert json.loads(text)["image_sha256"] == spt.images.image_digest(received)
     assert not torch.equal(received, image)
 
@@ -151,7 +151,7 @@ def test_a_photograph_is_fitted_to_the_classifier(capsys):
 
 def test_attack(capsys):
     text = run(capsys, "attack", *FEW, "--limit", "90", "--k", "30")
-    assert "The worst of 30 rotations within ±90 °" in text
+    assert "The worst of 30 rotations within ±90°" in text
     assert text.count("    g: ") == 3
     assert text.splitlines()[-1] in ("f is fooled.", "f is not fooled.")
 
@@ -306,7 +306,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recipe]:
     labels = np.arange(60) % 2
     images = (generator.integers(0, 120, (60, 8, 8)) + 100 * labels[:, None, None]).astype(np.uint8)
     np.savez(tmp_path / "data.npz", images=images, labels=labels, class_names=["dark", "bright"])
-    network = {"architecture": "strided", "channels": 1, "classes": 2, "widths": [4, 4], "strides": [2, 2]}
+    network = {"architecture": "strided", "channels": 1, "side": 8, "classes": 2, "widths": [4, 4], "strides": [2, 2]}
     recipe = Recipe(
         "tiny", str(tmp_path / "data.npz"), network, "rotation", 10.0, 0.1, epochs=3, batch_size=20, consistency=1.0
     )

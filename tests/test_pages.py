@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
+from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
 from tests.pictures import bad_pictures, odd_pictures
 
@@ -65,7 +66,7 @@ def test_numbers_on_the_page_are_those_of_the_core(votes_page: AppTest) -> None:
     run = votes_page.session_state["votes_run"]
     assert run.certificate.counts == expected.counts
     assert run.certificate.radius == expected.radius
-    assert f"{expected.radius:.3g}°" in texts(votes_page)
+    assert quantity(expected.radius, "°") in texts(votes_page)
     shown = Certificate.from_json(run.certificate.to_json())
     assert shown.verify() and json.loads(shown.to_json())["counts"] == list(expected.counts)
 
@@ -144,7 +145,8 @@ def test_attack_moves_the_slider_and_judges_g() -> None:
     assert result.fooled
     assert app.slider(key="angle").value == pytest.approx(float(result.points[0, 0]))
     shown = texts(app)
-    assert "**fools f**" in shown and "**g answers" in shown or "ABSTAIN" in shown
+    assert "**fools f**" in shown
+    assert "**g answers" in shown or "g does not decide" in shown
     app.button(key="attack_2").click().run()
     assert_healthy(app)
     assert app.slider(key="angle").value == pytest.approx(float(result.points[2, 0]))

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from spt.ui import controls, votes
+from spt.ui.view import View
 
 st.header("Votes: what does the smoothed classifier answer?", anchor=False)
 st.markdown(
@@ -21,4 +22,4 @@ with st.sidebar:
     statistics = controls.choose_statistics()
     watch = votes.choose_pace()
 
-votes.show(votes.View(classifier, subject, transform, gamma, smoothing, statistics, watch))
+votes.show(View(classifier, subject, transform, gamma, smoothing, statistics, watch))

@@ -100,13 +100,18 @@ def _from_dataset(name: str, classifier: Classifier) -> Subject:
 def _own_picture(source: str, classifier: Classifier) -> Subject:
     if source == UPLOAD:
         file = st.file_uploader(
-            "Picture", type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"], key="upload_file",
+            "Picture",
+            type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
+            key="upload_file",
             help="PNG, JPEG, WebP, BMP, GIF or TIFF, at most 20 MB. It stays on the machine that runs this app.",
         )
     else:
         file = st.camera_input("Picture", key="camera_file")
     invert = st.toggle(
-        "Dark ink on light paper", key="invert", help="Swaps black and white: MNIST's digits are light on black.", **BOUND
+        "Dark ink on light paper",
+        key="invert",
+        help="Swaps black and white: MNIST's digits are light on black.",
+        **BOUND,
     )
     if file is None:
         st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
@@ -130,8 +135,13 @@ def _download(name: str, classifier: Classifier) -> None:
 def choose_transform(classifier: Classifier) -> Transform:
     """Which transformation T."""
     name = st.segmented_control(
-        "Transformation T", list(TRANSFORMS), default="rotation", required=True, key="transform",
-        help="The family of transformations that an attacker applies and that the votes are smoothed over.", **BOUND,
+        "Transformation T",
+        list(TRANSFORMS),
+        default="rotation",
+        required=True,
+        key="transform",
+        help="The family of transformations that an attacker applies and that the votes are smoothed over.",
+        **BOUND,
     )
     transform = TRANSFORMS[str(name)]
     if classifier.transform not in (None, transform.name):
@@ -144,7 +154,10 @@ def choose_parameters(transform: Transform) -> tuple[float, ...]:
     return tuple(
         st.slider(
             f"{parameter.name} {parameter.symbol} in {parameter.unit}",
-            -parameter.limit, parameter.limit, _FIRST_VALUES.get(parameter.name, 0.0), parameter.step,
+            -parameter.limit,
+            parameter.limit,
+            _FIRST_VALUES.get(parameter.name, 0.0),
+            parameter.step,
             key=parameter.name,
             help=f"The transformation {parameter.symbol} of the attacker; 0 changes nothing. "
             "Arrow keys move it by one step.",
@@ -169,13 +182,24 @@ def choose_smoothing(transform: Transform) -> Smoothing:
     """The noise that g is smoothed with."""
     first = transform.parameters[0]
     sigma = st.slider(
-        f"Smoothing noise σ_γ in {first.unit}", first.step, first.limit / 2, first.default_sigma, first.step,
+        f"Smoothing noise σ_γ in {first.unit}",
+        first.step,
+        first.limit / 2,
+        first.default_sigma,
+        first.step,
         key=f"{transform.name}_sigma",
-        help="Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more.", **BOUND,
+        help="Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more.",
+        **BOUND,
     )
     pixel_sigma = st.slider(
-        "Pixel noise σ_ε", 0.0, 1.0, 0.0, 0.05, key="pixel_sigma",
-        help="Standard deviation of Gaussian noise added to every pixel after preprocessing; images lie in [0, 1].", **BOUND,
+        "Pixel noise σ_ε",
+        0.0,
+        1.0,
+        0.0,
+        0.05,
+        key="pixel_sigma",
+        help="Standard deviation of Gaussian noise added to every pixel after preprocessing; images lie in [0, 1].",
+        **BOUND,
     )
     return Smoothing(sigma, pixel_sigma)
 
@@ -193,17 +217,33 @@ class Statistics:
 def choose_statistics() -> Statistics:
     """n, and behind "Advanced" n0, alpha and the seed."""
     n = st.select_slider(
-        "Votes n", [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000], 1000, key="n",
-        help="Votes that the bound rests on. More votes: a tighter bound and a larger radius.", **BOUND,
+        "Votes n",
+        [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
+        1000,
+        key="n",
+        help="Votes that the bound rests on. More votes: a tighter bound and a larger radius.",
+        **BOUND,
     )
     with st.expander("Advanced"):
         n0 = st.number_input(
-            "Selection votes n₀", 1, 10000, 100, key="n0",
-            help="Other votes, used only to choose the class that is then certified.", **BOUND,
+            "Selection votes n₀",
+            1,
+            10000,
+            100,
+            key="n0",
+            help="Other votes, used only to choose the class that is then certified.",
+            **BOUND,
         )
         alpha = st.number_input(
-            "Failure probability α", 0.0001, 0.5, 0.01, 0.001, format="%.4f", key="alpha",
-            help="Each statement is wrong with probability at most α over the sampling.", **BOUND,
+            "Failure probability α",
+            0.0001,
+            0.5,
+            0.01,
+            0.001,
+            format="%.4f",
+            key="alpha",
+            help="Each statement is wrong with probability at most α over the sampling.",
+            **BOUND,
         )
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same votes.", **BOUND)
     return Statistics(int(n0), int(n), float(alpha), int(seed))

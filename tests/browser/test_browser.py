@@ -93,7 +93,9 @@ def photograph(page: Page, name: str) -> None:
     folder = os.environ.get("SPT_SCREENSHOTS")
     if folder:
         width = page.viewport_size["width"] if page.viewport_size else 1280
-        height = page.evaluate("document.querySelector('[data-testid=stMain] .block-container, [data-testid=stMain]').scrollHeight")
+        height = page.evaluate(
+            "document.querySelector('[data-testid=stMain] .block-container, [data-testid=stMain]').scrollHeight"
+        )
         page.set_viewport_size({"width": width, "height": min(int(height) + 80, 3000)})
         page.wait_for_timeout(1500)
         page.screenshot(path=str(Path(folder) / f"{name}.png"))

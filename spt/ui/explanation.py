@@ -1,0 +1,97 @@
+"""The explanation and export areas of the page "Votes": formulas with this image's numbers; JSON, command, Python."""
+
+import streamlit as st
+
+from spt.certificates import rounded_down
+from spt.ui.view import Run, View
+
+
+def area(view: View, run: Run) -> None:
+    """Draw both areas, folded."""
+    with st.expander("How it works, with this image's numbers"):
+        _show_formulas(view, run)
+    with st.expander("Export: numbers, command, Python"):
+        _show_export(view, run)
+
+
+def _show_formulas(view: View, run: Run) -> None:
+    sigma, statistics = view.smoothing.parameter_sigma, view.statistics
+    unit = r"^\circ" if view.transform.unit == "°" else r"\,\mathrm{px}"
+    noise, law = "", rf"\beta\sim\mathcal N(0, ({sigma:g}{unit})^2)"
+    if view.smoothing.pixel_sigma:
+        noise = r" + \varepsilon"
+        law += rf",\ \varepsilon\sim\mathcal N(0, {view.smoothing.pixel_sigma:g}^2)"
+    st.latex(rf"g(x') = \arg\max_c\ \Pr\big(f(P\,T_\beta\,x'{noise}) = c\big),\quad {law}")
+    certificate, prediction = run.certificate, run.prediction
+    if certificate is None or prediction is None:
+        st.caption("The numbers appear when the run has ended.")
+        return
+    st.markdown(
+        "**PREDICT** (Cohen, Rosenfeld, Kolter 2019): two-sided binomial test of the top two counts. "
+        "Code: `spt.smoothing.SmoothedClassifier.predict`."
+    )
+    first, second = prediction.top_two()
+    n_a, n_b = prediction.counts[first], prediction.counts[second] if second != first else 0
+    relation = r"\le" if prediction.label is not None else ">"
+    st.latex(
+        rf"p\text{{-value}}({n_a}, {n_a}+{n_b}, \tfrac12) = {_latex(prediction.p_value)} {relation} \alpha = {statistics.alpha:g}"
+    )
+    st.markdown(
+        "**CERTIFY**: the class comes from the selection votes, the Clopper–Pearson bound from the others. "
+        "Code: `spt.smoothing.SmoothedClassifier.certify`."
+    )
+    votes = certificate.counts[certificate.selected]
+    bound, radius = rounded_down(certificate.p_lower, 4), rounded_down(certificate.radius)
+    st.latex(rf"\underline p = \mathrm{{LowerConfBound}}({votes}, {certificate.n}, 1-{statistics.alpha:g}) = {bound}")
+    if certificate.label is None:
+        st.latex(rf"\underline p = {bound} \le \tfrac12 \;\Rightarrow\; \mathrm{{ABSTAIN}}")
+    else:
+        st.latex(rf"r = \sigma_\gamma\,\Phi^{{-1}}(\underline p) = {sigma:g}\cdot\Phi^{{-1}}({bound}) = {radius}{unit}")
+        st.markdown(
+            "Theorem 3.2 makes this a certified radius *if* T_β T_γ = T_(β+γ). Interpolated rotations and translations do "
+            "not compose exactly, so for BaseSPT it is a heuristic."
+        )
+
+
+def _latex(value: float) -> str:
+    text = f"{value:.3g}"
+    mantissa, exponent, power = text.partition("e")
+    return rf"{mantissa}\cdot 10^{{{int(power)}}}" if exponent else text
+
+
+def _show_export(view: View, run: Run) -> None:
+    if run.certificate is not None:
+        st.download_button(
+            "Certificate as JSON",
+            run.certificate.to_json(),
+            "certificate.json",
+            "application/json",
+            key="export_json",
+            on_click="ignore",
+        )
+    statistics, noise = view.statistics, view.smoothing
+    at = " ".join(f"{value:g}" for value in view.gamma)
+    image = view.subject.reference or "picture.png"
+    st.code(
+        f"python -m spt certify --image {image} --classifier {view.classifier.name} --transform {view.transform.name} "
+        f"--at {at} --parameter-sigma {noise.parameter_sigma:g} --pixel-sigma {noise.pixel_sigma:g} "
+        f"--n0 {statistics.n0} --n {statistics.n} --alpha {statistics.alpha:g} --seed {statistics.seed}",
+        language="bash",
+    )
+    name, _, index = image.partition(":")
+    load = (
+        f"image = load_dataset({name!r}, shape=classifier.input_shape).image({index})"
+        if index
+        else f"image = fit_image(read_image(Path({image!r})), classifier.input_shape)"
+    )
+    imports = "fit_image, read_image" if not index else "load_dataset"
+    st.code(
+        ("" if index else "from pathlib import Path\n\n")
+        + f"from spt import SmoothedClassifier, get_transform, load_classifier, {imports}, to_8_bit\n\n"
+        f"classifier = load_classifier({view.classifier.name!r})\n{load}\n"
+        f"transform = get_transform({view.transform.name!r})\n"
+        f"received = to_8_bit(transform(image, [{view.gamma}])[0])\n"
+        f"g = SmoothedClassifier(classifier, transform, {noise.parameter_sigma:g}, {noise.pixel_sigma:g})\n"
+        f"print(g.certify(received, {statistics.n0}, {statistics.n}, {statistics.alpha:g}, seed={statistics.seed}).to_text())",
+        language="python",
+    )

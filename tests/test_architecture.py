@@ -1,0 +1,255 @@
+"""The shape of the code base, checked on its syntax trees; and that ruff and mypy pass."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+PACKAGE = REPOSITORY / "spt"
+FILES = sorted(PACKAGE.rglob("*.py"))
+PAGES = sorted((REPOSITORY / "pages").rglob("*.py"))
+
+# Import order: a module imports only modules of lower layers, or of its own layer where this is not all leaves.
+# What is not named here (a new leaf) stands at the bottom and imports nothing of the package but other leaves.
+LAYERS = {
+    "spt.intervals": 0,
+    "spt.statistics": 0,
+    "spt.images": 0,
+    "spt.networks": 0,
+    "spt.interpolation": 1,
+    "spt.transforms": 2,
+    "spt.preprocessing": 2,
+    "spt.certificates": 2,
+    "spt.datasets": 2,
+    "spt.classifiers": 3,
+    "spt.error_bounds": 4,
+    "spt.inverse": 4,
+    "spt.smoothing": 4,
+    "spt.response": 4,
+    "spt.defences": 5,
+    "spt.training": 5,
+    "spt.attacks": 5,
+    "spt.experiments": 6,
+    "spt.figures": 7,
+    "spt.ui": 8,
+    "spt.__main__": 8,
+}
+LEAVES = ("spt.intervals", "spt.statistics", "spt.images", "spt.networks")
+
+
+def module_name(path: Path) -> str:
+    parts = list(path.relative_to(REPOSITORY).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path, everywhere: bool = True) -> Iterator[str]:
+    """Full names of what a file imports, also inside functions (but not for type checking alone)."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+
+    def walk(node: ast.AST) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from (alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                base = package[: len(package) - child.level + 1] if child.level else []
+                origin = ".".join([*base, *([child.module] if child.module else [])])
+                yield from (f"{origin}.{alias.name}" for alias in child.names)
+            elif isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+                for other in child.orelse:
+                    yield from walk(other)
+            elif everywhere or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from walk(child)
+
+    return walk(tree(path))
+
+
+def module_of(imported: str) -> str:
+    """``spt.transforms.Rotation`` -> ``spt.transforms``; ``spt.error_bounds.chord.bound`` -> ``spt.error_bounds``."""
+    return ".".join(imported.split(".")[:2])
+
+
+def layer(module: str) -> int:
+    return LAYERS.get(module_of(module), 0)
+
+
+def test_there_is_something_to_check():
+    assert len(FILES) > 10 and all(path.is_file() for path in FILES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_import_order(path):
+    own = module_of(module_name(path))
+    if own == "spt":
+        return  # __init__ re-exports everything; nothing below it may import from it, see the next test
+    for imported in imports(path):
+        if not imported.startswith("spt."):
+            continue
+        other = module_of(imported)
+        if other == own:
+            continue
+        assert layer(other) <= layer(own), (
+            f"{own} (layer {layer(own)}) imports {other} (layer {layer(other)}); see LAYERS"
+        )
+        assert own not in LEAVES, f"{own} is a leaf, but imports {other}"
+
+
+def test_no_cycles():
+    """Modules of one layer may import one another, but not in circles."""
+    edges = {}
+    for path in FILES:
+        own = module_name(path)
+        names = {module_name(other) for other in FILES}
+        targets = set()
+        for imported in imports(path, everywhere=False):
+            candidates = [imported, imported.rpartition(".")[0]]
+            targets |= {name for name in candidates if name in names and name not in (own, "spt")}
+        edges[own] = targets
+
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail, name))
+        if name in done:
+            return
+        for target in edges[name]:
+            if not name.startswith(target + "."):  # a submodule may know its package
+                visit(target, (*trail, name))
+        done.add(name)
+
+    for name in edges:
+        if name != "spt":
+            visit(name, ())
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_the_package_does_not_import_through_its_front_door(path):
+    """``from spt import Rotation`` is for people; inside it would make every module depend on every other."""
+    if path == PACKAGE / "__init__.py":
+        return
+    modules = {module_name(other) for other in FILES}
+    for imported in imports(path):
+        if imported == "spt" or (imported.startswith("spt.") and imported.count(".") == 1):
+            assert imported in modules, f"{module_name(path)} imports {imported}: name the module that defines it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_streamlit_only_in_ui(path):
+    if PACKAGE / "ui" in path.parents:
+        return
+    assert not {name for name in imports(path) if name.partition(".")[0] == "streamlit"}
+    assert not any(name.startswith("spt.ui") for name in imports(path))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_pages_contain_no_computation(path):
+    """They import streamlit and spt.ui, so there is nothing to compute with; and what is longer is no page."""
+    for name in imports(path):
+        assert name.partition(".")[0] == "streamlit" or name.startswith("spt.ui."), f"{path.name} imports {name}"
+    for node in ast.walk(tree(path)):
+        computes = isinstance(node, ast.While | ast.ClassDef | ast.FunctionDef | ast.Lambda | ast.Try)
+        assert not computes, f"{path.name}:{node.lineno} computes: this belongs into spt/ui or the core"
+
+
+def test_app_starts_pages_and_nothing_else():
+    for name in imports(REPOSITORY / "app.py"):
+        top = name.partition(".")[0]
+        assert top == "streamlit" or name.startswith("spt.ui") or top in sys.stdlib_module_names, f"imports {name}"
+
+
+def test_the_first_screen_does_not_wait_for_torch():
+    """app.py sets up navigation; torch and scipy.stats are imported by the pages that use them."""
+    heavy = {"torch", "scipy", "statsmodels", "torchvision", "pandas", "plotly"}
+    assert not {name.partition(".")[0] for name in imports(REPOSITORY / "app.py")} & heavy
+    code = "import sys, spt; print(sorted(set(sys.modules) & {'torch', 'scipy', 'statsmodels', 'streamlit'}))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_public_names():
+    """Everything in ``spt.__all__`` is there under its own name."""
+    import spt
+
+    for name in spt.__all__:
+        assert getattr(spt, name) is not None and name in dir(spt)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = spt.no_such_name
+
+
+def test_no_drawer_for_everything():
+    names = {path.stem for path in FILES}
+    assert not names & {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
+
+
+def public(node: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Public classes and functions of a module, and public methods of public classes; overriding ones are documented
+    where they are declared."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
+            yield f"{inside}{child.name}", child
+            if isinstance(child, ast.ClassDef):
+                yield from public(child, f"{child.name}.")
+
+
+def declared(name: str) -> bool:
+    """Whether an abstract method of this name is documented somewhere in the package."""
+    for path in FILES:
+        for full_name, node in public(tree(path)):
+            if full_name.endswith(f".{name}") and ast.get_docstring(node) is not None:
+                decorators = [ast.unparse(decorator) for decorator in getattr(node, "decorator_list", [])]
+                if any("abstractmethod" in decorator for decorator in decorators):
+                    return True
+    return False
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_docstrings(path):
+    assert ast.get_docstring(tree(path)) or path.read_text().strip() == "", f"{path} has no docstring"
+    for name, node in public(tree(path)):
+        if ast.get_docstring(node) is None:
+            assert "." in name and declared(name.rpartition(".")[2]), f"{module_name(path)}.{name} has no docstring"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_habits(path):
+    """Nobody moves tensors to a device by name, and nothing catches what Streamlit stops a script with."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert node.func.attr != "cuda", f"{path.name}:{node.lineno} calls .cuda()"
+        if isinstance(node, ast.ExceptHandler):
+            caught = "BaseException" if node.type is None else ast.unparse(node.type)
+            reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+            assert "BaseException" not in caught or reraises, f"{path.name}:{node.lineno} swallows BaseException"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_length(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
+
+
+def run(*arguments: str) -> None:
+    result = subprocess.run([sys.executable, "-m", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_ruff_check():
+    assert importlib.util.find_spec("ruff") is not None, "pip install -r requirements-dev.txt"
+    run("ruff", "check", ".")
+
+
+def test_ruff_format():
+    run("ruff", "format", "--check", ".")
+
+
+def test_mypy():
+    run("mypy")

@@ -1,0 +1,510 @@
+"""Classifiers: what is refused and how, chunks, fingerprints, people's own networks, and the bundled ones."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import spt.classifiers
+from spt.classifiers import MODELS_FOLDER, Classifier, bundled_classifiers, load_classifier, read_card
+from spt.networks import FastInference, StridedNet, build_network, fuse_batch_norm
+from spt.preprocessing import Preprocessing
+from spt.training import RECIPES
+
+NAMES = ("mnist-plain", "mnist-rotation", "mnist-translation")
+DIGITS = Path(__file__).parent.parent / "assets" / "samples" / "digits.npz"
+
+
+def linear(classes: int = 2, shape: tuple[int, int, int] = (1, 4, 5), seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+
+def small(**changes) -> Classifier:
+    settings = {"name": "small", "module": linear(), "class_names": ("a", "b"), "input_shape": (1, 4, 5)}
+    return Classifier(**(settings | changes))
+
+
+class TestRefused:
+    def test_more_class_names_than_outputs(self):
+        with pytest.raises(ValueError, match=r"'small'.*3 logits.*\(1, 2\)"):
+            small(class_names=("a", "b", "c"))
+
+    def test_fewer_class_names_than_outputs(self):
+        with pytest.raises(ValueError, match=r"1 logits.*\(1, 2\)"):
+            small(class_names=("a",))
+
+    def test_output_that_is_no_row_of_logits(self):
+        with pytest.raises(ValueError, match=r"\(1, 1, 4, 5\)"):
+            small(module=nn.Identity())
+
+    def test_output_that_is_no_tensor(self):
+        class Pair(nn.Module):
+            def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+                return images, images
+
+        with pytest.raises(ValueError, match="tuple"):
+            small(module=Pair())
+
+    def test_network_of_another_input_shape(self):
+        with pytest.raises(ValueError, match=r"'small'.*\(3, 4, 5\)"):
+            small(input_shape=(3, 4, 5))
+
+    def test_network_that_does_not_fit_after_preprocessing(self):
+        with pytest.raises(ValueError, match=r"\(1, 4, 4\)"):
+            small(preprocessing=Preprocessing(crop=4))
+
+    def test_crop_that_does_not_fit(self):
+        with pytest.raises(ValueError, match=r"4x5.*crop of 9"):
+            small(preprocessing=Preprocessing(crop=9))
+
+    def test_damaged_weights(self):
+        module = linear()
+        module[1].weight.data[0, 0] = float("nan")
+        with pytest.raises(ValueError, match="NaN"):
+            small(module=module)
+
+    def test_image_of_another_shape(self):
+        for shape in [(1, 5, 4), (4, 5), (1, 1, 4, 5), (3, 4, 5)]:
+            with pytest.raises(ValueError, match=r"\(1, 4, 5\).*" + str(shape).replace("(", r"\(").replace(")", r"\)")):
+                small().check_image(torch.zeros(shape))
+
+    def test_integer_image(self):
+        with pytest.raises(ValueError, match="uint8"):
+            small().check_image(torch.zeros(1, 4, 5, dtype=torch.uint8))
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_image_with_numbers_that_are_none(self, value):
+        """They would make every vote the same class, and so certify it."""
+        image = torch.zeros(1, 4, 5)
+        image[0, 2, 3] = value
+        with pytest.raises(ValueError, match="NaN"):
+            small().check_image(image)
+
+
+def test_valid_image_passes():
+    image = torch.rand(1, 4, 5)
+    assert torch.equal(small().check_image(image), image)
+
+
+class TestChunks:
+    def test_network_always_sees_full_chunks(self, monkeypatch):
+        monkeypatch.setattr(Classifier, "chunk", property(lambda self: 7))
+        seen = []
+
+        class Spy(nn.Module):
+            def forward(self, images: Tensor) -> Tensor:
+                seen.append(images.clone())
+                return images.flatten(1)[:, :2]
+
+        classifier = small(module=Spy())
+        images = torch.rand(16, 1, 4, 5)
+        seen.clear()
+        logits = classifier.logits(images)
+        assert [len(part) for part in seen] == [7, 7, 7]
+        assert torch.equal(torch.cat(seen)[:16], images)
+        assert not torch.cat(seen)[16:].any()  # padding is black
+        assert torch.equal(logits, images.flatten(1)[:, :2])
+
+    @pytest.mark.parametrize("count", [0, 1, 249, 250, 251])
+    def test_any_number_of_images(self, count):
+        classifier = small()
+        images = torch.rand(count, 1, 4, 5)
+        logits = classifier.logits(images)
+        assert logits.shape == (count, 2) and logits.dtype == torch.float32
+        assert torch.allclose(logits, classifier.module(images), rtol=0, atol=1e-6)
+
+    def test_company_does_not_matter(self):
+        """Logits of one image are bitwise the same, whatever follows it."""
+        torch.manual_seed(0)
+        module = fuse_batch_norm(StridedNet(1, 12, 3, [8, 8], [2, 2]))
+        classifier = Classifier("net", module, ("a", "b", "c"), (1, 12, 12))
+        images = torch.rand(60, 1, 12, 12)
+        alone = classifier.logits(images[:1])
+        assert torch.equal(classifier.logits(images)[:1], alone)
+        assert torch.equal(classifier.logits(images[:13])[:1], alone)
+
+    def test_large_images_make_small_chunks(self):
+        classifier = Classifier("large", linear(2, (3, 224, 224)), ("a", "b"), (3, 224, 224))
+        assert 1 <= classifier.chunk <= 20
+
+    def test_preprocessing_comes_first(self):
+        preprocessing = Preprocessing(vignette="rectangle", vignette_margin=1.0)
+        classifier = small(preprocessing=preprocessing)
+        images = torch.rand(3, 1, 4, 5)
+        assert torch.allclose(classifier.logits(images), classifier.module(preprocessing(images)), rtol=0, atol=1e-6)
+        assert torch.allclose(classifier.network_logits(images), classifier.module(images), rtol=0, atol=1e-6)
+
+
+def test_evaluation_mode():
+    """Dropout and batch statistics would make votes depend on their company."""
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(20, 2)).train()
+    classifier = small(module=module)
+    images = torch.rand(5, 1, 4, 5)
+    assert not module.training
+    assert torch.equal(classifier.logits(images), classifier.logits(images))
+
+
+class TestFingerprint:
+    def test_same_for_the_same(self):
+        assert small().fingerprint == small().fingerprint
+        assert len(small().fingerprint) == 64
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"module": linear(seed=1)},
+            {"module": nn.Sequential(*linear(), nn.ReLU())},
+            {"preprocessing": Preprocessing(blur_size=5)},
+            {"preprocessing": Preprocessing(blur_size=3, blur_scale=2.5)},
+            {"preprocessing": Preprocessing(blur_size=3, vignette="circle")},
+            {"class_names": ("b", "a")},
+            {"name": "other"},
+        ],
+        ids=["weights", "layers", "blur", "scale", "vignette", "classes", "name"],
+    )
+    def test_changes_with(self, changes):
+        settings = {"preprocessing": Preprocessing(blur_size=3)}
+        assert small(**settings | changes).fingerprint != small(**settings).fingerprint
+
+    def test_changes_with_settings_that_are_not_weights(self):
+        def classifier(strides: list[int]) -> Classifier:
+            torch.manual_seed(0)
+            return small(module=nn.Sequential(nn.ZeroPad2d((0, 0, 0, 1)), StridedNet(1, 5, 2, [4, 4], strides)))
+
+        assert classifier([1, 2]).fingerprint != classifier([2, 1]).fingerprint
+
+    def test_changes_with_one_bit_of_one_weight(self):
+        module = linear()
+        before = small(module=module).fingerprint
+        module[1].weight.view(-1).view(torch.int32).data[7] ^= 1
+        assert small(module=module).fingerprint != before
+
+    def test_changes_with_the_precision(self):
+        modules = []
+        for half in (False, True):
+            torch.manual_seed(0)
+            modules.append(fuse_batch_norm(StridedNet(1, 4, 2, [4], [1]), half))
+        first, second = (Classifier("square", module, ("a", "b"), (1, 4, 4)).fingerprint for module in modules)
+        assert first != second
+
+    def test_counts_buffers(self):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(20, 2))
+        before = small(module=module).fingerprint
+        module[0].running_mean += 1
+        assert small(module=module).fingerprint != before
+
+
+OWN = """
+import torch
+from torch import nn
+from spt.classifiers import Classifier
+
+def classifier():
+    torch.manual_seed({seed})
+    return Classifier("mine", nn.Sequential(nn.Flatten(), nn.Linear(20, 2)), ("a", "b"), (1, 4, 5))
+
+def other():
+    torch.manual_seed({seed})
+    return Classifier("other", nn.Sequential(nn.Flatten(), nn.Linear(20, 3)), ("a", "b", "c"), (1, 4, 5))
+
+def nothing():
+    return None
+
+def raises():
+    raise KeyError("weights")
+
+def raises_value_error():
+    return int("twelve")
+
+def too_many_names():
+    return Classifier("mine", nn.Sequential(nn.Flatten(), nn.Linear(20, 2)), ("a", "b", "c"), (1, 4, 5))
+
+number = 3
+"""
+
+
+class TestOwnNetworks:
+    @pytest.fixture(autouse=True)
+    def no_cache(self):
+        load_classifier.cache_clear()
+        yield
+        load_classifier.cache_clear()
+
+    @pytest.fixture
+    def file(self, tmp_path) -> Path:
+        path = tmp_path / "mine.py"
+        path.write_text(OWN.format(seed=0))
+        return path
+
+    def test_file(self, file):
+        classifier = load_classifier(str(file))
+        assert classifier.name == "mine" and classifier.class_names == ("a", "b")
+        assert classifier.logits(torch.zeros(1, 1, 4, 5)).shape == (1, 2)
+
+    def test_function_in_a_file(self, file):
+        assert load_classifier(f"{file}:other").class_names == ("a", "b", "c")
+
+    def test_function_in_a_module(self, file, monkeypatch):
+        file.rename(file.with_name("an_own_module.py"))
+        monkeypatch.syspath_prepend(file.parent)
+        monkeypatch.delitem(sys.modules, "an_own_module", raising=False)
+        assert load_classifier("an_own_module:other").name == "other"
+
+    def test_files_of_one_name_in_different_folders(self, file, tmp_path):
+        second = tmp_path / "deeper" / "mine.py"
+        second.parent.mkdir()
+        second.write_text(OWN.format(seed=1))
+        assert load_classifier(str(file)).fingerprint != load_classifier(str(second)).fingerprint
+
+    def test_file_without_the_suffix_is_a_bundled_name(self):
+        with pytest.raises(ValueError, match=r"'mine'.*mnist-rotation.*own.*\.py"):
+            load_classifier("mine")
+
+    @pytest.mark.parametrize("name", ["nowhere/mine.py", "nowhere/mine.py:classifier"])
+    def test_missing_file(self, name):
+        with pytest.raises(ValueError, match=r"no file 'nowhere/mine\.py'"):
+            load_classifier(name)
+
+    @pytest.mark.parametrize(
+        ("function", "message"),
+        [
+            ("nothing", "returned NoneType"),
+            ("raises", "KeyError.*weights"),
+            ("raises_value_error", "ValueError.*twelve"),
+            ("too_many_names", r"3 logits.*\(1, 2\)"),
+            ("missing", "AttributeError.*missing"),
+            ("number", "TypeError.*int"),
+        ],
+    )
+    def test_functions_that_do_not_work(self, file, function, message):
+        with pytest.raises(ValueError, match=rf"mine\.py:{function}.*{message}"):
+            load_classifier(f"{file}:{function}")
+
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [("def classifier(:", "SyntaxError"), ("import no_such_package", "no_such_package"), ("1 / 0", "Zero")],
+    )
+    def test_files_that_do_not_run(self, tmp_path, code, message):
+        path = tmp_path / "broken.py"
+        path.write_text(code)
+        with pytest.raises(ValueError, match=rf"broken\.py.*{message}"):
+            load_classifier(str(path))
+
+    @pytest.mark.parametrize(
+        "name", ["no_such_package.module:function", ":function", "os.path:", "json:dumps", "a:b:c"]
+    )
+    def test_modules_that_do_not_work(self, name):
+        with pytest.raises(ValueError, match=name):
+            load_classifier(name)
+
+    def test_messages_are_one_sentence(self, file):
+        for function in ("nothing", "raises", "missing"):
+            with pytest.raises(ValueError) as caught:
+                load_classifier(f"{file}:{function}")
+            assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+    def test_a_corrected_file_is_read_again(self, tmp_path):
+        path = tmp_path / "draft.py"
+        path.write_text("1 / 0")
+        with pytest.raises(ValueError, match="Zero"):
+            load_classifier(str(path))
+        path.write_text(OWN.format(seed=0) + "# longer\n")
+        assert load_classifier(str(path)).name == "mine"
+
+
+class Bomb:
+    """Leaves a trace if it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, (os.environ["BOMB"],)
+
+
+class TestNothingIsUnpickled:
+    @pytest.mark.parametrize("name", ["network.pt", "network.pth", "network.pkl", "network.pt:classifier", "network"])
+    def test_pickles_are_refused(self, tmp_path, monkeypatch, name):
+        monkeypatch.setenv("BOMB", str(tmp_path / "exploded"))
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "network").write_bytes(pickle.dumps(Bomb()))
+        for suffix in ("pt", "pth", "pkl"):
+            torch.save({"weights": Bomb()}, tmp_path / f"network.{suffix}")
+        for path in (name, str(tmp_path / name)):
+            with pytest.raises(ValueError) as caught:
+                load_classifier(path)
+            assert "\n" not in str(caught.value) and name.partition(":")[0] in str(caught.value)
+        assert not (tmp_path / "exploded").exists()
+
+    def test_a_pickle_in_the_place_of_weights(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("BOMB", str(tmp_path / "exploded"))
+        monkeypatch.setattr(spt.classifiers, "MODELS_FOLDER", tmp_path)
+        content = pickle.dumps(Bomb())
+        network = {"architecture": "strided", "channels": 1, "side": 8, "classes": 2, "widths": [2], "strides": [1]}
+        card = {"network": network, "sha256": hashlib.sha256(content).hexdigest()}
+        (tmp_path / "evil.json").write_text(json.dumps(card))
+        (tmp_path / "evil.safetensors").write_bytes(content)
+        load_classifier.cache_clear()
+        with pytest.raises(Exception, match=r"header"):  # safetensors reads no pickles
+            load_classifier("evil")
+        assert not (tmp_path / "exploded").exists()
+        pickle.loads(content)
+        assert (tmp_path / "exploded").exists()  # the bomb is live
+
+    def test_other_weights_than_the_card_describes(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(spt.classifiers, "MODELS_FOLDER", tmp_path)
+        (tmp_path / "cut.json").write_text(json.dumps({"network": {}, "sha256": "0" * 64}))
+        load_classifier.cache_clear()
+        for content in (None, b"", b"version https://git-lfs.github.com/spec/v1"):
+            if content is not None:
+                (tmp_path / "cut.safetensors").write_bytes(content)
+            with pytest.raises(ValueError, match=r"cut\.safetensors is missing or damaged"):
+                load_classifier("cut")
+
+    def test_core_does_not_import_pickle_or_load_with_it(self):
+        import ast
+
+        for path in (Path(spt.classifiers.__file__).parent).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    assert not {alias.name.partition(".")[0] for alias in node.names} & {"pickle", "joblib", "dill"}
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "np.load", "numpy.load"):
+                    settings = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                    safe = settings.get("weights_only") == "True" or settings.get("allow_pickle", "False") == "False"
+                    assert safe and (ast.unparse(node.func) != "torch.load" or "weights_only" in settings), path
+
+
+class TestNetworks:
+    def test_unknown_architecture(self):
+        with pytest.raises(ValueError, match=r"'resnet'.*strided"):
+            build_network("resnet")
+
+    def test_folding_batch_norm_keeps_the_function(self):
+        torch.manual_seed(0)
+        module = StridedNet(2, 13, 5, [8, 12, 16], [2, 1, 2])
+        for layer in module.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                nn.init.normal_(layer.running_mean)
+                nn.init.uniform_(layer.running_var, 0.5, 2)
+                nn.init.normal_(layer.weight)
+                nn.init.normal_(layer.bias)
+        images = torch.rand(6, 2, 13, 13)
+        with torch.inference_mode():
+            expected = module.eval()(images)
+            fast = fuse_batch_norm(module, half=False)
+            assert isinstance(fast, FastInference)
+            assert not any(isinstance(layer, nn.BatchNorm2d) for layer in fast.modules())
+            assert torch.allclose(fast(images), expected, rtol=1e-4, atol=1e-5)
+            half = fuse_batch_norm(module, half=True)(images)
+        assert half.dtype == torch.float32
+        assert torch.allclose(half, expected, rtol=0.1, atol=0.1) and not torch.equal(half, expected)
+
+    def test_output_shape(self):
+        assert StridedNet(3, 9, 7, [4, 4], [2, 2])(torch.zeros(2, 3, 9, 9)).shape == (2, 7)
+
+
+class TestBundled:
+    def test_all_there(self):
+        assert bundled_classifiers() == sorted(NAMES)
+
+    def test_together_less_than_40_megabytes(self):
+        files = [path for path in MODELS_FOLDER.rglob("*") if path.is_file()]
+        assert files and sum(path.stat().st_size for path in files) < 40e6
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_weights_are_those_of_the_card(self, name):
+        content = (MODELS_FOLDER / f"{name}.safetensors").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == read_card(name)["sha256"]
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_recipe_is_the_one_in_the_code(self, name):
+        card = read_card(name)
+        for key, value in json.loads(json.dumps(dataclasses.asdict(RECIPES[name]))).items():
+            assert card[key] == value, key
+        assert card["command"] == f"python -m spt train {name}"
+        assert card["class_names"] == [str(digit) for digit in range(10)] and card["input_shape"] == [1, 28, 28]
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_accuracies_were_measured_on_the_whole_test_set(self, name):
+        accuracy = read_card(name)["accuracy"]
+        assert accuracy["test_images"] == 10_000
+        for precision in ("float32", "bfloat16"):
+            assert set(accuracy[precision]) == {"clean", "parameter_noise", "parameter_and_pixel_noise"}
+            assert all(0.9 < value <= 1 for value in accuracy[precision].values())
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_accuracy_thresholds(self, precision):
+        assert read_card("mnist-plain")["accuracy"][precision]["clean"] >= 0.992
+        rotation = read_card("mnist-rotation")["accuracy"][precision]
+        assert rotation["parameter_noise"] >= 0.985
+        assert rotation["parameter_and_pixel_noise"] >= 0.97
+
+    def test_start_classifier(self, mnist_rotation):
+        assert mnist_rotation.transform == "rotation" and mnist_rotation.input_shape == (1, 28, 28)
+        assert (mnist_rotation.parameter_sigma, mnist_rotation.pixel_sigma) == (30.0, 0.3)
+        assert mnist_rotation.preprocessing == RECIPES["mnist-rotation"].preprocessing
+        assert load_classifier("mnist-rotation") is mnist_rotation or (
+            load_classifier("mnist-rotation").fingerprint == mnist_rotation.fingerprint
+        )
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("half", [False, True])
+    def test_recognise_the_bundled_digits(self, name, half):
+        with np.load(DIGITS) as digits:
+            images = torch.from_numpy(digits["images"])[:, None].float() / 255
+            labels = torch.from_numpy(digits["labels"])
+        card = read_card(name)
+        from safetensors.torch import load_file
+
+        module = build_network(**card["network"])
+        module.load_state_dict(load_file(MODELS_FOLDER / f"{name}.safetensors"))
+        classifier = Classifier(
+            name, fuse_batch_norm(module, half), card["class_names"], card["input_shape"], RECIPES[name].preprocessing
+        )
+        assert (classifier.logits(images).argmax(1) == labels).float().mean() >= 0.9
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_loaded_as_the_card_says(self, name):
+        classifier, recipe = load_classifier(name), RECIPES[name]
+        assert classifier.preprocessing == recipe.preprocessing and classifier.transform == recipe.transform
+        assert (classifier.parameter_sigma, classifier.pixel_sigma) == (recipe.parameter_sigma, recipe.pixel_sigma)
+        with np.load(DIGITS) as digits:
+            images = torch.from_numpy(digits["images"])[:, None].float() / 255
+            labels = torch.from_numpy(digits["labels"])
+        assert (classifier.logits(images).argmax(1) == labels).float().mean() >= 0.9
+
+    @pytest.mark.data
+    @pytest.mark.parametrize("name", NAMES)
+    def test_accuracy_is_what_the_card_says(self, name):
+        from spt.datasets import load_dataset
+        from spt.training import accuracy
+
+        images, labels = load_dataset("mnist").batch(range(2000))
+        classifier, recipe = load_classifier(name), RECIPES[name]
+        recorded = read_card(name)["accuracy"]["bfloat16" if classifier.module.half_precision else "float32"]
+        quiet = dataclasses.replace(recipe, parameter_sigma=0.0, pixel_sigma=0.0)
+        clean = accuracy(quiet, classifier.module, images, labels, seed=11)
+        noisy = accuracy(recipe, classifier.module, images, labels, seed=12)
+        for measured, claimed in ((clean, recorded["clean"]), (noisy, recorded["parameter_and_pixel_noise"])):
+            # the first 2000 test images are somewhat harder than the rest; four standard deviations and 0.01 for that
+            assert measured >= claimed - 0.01 - 4 * np.sqrt(claimed * (1 - claimed) / 2000)
+        assert clean >= 0.97
+
+    def test_thread_count_does_not_change_the_class(self, mnist_rotation):
+        threads = torch.get_num_threads()
+        images = torch.rand(50, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+        try:
+            answers = []
+            for count in (1, 2):
+                torch.set_num_threads(count)
+                answers.append(mnist_rotation.logits(images).argmax(1).tolist())
+        finally:
+            torch.set_num_threads(threads)
+        assert answers[0] == answers[1] and len(set(answers[0])) >= 1

@@ -1,0 +1,280 @@
+"""Training on tiny data: it learns, it can be stopped and resumed, and what it writes is what it trained."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+import spt.classifiers
+import spt.training
+from spt.classifiers import load_classifier, read_card
+from spt.networks import build_network
+from spt.preprocessing import Preprocessing
+from spt.training import RECIPES, Recipe, accuracy, measure, noisy_inputs, train, write_classifier
+
+NETWORK = {"architecture": "strided", "channels": 1, "side": 8, "classes": 2, "widths": [6, 8], "strides": [2, 1]}
+TINY = Recipe(
+    "tiny",
+    "synthetic",
+    NETWORK,
+    transform="translation",
+    parameter_sigma=0.7,
+    pixel_sigma=0.1,
+    preprocessing=Preprocessing(blur_size=3, blur_scale=1.0),
+    epochs=6,
+    batch_size=20,
+    learning_rate=2e-2,
+    consistency=1.0,
+    average=0.9,
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[torch.Tensor, torch.Tensor]:
+    """200 images 8x8: a horizontal or a vertical bar somewhere in the middle, with some noise."""
+    generator = torch.Generator().manual_seed(0)
+    images = 0.2 * torch.rand(200, 1, 8, 8, generator=generator)
+    labels = torch.arange(200) % 2
+    for image, label, place in zip(images, labels, torch.randint(2, 6, (200,), generator=generator), strict=True):
+        (image[0, place] if label == 0 else image[0, :, place]).add_(0.8)
+    return images, labels
+
+
+def weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    a, b = first.state_dict(), second.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_learns(data):
+    trained = train(TINY, *data)
+    assert not trained.training
+    assert accuracy(TINY, trained, *data, seed=5, draws=2) > 0.9
+    torch.manual_seed(0)
+    assert accuracy(TINY, build_network(**NETWORK).eval(), *data, seed=5) < 0.8
+
+
+def test_without_noise_and_consistency(data):
+    quiet = Recipe("quiet", "synthetic", NETWORK, epochs=4, batch_size=20, learning_rate=2e-2, average=0.9)
+    trained = train(quiet, *data)
+    assert accuracy(quiet, trained, *data, seed=5) > 0.95
+
+
+def test_reproducible(data):
+    short = dataclasses.replace(TINY, epochs=1)
+    first = train(short, *data)
+    torch.manual_seed(77)  # the state of the global generator does not matter
+    assert same(first, train(short, *data))
+    assert not same(first, train(dataclasses.replace(short, seed=1), *data))
+
+
+class Stopped(Exception):
+    """What a person's Ctrl-C or a closed page looks like."""
+
+
+def stop_after(epochs: int):
+    def progress(items, desc: str, total: int):
+        for index, item in enumerate(items):
+            if index == epochs:
+                raise Stopped
+            yield item
+
+    return progress
+
+
+class TestCheckpoint:
+    RECIPE = dataclasses.replace(TINY, epochs=3)
+
+    @pytest.mark.parametrize("after", [1, 2])
+    def test_stopped_and_resumed_equals_uninterrupted(self, data, tmp_path, after):
+        checkpoint = tmp_path / "deeper" / "tiny.pt"
+        with pytest.raises(Stopped):
+            train(self.RECIPE, *data, checkpoint=checkpoint, progress=stop_after(after))
+        assert checkpoint.is_file() and [path.name for path in checkpoint.parent.iterdir()] == ["tiny.pt"]
+        torch.manual_seed(99)
+        resumed = train(self.RECIPE, *data, checkpoint=checkpoint)
+        assert same(resumed, train(self.RECIPE, *data))
+
+    def test_progress_counts_what_is_left(self, data, tmp_path):
+        seen = []
+
+        def progress(items, desc: str, total: int):
+            seen.append((desc, total, list(items)))
+            return items
+
+        with pytest.raises(Stopped):
+            train(self.RECIPE, *data, checkpoint=tmp_path / "c.pt", progress=stop_after(1))
+        train(self.RECIPE, *data, checkpoint=tmp_path / "c.pt", progress=progress)
+        assert seen == [("tiny", 2, [1, 2])]
+
+    def test_finished_run_only_reads(self, data, tmp_path):
+        first = train(self.RECIPE, *data, checkpoint=tmp_path / "c.pt")
+        again = train(
+            self.RECIPE,
+            *data,
+            checkpoint=tmp_path / "c.pt",
+            progress=lambda items, desc, total: pytest.fail("trained") if list(items) else items,
+        )
+        assert same(first, again)
+
+    @pytest.mark.parametrize("change", [{"learning_rate": 1e-3}, {"epochs": 4}, {"pixel_sigma": 0.2}, {"seed": 1}])
+    def test_of_other_settings_is_refused(self, data, tmp_path, change):
+        with pytest.raises(Stopped):
+            train(self.RECIPE, *data, checkpoint=tmp_path / "c.pt", progress=stop_after(1))
+        content = (tmp_path / "c.pt").read_bytes()
+        with pytest.raises(ValueError, match=r"c\.pt.*other settings"):
+            train(dataclasses.replace(self.RECIPE, **change), *data, checkpoint=tmp_path / "c.pt")
+        assert (tmp_path / "c.pt").read_bytes() == content
+
+    def test_nothing_in_it_is_unpickled(self, data, tmp_path):
+        train(dataclasses.replace(TINY, epochs=1), *data, checkpoint=tmp_path / "c.pt")
+        assert torch.load(tmp_path / "c.pt", weights_only=True)["epoch"] == 1
+
+
+class TestNoise:
+    def test_none(self, data):
+        quiet = Recipe("quiet", "synthetic", NETWORK)
+        assert torch.equal(noisy_inputs(quiet, data[0], torch.Generator()), data[0])
+
+    def test_preprocessing_then_pixel_noise(self, data):
+        recipe = dataclasses.replace(TINY, transform=None, parameter_sigma=0.0, pixel_sigma=0.25)
+        noise = noisy_inputs(recipe, data[0], torch.Generator().manual_seed(0)) - recipe.preprocessing(data[0])
+        assert float(noise.std()) == pytest.approx(0.25, rel=0.03) and abs(float(noise.mean())) < 0.01
+
+    def test_every_image_gets_its_own(self):
+        images = torch.zeros(50, 1, 9, 9)
+        images[:, 0, 4, 4] = 1.0
+        recipe = dataclasses.replace(TINY, pixel_sigma=0.0, preprocessing=Preprocessing())
+        moved = noisy_inputs(recipe, images, torch.Generator().manual_seed(0))
+        columns = torch.arange(9.0) - 4
+        dx = (moved.sum(dim=(1, 2)) * columns).sum(dim=1)
+        assert len({round(float(x), 6) for x in dx}) == 50
+        assert float(dx.std()) == pytest.approx(0.7, rel=0.35)
+
+    def test_from_the_generator(self, data):
+        first, again, other = (noisy_inputs(TINY, data[0], torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+        assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+class TestWriting:
+    @pytest.fixture
+    def trained(self, data) -> nn.Module:
+        return train(dataclasses.replace(TINY, epochs=1), *data)
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        """The folder of bundled classifiers, for the length of a test."""
+        monkeypatch.setattr(spt.classifiers, "MODELS_FOLDER", tmp_path)
+        monkeypatch.setattr(spt.training, "MODELS_FOLDER", tmp_path)
+        load_classifier.cache_clear()
+        yield tmp_path
+        load_classifier.cache_clear()
+
+    def test_there_and_back(self, trained, folder, data):
+        before = weights(trained)
+        images = TINY.preprocessing(data[0][:50])
+        with torch.inference_mode():
+            expected = trained(images)
+        written = write_classifier(TINY, trained, ["lying", "standing"], {"input_shape": [1, 8, 8]}, folder)
+        read = load_classifier("tiny")
+        assert read.fingerprint == written.fingerprint
+        for classifier in (read, written):
+            assert classifier.class_names == ("lying", "standing") and classifier.input_shape == (1, 8, 8)
+            assert classifier.preprocessing == TINY.preprocessing and classifier.transform == "translation"
+            assert (classifier.parameter_sigma, classifier.pixel_sigma) == (0.7, 0.1)
+            half = classifier.module.half_precision
+            assert torch.allclose(classifier.logits(data[0][:50]), expected, rtol=0, atol=0.1 if half else 1e-4)
+        assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
+
+    def test_weights_are_kept_to_the_last_bit(self, trained, folder):
+        from safetensors.torch import load_file
+
+        write_classifier(TINY, trained, ["lying", "standing"], {"input_shape": [1, 8, 8]}, folder)
+        module = build_network(**read_card("tiny")["network"])
+        module.load_state_dict(load_file(folder / "tiny.safetensors"))
+        assert same(module, trained)
+
+    def test_another_folder(self, trained, tmp_path, data):
+        before = weights(trained)
+        classifier = write_classifier(
+            TINY, trained, ["lying", "standing"], {"input_shape": [1, 8, 8]}, tmp_path / "new"
+        )
+        assert classifier.transform == "translation" and classifier.parameter_sigma == 0.7
+        assert {path.name for path in (tmp_path / "new").iterdir()} == {"tiny.json", "tiny.safetensors"}
+        assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
+
+    def test_card(self, trained, folder):
+        measured = {"input_shape": [1, 8, 8], "test_images": 200, "float32": {"clean": 0.75}}
+        kept = deepcopy(measured)
+        write_classifier(TINY, trained, ["lying", "standing"], measured, folder)
+        assert measured == kept
+        card = json.loads((folder / "tiny.json").read_text())
+        assert card == read_card("tiny")
+        assert card["accuracy"] == {"test_images": 200, "float32": {"clean": 0.75}}
+        assert card["sha256"] == hashlib.sha256((folder / "tiny.safetensors").read_bytes()).hexdigest()
+        assert card["epochs"] == 6 and card["seed"] == 0 and card["command"] == "python -m spt train tiny"
+
+    def test_measure(self, trained, data):
+        before = weights(trained)
+        result = measure(TINY, trained, *data)
+        assert result["input_shape"] == [1, 8, 8] and result["test_images"] == 200
+        quiet = dataclasses.replace(TINY, parameter_sigma=0.0, pixel_sigma=0.0)
+        assert result["float32"]["clean"] == pytest.approx(accuracy(quiet, trained, *data, seed=1), abs=0.011)
+        for precision in ("float32", "bfloat16"):
+            assert all(0.3 < value <= 1 for value in result[precision].values())
+        assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
+
+
+def test_accuracy_counts():
+    class Echo(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.stack([1 - images[:, 0, 0, 0], images[:, 0, 0, 0]], dim=1)
+
+    images = torch.zeros(1200, 1, 1, 1)
+    images[:300] = 1
+    assert accuracy(Recipe("echo", "x", NETWORK), Echo(), images, torch.ones(1200, dtype=torch.int64), 0) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, r"epochs.*0"),
+        ({"batch_size": -1}, r"batch_size.*-1"),
+        ({"learning_rate": 0.0}, r"learning_rate.*0\.0"),
+        ({"learning_rate": math.nan}, r"learning_rate.*nan"),
+        ({"parameter_sigma": -1.0}, r"parameter_sigma.*-1"),
+        ({"pixel_sigma": math.nan}, r"pixel_sigma.*nan"),
+        ({"consistency": -0.5}, r"consistency.*-0\.5"),
+        ({"weight_decay": -1.0}, r"weight_decay.*-1"),
+        ({"average": 1.0}, r"average.*1\.0"),
+        ({"average": -0.1}, r"average.*-0\.1"),
+        ({"transform": "shear"}, r"'shear'.*rotation"),
+        ({"parameter_sigma": 3.0}, r"3\.0.*no transformation"),
+    ],
+)
+def test_invalid_recipes(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe("bad", "mnist", NETWORK, **settings)
+
+
+def test_recipes_are_registered_by_name():
+    assert all(recipe.name == name for name, recipe in RECIPES.items())
+    for recipe in RECIPES.values():
+        module = build_network(**recipe.network)
+        assert module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+@pytest.mark.cuda
+def test_checkpoint_travels_from_cuda(data, tmp_path):
+    short = dataclasses.replace(TINY, epochs=2)
+    with pytest.raises(Stopped):
+        train(short, *data, device="cuda", checkpoint=tmp_path / "c.pt", progress=stop_after(1))
+    assert accuracy(short, train(short, *data, checkpoint=tmp_path / "c.pt"), *data, seed=0) > 0.5
