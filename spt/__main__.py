@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from spt.certificates import Certificate, DistCertificate
     from spt.classifiers import Classifier
     from spt.smoothing import SmoothedClassifier
     from spt.training import Recipe
@@ -244,14 +245,32 @@ def _add_certify(commands: Any) -> None:
     parser = _add(
         commands, "certify", _certify, "What the smoothed classifier answers, and up to which transformation."
     )
-    parser.add_argument("--defence", choices=["base"], default="base", help="base: BaseSPT, whose radius is heuristic")
+    parser.add_argument(
+        "--defence",
+        choices=["base", "dist-x"],
+        default="base",
+        help="base: BaseSPT, whose radius is heuristic; dist-x: DistSPT^x, a proof for this image (default: %(default)s)",
+    )
+    proof = parser.add_argument_group("dist-x")
+    proof.add_argument("--limit", type=float, metavar="SIZE", help="attack range ± in ° or px (default: 30 or 1)")
+    proof.add_argument("--n-gamma", type=_count, default=200, help="samples of the parameter (default: %(default)s)")
+    proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
     parser.add_argument("--n0", type=_count, default=100, help="other votes that choose the class (default: 100)")
     _add_smoothing(parser)
 
 
 def _certify(arguments: argparse.Namespace) -> str:
     case = _Case.read(arguments)
-    certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
+    certificate: Certificate | DistCertificate
+    if arguments.defence == "dist-x":
+        from spt.defences import DistSPT
+
+        g, default_limit = case.smoothed, 30.0 if case.smoothed.transform.unit == "°" else 1.0
+        limit = default_limit if arguments.limit is None else arguments.limit
+        defence = DistSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
+        certificate = defence.certify(case.image, arguments.n0, arguments.n_gamma, arguments.alpha, arguments.seed)
+    else:
+        certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
     return certificate.to_json() if arguments.json else f"{case.caption}\n{certificate.to_text()}"
 
 

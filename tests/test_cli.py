@@ -423,3 +423,27 @@ def module_of(name: str) -> str:
         for line in lines
         if line.startswith("    from spt.") and name in line.partition("import")[2].replace(",", " ").split()
     )
+
+
+def test_certify_with_a_proof(capsys, monkeypatch):
+    from spt.certificates import DistCertificate
+
+    command = [
+        "certify",
+        "--defence",
+        "dist-x",
+        "--classifier",
+        "examples/own_network.py",
+        "--limit",
+        "2",
+        "--n-gamma",
+        "5",
+    ]
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    assert main([*command, "--parameter-sigma", "3"]) == 0
+    assert "DistSPT^x" in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    certificate = DistCertificate.from_json(capsys.readouterr().out)
+    assert certificate.verify() and certificate.limit == 2 and certificate.n_gamma == 5
+    assert main([*command, "--pixel-sigma", "0"]) == 2
+    assert "DistSPT needs pixel noise" in capsys.readouterr().err

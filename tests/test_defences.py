@@ -1,0 +1,173 @@
+"""DistSPT: the certificate holds against attacks, its error rate is what it says, and its evidence proves it."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from spt import statistics
+from spt.certificates import DistCertificate
+from spt.classifiers import Classifier
+from spt.defences import DistSPT, _undecided, inner_test
+from spt.images import to_8_bit
+from spt.transforms import Rotation, Translation
+
+
+@pytest.fixture
+def defence(columns: Classifier) -> DistSPT:
+    """The brightest column of a 3x3 image, shifted by a fifth of a pixel."""
+    return DistSPT(columns, Translation(), parameter_sigma=0.2, pixel_sigma=0.4, limit=0.2)
+
+
+@pytest.fixture
+def bright_column() -> torch.Tensor:
+    """A 3x3 image, black but for its middle column."""
+    image = torch.zeros(1, 3, 3)
+    image[0, :, 1] = 1.0
+    return image
+
+
+@pytest.fixture
+def certificate(defence: DistSPT, bright_column: torch.Tensor) -> DistCertificate:
+    """Its certificate for the bright pixel in the middle."""
+    return defence.certify(bright_column, n_gamma=100)
+
+
+def nested_vote(defence: DistSPT, image: torch.Tensor, n: int, seed: int) -> int:
+    """g's answer, by sampling both levels: an independent straightforward implementation."""
+    generator = torch.Generator().manual_seed(seed)
+    betas = defence.transform.sample(n, defence.parameter_sigma, generator)
+    shown = defence.classifier.preprocessing(defence.transform(image, betas))
+    inner = shown[:, None] + defence.pixel_sigma * torch.randn(n, 50, *shown.shape[1:], generator=generator)
+    classes = defence.classifier.network_logits(inner.flatten(0, 1)).argmax(1).reshape(n, 50)
+    return int(classes.mode(dim=1).values.mode().values)
+
+
+def test_certifies_and_holds_against_attacks(defence, certificate, bright_column):
+    assert certificate.label == 1 and certificate.complete and certificate.radius > 0.1
+    generator = torch.Generator().manual_seed(3)
+    for trial in range(20):
+        direction = torch.randn(2, generator=generator, dtype=torch.float64)
+        size = min(certificate.radius, defence.limit) * float(torch.rand(1, generator=generator)) ** 0.5
+        gamma = direction / direction.norm() * size
+        attacked = to_8_bit(defence.transform(bright_column, gamma[None])[0])
+        assert nested_vote(defence, attacked, 300, trial) == certificate.label
+
+
+def test_rotation_of_a_symmetric_image_costs_only_the_rounding(threshold_classifier):
+    defence = DistSPT(threshold_classifier(0.5), Rotation(), 30.0, 0.1, limit=10.0, attacker="exact")
+    exact = defence.certify(torch.full((1, 1, 1), 0.9), n_gamma=50)
+    assert max(exact.radii) < 1e-5 and exact.passes == 50
+    rounded = dataclasses.replace(defence, attacker="8-bit").certify(torch.full((1, 1, 1), 0.9), n_gamma=50)
+    assert min(rounded.radii) == pytest.approx(1 / 510, rel=1e-3)
+
+
+def test_too_much_noise_abstains_and_says_why(columns, bright_column):
+    certificate = DistSPT(columns, Translation(), 3.0, 0.1, limit=0.4).certify(bright_column, n_gamma=60)
+    assert certificate.label is None and certificate.radius == 0 and certificate.complete
+    assert certificate.explain().startswith("ABSTAIN") and "1/2" in certificate.explain()
+
+
+def test_a_stream_certifies_at_its_end_only(defence, bright_column):
+    parts = list(defence.stream(bright_column, n_gamma=120))
+    assert [len(part.radii) for part in parts] == [50, 100, 120]
+    assert all(part.label is None and part.radius == 0 and "PROVISIONAL" in part.explain() for part in parts[:-1])
+    assert parts[-1].label == 1 and "CERTIFIED" in parts[-1].explain()
+
+
+def test_same_seed_same_certificate(defence, bright_column, certificate):
+    again = defence.certify(bright_column, n_gamma=100)
+    assert dataclasses.replace(again, seconds=0) == dataclasses.replace(certificate, seconds=0)
+    assert defence.certify(bright_column, n_gamma=100, seed=1).points != certificate.points
+
+
+def test_json_and_verify(certificate):
+    assert certificate.verify()
+    back = DistCertificate.from_json(certificate.to_json())
+    assert back == certificate and back.verify()
+    assert "CERTIFIED middle" in certificate.to_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"radius": 9.0},
+        {"label": 0},
+        {"passes": 100},
+        {"q_lower": 0.99},
+        {"n_gamma": 99},
+        {"alpha": 0.2},
+        {"inner_alpha": 1e-6},
+        {"pixel_sigma": 0.01},
+        {"selected": 2},
+    ],
+)
+def test_verify_finds_tampering(certificate, change: dict[str, Any]):
+    changed = dataclasses.replace(certificate, **change)
+    if changed == certificate:
+        pytest.skip("nothing is changed")
+    assert not changed.verify()
+
+
+def test_verify_finds_a_larger_error_and_fewer_votes(certificate):
+    passed = next(i for i, (k, n) in enumerate(certificate.inner_votes) if k == n)
+    radii = list(certificate.radii)
+    radii[passed] = 10.0
+    assert not dataclasses.replace(certificate, radii=tuple(radii)).verify()
+    votes = list(certificate.inner_votes)
+    votes[passed] = (0, 32)
+    assert not dataclasses.replace(certificate, inner_votes=tuple(votes)).verify()
+
+
+@pytest.mark.parametrize("q", [0.7, 0.9])
+def test_the_share_of_false_certificates_stays_below_alpha(q: float):
+    """2,000 runs where S has probability q exactly and every other sample's inner test has p = p0, the worst null.
+
+    A certificate is false when its radius exceeds sigma Phi^-1(q).
+    """
+    runs, n_gamma, alpha, inner_alpha, null = 2000, 60, 0.05, 0.05, 0.8
+    random = np.random.default_rng(7)
+    inside = random.random((runs, n_gamma)) < q
+    chance = np.where(inside, 1.0, null)
+    successes, counted, active = np.zeros_like(chance), np.zeros_like(chance), np.ones_like(inside)
+    for look in (32, 32, 64, 128, 256):
+        successes += active * random.binomial(look, chance)
+        counted += active * look
+        active &= _undecided(successes, counted, np.full_like(chance, null), inner_alpha)
+    accepted = statistics.mixture_log_wealth(successes, counted, null) >= -np.log(inner_alpha)
+    assert accepted[inside].all() and 0.001 < accepted[~inside].mean() <= inner_alpha
+    lower = [statistics.clopper_pearson_lower(m, n_gamma, alpha) for m in range(n_gamma + 1)]
+    bounds = np.array([statistics.corrected_lower_bound(value, inner_alpha) for value in lower])[accepted.sum(axis=1)]
+    false = int((bounds > q).sum())
+    assert statistics.clopper_pearson_lower(false, runs, 1e-6) <= alpha
+    naive = np.array(lower)[np.minimum(accepted.sum(axis=1) + 6, n_gamma)]  # a bound that ignores failures is caught
+    assert statistics.clopper_pearson_lower(int((naive > q).sum()), runs, 1e-6) > alpha
+
+
+def test_inner_test_is_theorem_3_1():
+    test = inner_test(0.2, 0.3, 0.01)
+    assert norm.ppf(test.p0) * 0.3 == pytest.approx(0.2, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pixel_sigma": 0.0}, "pixel_sigma must be positive"),
+        ({"parameter_sigma": -1.0}, "parameter_sigma must be positive"),
+        ({"limit": 0.0}, "attack range"),
+        ({"limit": float("inf")}, "attack range"),
+        ({"inner_alpha": 1.5}, "inner_alpha must be between"),
+    ],
+)
+def test_bad_settings(defence, changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(defence, **changes)
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"alpha": 2.0}, {"n_gamma": 0}, {"n0": 0}])
+def test_bad_calls(defence, bright_column, settings):
+    with pytest.raises(ValueError):
+        defence.certify(bright_column, **settings)
