@@ -7,6 +7,8 @@ st.navigation(
     [
         st.Page("explore/start.py", title="Start", url_path="start", default=True),
         st.Page("explore/votes.py", title="Votes", url_path="votes"),
+        st.Page("explore/certify.py", title="Certify", url_path="certify"),
+        st.Page("explore/interpolation.py", title="Interpolation error", url_path="interpolation"),
     ],
     position="top",
 ).run()

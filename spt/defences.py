@@ -24,6 +24,7 @@ from spt.transforms import Transform
 
 SAMPLES_AT_ONCE = 50
 FIRST_LOOK, MOST_INNER_VOTES = 32, 2048
+CHUNKS_AT_ONCE = 16  # of the network: votes whose noise is held in memory together
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,21 @@ class DistSPT:
         return last
 
     def stream(
-        self, image: Tensor, n0: int = 100, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
+        self,
+        image: Tensor,
+        n0: int = 100,
+        n_gamma: int = 200,
+        alpha: float = 0.01,
+        seed: int = 0,
+        batch_size: int = SAMPLES_AT_ONCE,
     ) -> Iterator[DistCertificate]:
-        """`certify` as it goes: after each batch of samples what is known so far; only the last one, complete, certifies."""
+        """`certify` as it goes: after each batch of samples what is known so far; only the last one, complete, certifies.
+
+        Every sample has pixel noise of its own, so ``batch_size`` changes how often there is something to see, not what.
+        """
         started = time.perf_counter()
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
         image = self.classifier.check_image(image).float()
         selection_generator, generator = generators(seed)
@@ -80,14 +92,12 @@ class DistSPT:
         selection = base.count(image, n0, selection_generator).counts
         selected = max(range(len(selection)), key=lambda index: (selection[index], -index))
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
-        noise = torch.Generator(self.classifier.device).manual_seed(
-            int(torch.randint(1 << 62, (), generator=generator))
-        )
+        noise_seeds = torch.randint(1 << 62, (n_gamma,), generator=generator)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
-        for part in torch.split(points, SAMPLES_AT_ONCE):
+        for part, seeds in zip(points.split(batch_size), noise_seeds.split(batch_size), strict=True):
             centres, rho = self._balls(image, part)
-            votes += self._inner_tests(centres, rho, selected, noise)
+            votes += self._inner_tests(centres, rho, selected, seeds)
             radii += rho.tolist()
             yield DistCertificate.conclude(
                 classifier=self.classifier.name,
@@ -124,28 +134,38 @@ class DistSPT:
 
     @torch.inference_mode()
     def _inner_tests(
-        self, centres: Tensor, radii: np.ndarray, label: int, generator: torch.Generator
+        self, centres: Tensor, radii: np.ndarray, label: int, noise_seeds: Tensor
     ) -> list[tuple[int, int]]:
         """For each centre (votes for ``label``, votes) where its test stopped: accepted, futile, or at the cap."""
+        noise = [torch.Generator(self.classifier.device).manual_seed(seed) for seed in noise_seeds.tolist()]
         count = len(centres)
         null = np.array([inner_test(radius, self.pixel_sigma, self.inner_alpha).p0 for radius in radii])
         successes, trials = np.zeros(count, np.int64), np.zeros(count, np.int64)
         active, draw = np.arange(count), FIRST_LOOK
         while len(active) and trials[active[0]] < MOST_INNER_VOTES:
-            repeated = centres[torch.from_numpy(active).to(centres.device)].repeat_interleave(draw, dim=0)
-            successes[active] += self._count(repeated, label, generator).reshape(len(active), draw).sum(axis=1)
+            successes[active] += self._count(centres, active, draw, label, noise)
             trials[active] += draw
             active = active[_undecided(successes[active], trials[active], null[active], self.inner_alpha)]
             draw = int(trials.max())  # look at 32, 64, 128, ... votes
         return list(zip(successes.tolist(), trials.tolist(), strict=True))
 
-    def _count(self, inputs: Tensor, label: int, generator: torch.Generator) -> np.ndarray:
-        """(N,) whether f answers ``label`` for each input with fresh pixel noise."""
+    def _count(
+        self, centres: Tensor, active: np.ndarray, draw: int, label: int, noise: list[torch.Generator]
+    ) -> np.ndarray:
+        """How many of ``draw`` votes, a multiple of FIRST_LOOK, each active centre gets for ``label``.
+
+        Noise is drawn in blocks of FIRST_LOOK votes of one centre, so what a centre gets does not depend on the others.
+        """
+        blocks = np.repeat(active, draw // FIRST_LOOK)
+        at_once = max(1, CHUNKS_AT_ONCE * self.classifier.chunk // FIRST_LOOK)
         hits = []
-        for part in torch.split(inputs, self.classifier.chunk):
-            noise = torch.randn(part.shape, generator=generator, device=part.device, dtype=part.dtype)
-            hits.append(self.classifier.network_logits(part + self.pixel_sigma * noise).argmax(dim=1) == label)
-        return np.asarray(torch.cat(hits).cpu())
+        for start in range(0, len(blocks), at_once):
+            part = blocks[start : start + at_once].tolist()
+            inputs = centres[part].repeat_interleave(FIRST_LOOK, dim=0)
+            shape, like = (FIRST_LOOK, *centres.shape[1:]), {"device": centres.device, "dtype": centres.dtype}
+            inputs += self.pixel_sigma * torch.cat([torch.randn(shape, generator=noise[i], **like) for i in part])
+            hits.append(self.classifier.network_logits(inputs).argmax(dim=1) == label)
+        return np.asarray(torch.cat(hits).reshape(len(active), draw).sum(dim=1).cpu())
 
 
 def inner_test(radius: float, pixel_sigma: float, alpha: float) -> statistics.SequentialTest:

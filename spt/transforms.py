@@ -129,7 +129,8 @@ class Transform(ABC):
 
     def grid(self, limit: float, steps: int) -> Tensor:
         """Equally spaced points of [-limit, limit]^d, both ends included: (steps^d, d) float64, row-major."""
-        axis = torch.linspace(-limit, limit, steps, dtype=torch.float64)
+        last = max(1, steps - 1)
+        axis = limit * ((2 * torch.arange(steps, dtype=torch.float64) - (steps - 1)) / last)  # 0 and the ends are exact
         return torch.cartesian_prod(*[axis] * self.dimensions).reshape(-1, self.dimensions)
 
     def describe(self, point: Tensor | Sequence[float]) -> str:

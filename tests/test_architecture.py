@@ -36,6 +36,7 @@ LAYERS = {
     "spt.attacks": 5,
     "spt.experiments": 6,
     "spt.figures": 7,
+    "spt.certificate_figures": 7,
     "spt.ui": 8,
     "spt.__main__": 8,
 }

@@ -78,6 +78,13 @@ def test_a_stream_certifies_at_its_end_only(defence, bright_column):
     assert parts[-1].label == 1 and "CERTIFIED" in parts[-1].explain()
 
 
+def test_the_batch_size_changes_nothing_but_the_updates(defence, bright_column, certificate):
+    *parts, last = defence.stream(bright_column, n_gamma=100, batch_size=7)
+    assert len(parts) == 14 and all(part.label is None for part in parts)
+    assert last.radii == pytest.approx(certificate.radii, rel=1e-9)
+    assert dataclasses.replace(last, seconds=0, radii=()) == dataclasses.replace(certificate, seconds=0, radii=())
+
+
 def test_same_seed_same_certificate(defence, bright_column, certificate):
     again = defence.certify(bright_column, n_gamma=100)
     assert dataclasses.replace(again, seconds=0) == dataclasses.replace(certificate, seconds=0)

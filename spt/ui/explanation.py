@@ -1,17 +1,27 @@
 """The explanation and export areas of the page "Votes": formulas with this image's numbers; JSON, command, Python."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from spt.certificates import rounded_down
 from spt.ui.view import Run, View
 
 
-def area(view: View, run: Run) -> None:
-    """Draw both areas, folded."""
+def area(view: View) -> Callable[[Run], None]:
+    """Make room for both areas, folded; returns what fills them once the run has ended."""
     with st.expander("How it works, with this image's numbers"):
-        _show_formulas(view, run)
+        formulas = st.empty()
     with st.expander("Export: numbers, command, Python"):
-        _show_export(view, run)
+        export = st.empty()
+
+    def draw(run: Run) -> None:
+        with formulas.container():
+            _show_formulas(view, run)
+        with export.container():
+            _show_export(view, run)
+
+    return draw
 
 
 def _show_formulas(view: View, run: Run) -> None:

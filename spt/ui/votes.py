@@ -36,25 +36,38 @@ def choose_pace() -> bool:
 
 
 def show(view: View) -> None:
-    """The whole page below the title. What stands still is drawn first, then the votes come in."""
-    _show_images(view)
-    run_area = st.container()
-    response_area = st.container()
-    attack_area = st.container()
-    explanation_area = st.container()
-    with response_area:
-        draw_response = responses.area(view)
+    """The whole page below the title.
+
+    Everything that depends on the run is emptied first, so that nothing of an earlier run stays on the screen; then what
+    stands still is drawn; then the votes come in.
+    """
     run = _current_run(view)
+    images_area, run_area = st.container(), st.container()
+    with run_area:
+        slots = _make_slots()
+    draw_response = responses.area(view)
+    draw_verdict = attack.area(view)
+    draw_explanation = explanation.area(view)
+    slots.draw(view, run)
+    with images_area:
+        _show_images(view)
     if run.status == "running":
         draw_response(run)  # the curve at once; its votes when they are counted
-    with attack_area:
-        draw_verdict = attack.area(view)
-    with run_area:
-        _run_area(view, run)
+        _count_with_stop(view, run, slots)
+    slots.draw(view, run)
+    slots.button.button(
+        "Run again",
+        key="again",
+        icon=":material/replay:",
+        on_click=_restart,
+        help="Count the same votes again (same seed).",
+        shortcut="g",
+    )
+    with slots.panel.container():
+        _show_conclusions(view, run)
     draw_response(run)
     draw_verdict(run)
-    with explanation_area:
-        explanation.area(view, run)
+    draw_explanation(run)
 
 
 # ---------------------------------------------------------------------------------------------------------------- images
@@ -113,43 +126,27 @@ def _stop() -> None:
         run.status = "stopped"
 
 
-def _run_area(view: View, run: Run) -> None:
-    st.subheader("The vote of g", anchor=False)
-    left, right = st.columns([1.5, 1], gap="large")
-    with left:
-        slots = _Slots(st.empty(), st.empty())
-    with right:
-        button, panel = st.empty(), st.empty()
-    if run.status == "running":
-        button.button(
-            "Stop",
-            key="stop",
-            icon=":material/stop_circle:",
-            on_click=_stop,
-            help="End the run now; what it has is provisional.",
-            shortcut="s",
-        )
-        with cache.heavy_work():
-            _count(view, run, slots, panel)
-    slots.draw(view, run)
-    button.button(
-        "Run again",
-        key="again",
-        icon=":material/replay:",
-        on_click=_restart,
-        help="Count the same votes again (same seed).",
-        shortcut="g",
+def _count_with_stop(view: View, run: Run, slots: "_Slots") -> None:
+    slots.button.button(
+        "Stop",
+        key="stop",
+        icon=":material/stop_circle:",
+        on_click=_stop,
+        help="End the run now; what it has is provisional.",
+        shortcut="s",
     )
-    with panel.container():
-        _show_conclusions(view, run)
+    with cache.heavy_work():
+        _count(view, run, slots)
 
 
 @dataclass(frozen=True)
 class _Slots:
-    """Where the histogram and the progress line are drawn."""
+    """Where a run is drawn: histogram, progress line, its button, and what is said about it."""
 
     chart: Any
     progress: Any
+    button: Any
+    panel: Any
 
     def draw(self, view: View, run: Run) -> None:
         n, votes = view.statistics.n, run.estimation
@@ -165,7 +162,16 @@ class _Slots:
         self.progress.progress(done / n, text=f"{done:,} of {n:,} votes")
 
 
-def _count(view: View, run: Run, slots: _Slots, panel: Any) -> None:
+def _make_slots() -> _Slots:
+    st.subheader("The vote of g", anchor=False)
+    left, right = st.columns([1.5, 1], gap="large")
+    with left:
+        chart, progress = st.empty(), st.empty()
+    with right:
+        return _Slots(chart, progress, st.empty(), st.empty())
+
+
+def _count(view: View, run: Run, slots: _Slots) -> None:
     """Draw all votes of the run and its conclusions; a run that was interrupted without Stop catches up first."""
     started = time.perf_counter()
     statistics, smoothed = view.statistics, view.smoothed
@@ -182,7 +188,7 @@ def _count(view: View, run: Run, slots: _Slots, panel: Any) -> None:
         if view.watch or now - drawn > 1 / FAST_UPDATES_A_SECOND:
             drawn = now
             slots.draw(view, run)
-            panel.markdown(_standing(view, run))
+            slots.panel.markdown(_standing(view, run))
         if view.watch:
             time.sleep(max(0.0, WATCH_PAUSE - (time.perf_counter() - now)))
     assert run.estimation is not None
