@@ -95,7 +95,7 @@ class DistSPT:
         noise_seeds = torch.randint(1 << 62, (n_gamma,), generator=generator)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
-        for part, seeds in zip(points.split(batch_size), noise_seeds.split(batch_size), strict=True):
+        for part, seeds in zip(torch.split(points, batch_size), torch.split(noise_seeds, batch_size), strict=True):
             centres, rho = self._balls(image, part)
             votes += self._inner_tests(centres, rho, selected, seeds)
             radii += rho.tolist()
@@ -162,8 +162,9 @@ class DistSPT:
         for start in range(0, len(blocks), at_once):
             part = blocks[start : start + at_once].tolist()
             inputs = centres[part].repeat_interleave(FIRST_LOOK, dim=0)
-            shape, like = (FIRST_LOOK, *centres.shape[1:]), {"device": centres.device, "dtype": centres.dtype}
-            inputs += self.pixel_sigma * torch.cat([torch.randn(shape, generator=noise[i], **like) for i in part])
+            shape = (FIRST_LOOK, *inputs.shape[1:])
+            noises = [torch.randn(shape, generator=noise[i], device=inputs.device, dtype=inputs.dtype) for i in part]
+            inputs += self.pixel_sigma * torch.cat(noises)
             hits.append(self.classifier.network_logits(inputs).argmax(dim=1) == label)
         return np.asarray(torch.cat(hits).reshape(len(active), draw).sum(dim=1).cpu())
 

@@ -39,6 +39,7 @@ class Recipe:
         preprocessing: P.
         network: architecture and its settings, see `spt.networks.build_network`.
         epochs, batch_size, learning_rate, weight_decay: AdamW, one-cycle (cosine) schedule.
+        finishing_epochs, finishing_rate: further epochs, whose learning rate falls from that rate to 0 (cosine).
         consistency: weight of the consistency loss; 0 trains on one noisy copy with cross-entropy alone.
         average: decay of the exponential average of the weights that is kept in the end.
         seed: of initialisation, order and noise.
@@ -55,6 +56,8 @@ class Recipe:
     batch_size: int = 256
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
+    finishing_epochs: int = 0
+    finishing_rate: float = 1e-3
     consistency: float = 0.0
     average: float = 0.998
     seed: int = 0
@@ -63,7 +66,7 @@ class Recipe:
         for name in ("epochs", "batch_size", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, but is {getattr(self, name)}.")
-        for name in ("parameter_sigma", "pixel_sigma", "consistency", "weight_decay"):
+        for name in ("parameter_sigma", "pixel_sigma", "consistency", "weight_decay", "finishing_epochs"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}.")
         if not 0 <= self.average < 1:
@@ -96,6 +99,7 @@ RECIPES: dict[str, Recipe] = {
             pixel_sigma=0.3,
             preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=2.0),
             epochs=25,
+            finishing_epochs=6,
             consistency=1.0,
         ),
         Recipe(
@@ -154,20 +158,32 @@ def train(
     images, labels = images.to(device), labels.to(device)
     state = {"module": module, "average": average, "optimizer": optimizer, "schedule": schedule}
     first = _resume(state, generator, checkpoint, recipe)
-    epochs: Iterable[int] = range(first, recipe.epochs)
-    for epoch in progress(epochs, desc=recipe.name, total=recipe.epochs - first) if progress else epochs:
+    last = recipe.epochs + recipe.finishing_epochs
+    epochs: Iterable[int] = range(first, last)
+    for epoch in progress(epochs, desc=recipe.name, total=last - first) if progress else epochs:
         module.train()
-        for batch in torch.split(torch.randperm(len(images), generator=generator), recipe.batch_size):
+        order = torch.randperm(len(images), generator=generator)
+        for step, batch in enumerate(torch.split(order, recipe.batch_size)):
             loss = _loss(recipe, module, images[batch], labels[batch], generator)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            schedule.step()
+            if epoch < recipe.epochs:
+                schedule.step()
+            else:
+                _finish(recipe, optimizer, epoch - recipe.epochs + (step + 1) / steps)
             average.update_parameters(module)
         if checkpoint is not None:
             _save(state, generator, checkpoint, recipe, epoch + 1)
     trained: nn.Module = average.module
     return trained.eval()
+
+
+def _finish(recipe: Recipe, optimizer: torch.optim.Optimizer, epochs_done: float) -> None:
+    """Set the learning rate for what follows when that many of the finishing epochs are done."""
+    fraction = epochs_done / recipe.finishing_epochs
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.finishing_rate * (1 + math.cos(math.pi * fraction)) / 2
 
 
 def _moving_average(decay: float, old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:

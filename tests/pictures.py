@@ -38,9 +38,10 @@ def bad_pictures() -> dict[str, bytes]:
     """Truncated, bomb, text and empty files: each must be refused in one sentence."""
     whole = encode(Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)))
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
+    bomb = b"".join(struct.pack(">I", len(b)) + a + b + struct.pack(">I", zlib.crc32(a + b)) for a, b in chunks)
     return {
         "truncated.png": whole[: len(whole) // 2],
-        "bomb.png": b"\x89PNG\r\n\x1a\n" + chunk,
+        "bomb.png": b"\x89PNG\r\n\x1a\n" + bomb,
         "text.png": b"this is no picture",
     }

@@ -1,0 +1,21 @@
+"""Certify: how far may this image be turned or shifted, with proof?"""
+
+import streamlit as st
+
+from spt.ui import certify, certify_case, controls
+
+st.header("Certify: how far can no attack change the answer?", anchor=False)
+st.markdown(
+    "DistSPT accounts for the interpolation error: for every sampled **b′** it bounds by **ρ** how far what the classifier "
+    "can be shown may differ, and tests whether its answer holds on that whole ball. Enough passes are a **proof** for this "
+    "image. *Try:* double Γ and run again, or attack the certificate."
+)
+with st.sidebar:
+    image_area = st.container()
+    classifier = controls.choose_classifier()
+    with image_area:
+        subject = controls.choose_image(classifier)
+    transform = controls.choose_transform(classifier)
+    settings = certify_case.choose_settings(transform)
+
+certify.show(certify_case.Case(classifier, subject, transform, settings))

@@ -1,0 +1,22 @@
+"""Interpolation error: why do interpolated transformations not compose, and how far off can they be?"""
+
+import streamlit as st
+
+from spt.ui import controls, interpolation
+
+st.header("Interpolation error: how far are two moves from one?", anchor=False)
+st.markdown(
+    "Turned or shifted **twice** (by the attacker's γ, then by the vote's β), an image is not quite what it is when moved "
+    "**once** by β + γ: pixels are interpolated twice. This error **e** decides every certificate. "
+    "*Try:* move γ, go to the largest error, then press **Refine** and watch the bounds close in."
+)
+with st.sidebar:
+    image_area = st.container()
+    classifier = controls.choose_classifier()
+    with image_area:
+        subject = controls.choose_image(classifier)
+    transform = controls.choose_transform(classifier)
+    gamma = controls.choose_parameters(transform)
+    request = interpolation.choose(classifier, subject, transform, gamma)
+
+interpolation.show(request)

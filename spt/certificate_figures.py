@@ -1,0 +1,439 @@
+"""Figures of a `DistCertificate`: its samples (Vega-Lite, live), its range (plotly), and the whole as an SVG picture.
+
+Outcomes differ by colour and by shape (Okabe-Ito); what is certified is green and filled, what is not is grey and open.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+import plotly.graph_objects as go
+
+from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.defences import inner_test
+from spt.figures import Rows
+from spt.statistics import Decision
+
+PASSED, FUTILE, FAILED = "passed", "futile: stopped early", "failed"
+OUTCOMES = {
+    PASSED: ("#2E8FD0", "circle"),
+    FUTILE: ("#D55E00", "cross"),
+    FAILED: ("#E69F00", "triangle-up"),
+}
+GREEN, GREY = "#009E73", "#888888"
+_WORDS = {Decision.ACCEPT: PASSED, Decision.FUTILE: FUTILE, Decision.CONTINUE: FAILED}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What f and g answer for an attacked image.
+
+    Attributes:
+        point: the attack's parameters.
+        inside: whether the certificate covers it.
+        base: f's class.
+        smoothed: the class of a one-level vote, None for ABSTAIN.
+        holds: whether that is the certified class; None for ABSTAIN.
+        p_value: of that vote.
+    """
+
+    point: tuple[float, ...]
+    inside: bool
+    base: str
+    smoothed: str | None
+    holds: bool | None
+    p_value: float
+
+    @property
+    def alarm(self) -> bool:
+        """Whether g was seen to answer another class where the certificate says that it does not."""
+        return self.inside and self.holds is False
+
+
+def rounded_up(value: float, digits: int = 3) -> str:
+    """A number >= 0 to that many significant digits, rounded up: an upper bound that is shown must hold as it is shown."""
+    exact = Decimal(value)
+    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{float(exact.quantize(step, ROUND_CEILING)):.{digits}g}" if exact else "0"
+
+
+# --------------------------------------------------------------------------------------------------------------- samples
+
+
+def outcomes(certificate: DistCertificate) -> tuple[str, ...]:
+    """What became of each sample's inner test: PASSED, FUTILE or FAILED."""
+    return tuple(
+        _WORDS[inner_test(radius, certificate.pixel_sigma, certificate.inner_alpha).decide(*votes)]
+        for radius, votes in zip(certificate.radii, certificate.inner_votes, strict=True)
+    )
+
+
+def sample_rows(certificate: DistCertificate) -> Rows:
+    """One row for each sample so far: its place b', its radius rho (rounded up), its votes and its outcome."""
+    rows: Rows = []
+    parts = zip(certificate.points, certificate.radii, certificate.inner_votes, outcomes(certificate), strict=True)
+    for number, (point, radius, (successes, trials), outcome) in enumerate(parts, 1):
+        rows.append(
+            {
+                "sample": number,
+                "x": point[0],
+                "y": radius if len(point) == 1 else point[1],
+                "rho": radius,
+                "radius": rounded_up(radius),
+                "votes": trials,
+                "share": f"{successes:,} of {trials:,}",
+                "outcome": outcome,
+            }
+        )
+    return rows
+
+
+def samples_specification(
+    dimensions: int, unit: str, sigma: float, most_radius: float, farthest: float = 0.0, height: int = 300
+) -> dict[str, Any]:
+    """A Vega-Lite chart of `sample_rows`: rho over b' for one parameter, the plane of b' for two (size: rho).
+
+    The axes depend on ``sigma`` and rarely on ``most_radius``, the largest radius so far, and on ``farthest``, the largest
+    coordinate of a sample so far, so that points seldom jump.
+    """
+    most = round(max(3.2 * sigma, 1.05 * farthest), 6)
+    across = {"domain": [-most, most], "nice": False}
+    if dimensions == 1:
+        top = 0.2 * math.ceil(max(most_radius, 0.01) * 1.1 / 0.2)
+        x_title, y_title = f"sample b′ in {unit}", "error radius ρ(b′)"
+        up: dict[str, Any] = {"domain": [0, round(top, 6)], "nice": False}
+        size: dict[str, Any] = {
+            "field": "votes",
+            "type": "quantitative",
+            "scale": {"type": "log", "domain": [32, 2048], "range": [28, 220]},
+            "legend": None,
+        }
+    else:
+        x_title, y_title = f"sample b′: dx in {unit}", f"dy in {unit} (down)"
+        up = {**across, "reverse": True}
+        size = {
+            "field": "rho",
+            "type": "quantitative",
+            "scale": {"domain": [0, max(0.6, most_radius)], "range": [12, 320]},
+            "legend": None,
+        }
+    encoding = {
+        "x": {"field": "x", "type": "quantitative", "scale": across, "axis": {"title": x_title, "tickCount": 7}},
+        "y": {"field": "y", "type": "quantitative", "scale": up, "axis": {"title": y_title, "tickCount": 5}},
+        "size": size,
+        "color": {
+            "field": "outcome",
+            "type": "nominal",
+            "scale": {"domain": list(OUTCOMES), "range": [colour for colour, _ in OUTCOMES.values()]},
+            "legend": {"title": None, "orient": "top", "columns": 3, "labelLimit": 170, "symbolOpacity": 1},
+        },
+        "shape": {
+            "field": "outcome",
+            "type": "nominal",
+            "scale": {"domain": list(OUTCOMES), "range": [shape for _, shape in OUTCOMES.values()]},
+        },
+        "tooltip": [
+            {"field": "sample", "title": "sample"},
+            {"field": "x", "title": "b′" if dimensions == 1 else "dx", "format": ".2f"},
+            *([] if dimensions == 1 else [{"field": "y", "title": "dy", "format": ".2f"}]),
+            {"field": "radius", "title": "ρ (rounded up)"},
+            {"field": "share", "title": "inner votes for the class"},
+            {"field": "outcome", "title": "inner test"},
+        ],
+    }
+    return {
+        "mark": {"type": "point", "filled": True, "opacity": 0.85},
+        "encoding": encoding,
+        "height": height,
+        "background": "transparent",
+        "config": {"view": {"stroke": None}},
+    }
+
+
+# ----------------------------------------------------------------------------------------------------------------- range
+
+
+def reach(certificate: DistCertificate) -> float:
+    """How far the certificate reaches along each parameter: its radius, but not beyond the attack range."""
+    return min(certificate.radius, certificate.limit)
+
+
+def covers(certificate: DistCertificate, point: Sequence[float]) -> bool:
+    """Whether the certificate speaks of the attack ``point``: inside Gamma and nearer than the radius."""
+    inside = math.hypot(*point) < certificate.radius and max(abs(value) for value in point) <= certificate.limit
+    return certificate.label is not None and inside
+
+
+def certified_range(certificate: DistCertificate, answers: Sequence[Answer] = ()) -> go.Figure:
+    """The certified range within Gamma: an arc of a dial for one parameter, a disc in a box for two; with g's answers."""
+    return _dial(certificate, answers) if len(certificate.points[0]) == 1 else _disc(certificate, answers)
+
+
+def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
+    """0 at the top, positive angles counter-clockwise, as the image turns."""
+    limit, certified = certificate.limit, reach(certificate)
+    figure = go.Figure()
+    if certificate.label is not None:
+        figure.add_barpolar(
+            r=[0.25], base=[0.75], theta=[0], width=[2 * certified], name="certified", marker={"color": GREEN},
+            hovertemplate=f"certified: less than {quantity(certified, '°')}<extra></extra>",
+        )  # fmt: skip
+    rest = [(sign * (limit + certified) / 2, limit - certified) for sign in (-1, 1)] if certified else [(0, 2 * limit)]
+    rest = [(middle, width) for middle, width in rest if width > 0]
+    if rest:
+        figure.add_barpolar(
+            r=[0.25] * len(rest), base=[0.75] * len(rest), theta=[a for a, _ in rest], width=[w for _, w in rest],
+            name="attack range Γ, nothing certified",
+            marker={
+                "color": "rgba(136,136,136,0.12)",
+                "line": {"color": GREY, "width": 1.5},
+                "pattern": {"shape": "/", "fgcolor": GREY, "size": 7},
+            },
+            hovertemplate=f"in Γ = ±{limit:g}°, not certified<extra></extra>",
+        )  # fmt: skip
+    for name, group, marker in _groups(answers):
+        figure.add_scatterpolar(
+            r=[1.1] * len(group), theta=[answer.point[0] for answer in group], mode="markers", name=name,
+            marker=marker, text=[_answer_in_words(answer) for answer in group],
+            hovertemplate="γ = %{theta:.1f}°<br>%{text}<extra></extra>",
+        )  # fmt: skip
+    shown = max([limit, *(abs(answer.point[0]) for answer in answers)])
+    half = 180.0 if shown > 100 else max(60.0, shown)
+    _style(figure)
+    ticks = _dial_ticks(limit, certified if certificate.label is not None else 0.0, half)
+    figure.update_layout(
+        polar={
+            "bgcolor": "rgba(0,0,0,0)",
+            "sector": [90 - half, 90 + half] if half < 180 else [0, 360],
+            "angularaxis": {
+                "rotation": 90,
+                "direction": "counterclockwise",
+                "tickmode": "array",
+                "tickvals": list(ticks),
+                "ticktext": list(ticks.values()),
+                "gridcolor": "rgba(136,136,136,0.25)",
+                "linecolor": "rgba(136,136,136,0.35)",
+            },
+            "radialaxis": {"visible": False, "range": [0, 1.2]},
+        }
+    )
+    return figure
+
+
+def _dial_ticks(limit: float, certified: float, half: float) -> dict[float, str]:
+    """Labels of the dial by angle, none touching another: the certified ends (rounded down) before Γ's and round angles."""
+    apart = half / 8
+    wanted = {0.0: "0°"}
+    if 0 < certified < apart:
+        wanted = {0.0: f"±{quantity(certified, '°')}"}
+    elif certified:
+        wanted |= {certified: quantity(certified, "°"), -certified: f"−{quantity(certified, '°')}"}
+    wanted |= {limit: f"{limit:g}°", -limit: f"−{limit:g}°"} if limit != certified else {}
+    if half == 180.0:
+        wanted |= {90.0: "90°", -90.0: "−90°", 180.0: "180°"}
+    kept: dict[float, str] = {}
+    for tick, text in wanted.items():
+        if all(min(abs(tick - other), 360 - abs(tick - other)) >= apart for other in kept):
+            kept[tick] = text
+    return kept
+
+
+def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
+    limit, unit = certificate.limit, certificate.unit
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[-limit, limit, limit, -limit, -limit], y=[-limit, -limit, limit, limit, -limit], mode="lines", fill="toself",
+        name="attack range Γ", line={"color": GREY, "dash": "dash"},
+        fillcolor="rgba(136,136,136,0.10)", hoverinfo="skip",
+    )  # fmt: skip
+    if certificate.label is not None:
+        x, y = _disc_outline(certificate)
+        figure.add_scatter(
+            x=x, y=y, mode="lines", fill="toself", name="certified", line={"color": GREEN, "width": 2},
+            fillcolor="rgba(0,158,115,0.45)", hoverinfo="skip",
+        )  # fmt: skip
+    for name, group, marker in _groups(answers):
+        figure.add_scatter(
+            x=[answer.point[0] for answer in group], y=[answer.point[1] for answer in group], mode="markers",
+            name=name, marker=marker, text=[_answer_in_words(answer) for answer in group],
+            hovertemplate=f"dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<br>%{{text}}<extra></extra>",
+        )  # fmt: skip
+    _style(figure)
+    shown = 1.1 * max([limit, *(abs(value) for answer in answers for value in answer.point)])
+    axis = {"zeroline": False, "constrain": "domain", "gridcolor": "rgba(136,136,136,0.25)"}
+    figure.update_xaxes(title=f"dx in {unit}", range=[-shown, shown], **axis)
+    figure.update_yaxes(title=f"dy in {unit} (down)", range=[shown, -shown], scaleanchor="x", **axis)
+    figure.update_layout(height=460, legend={"y": -0.2})
+    return figure
+
+
+def _disc_outline(certificate: DistCertificate) -> tuple[np.ndarray, np.ndarray]:
+    """The border of the disc within the box: clipping every coordinate of the circle gives exactly this."""
+    angle = np.linspace(0, 2 * np.pi, 181)
+    limit, radius = certificate.limit, certificate.radius
+    return (radius * np.cos(angle)).clip(-limit, limit), (radius * np.sin(angle)).clip(-limit, limit)
+
+
+def _groups(answers: Sequence[Answer]) -> list[tuple[str, list[Answer], dict[str, Any]]]:
+    """Answers that look alike: name, answers, marker."""
+    alarm = [answer for answer in answers if answer.alarm]
+    kept = [answer for answer in answers if answer.holds]
+    changed = [answer for answer in answers if answer.holds is False and not answer.inside]
+    unsure = [answer for answer in answers if answer.holds is None]
+    plain = {"size": 12, "line": {"width": 1.5, "color": "white"}}
+    groups = [
+        ("g keeps its class (vote)", kept, plain | {"symbol": "circle", "color": "#56B4E9"}),
+        ("g answers another class, outside", changed, plain | {"symbol": "x", "color": "#E69F00"}),
+        ("g's vote abstains", unsure, plain | {"symbol": "circle-open", "color": GREY, "line": {"width": 2}}),
+        ("ALARM: another class inside", alarm, plain | {"symbol": "star", "color": "#FF0000", "size": 20}),
+    ]
+    return [group for group in groups if group[1]]
+
+
+def _answer_in_words(answer: Answer) -> str:
+    return f"f: {answer.base}<br>g: {answer.smoothed or 'ABSTAIN'} (p-value {answer.p_value:.2g})"
+
+
+def _style(figure: go.Figure) -> None:
+    figure.update_layout(
+        height=380,
+        margin={"l": 24, "r": 24, "t": 30, "b": 10},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0},
+        hovermode="closest",
+        showlegend=True,
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- picture
+
+
+def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) -> str:
+    """A complete certificate as an SVG picture: image, outcome, range, and all that the statement depends on.
+
+    Args:
+        image_url: the image x as a data URL; caption: where it comes from.
+    """
+    if not certificate.complete:
+        raise ValueError("A provisional certificate proves nothing, so there is no picture of it.")
+    colour, title = (
+        (GREEN, f"CERTIFIED {certificate.class_name}") if certificate.label is not None else (GREY, "ABSTAIN")
+    )
+    width, height = 860, 440
+    drawing = _svg_dial(certificate) if len(certificate.points[0]) == 1 else _svg_disc(certificate)
+    lines = "".join(
+        f'<text x="400" y="{118 + 25 * index}" font-size="14"><tspan fill="#666666">{escape(name)}</tspan>'
+        f'<tspan x="510">{escape(text)}</tspan></text>'
+        for index, (name, text) in enumerate(_facts(certificate, caption))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label={quoteattr(certificate.explain())} font-family="Helvetica, Arial, sans-serif" fill="#222222">'
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
+        f'<rect x="4" y="4" width="{width - 8}" height="{height - 8}" fill="none" stroke="{colour}" stroke-width="4"'
+        f"{'' if certificate.label is not None else _DASHES} rx='10'/>"
+        f'<image x="30" y="40" width="140" height="140" href={quoteattr(image_url)} style="image-rendering: pixelated"/>'
+        f'<text x="200" y="62" font-size="26" font-weight="bold" fill="{colour}">{escape(_shortened(title, 40))}</text>'
+        f'<text x="200" y="88" font-size="15">{escape(statement(certificate))}</text>'
+        f'<g transform="translate(195, 326)">{drawing}</g>{lines}'
+        f'<text x="400" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, spt.defences.DistSPT. The JSON export '
+        f"holds the whole evidence.</text></svg>"
+    )
+
+
+_DASHES = ' stroke-dasharray="10 6"'
+
+
+def statement(certificate: DistCertificate) -> str:
+    """What a complete certificate says, in one short sentence."""
+    if certificate.label is None:
+        return f"Nothing is certified: the lower bound {rounded_down(certificate.q_lower, 4)} is not above 1/2."
+    confidence = f"{100 * (1 - certificate.alpha):.6g}"
+    if certificate.radius > certificate.limit * math.sqrt(len(certificate.points[0])):
+        attacks = f"within ±{certificate.limit:g}{'' if certificate.unit == '°' else ' '}{certificate.unit}"
+    else:
+        attacks = f"of less than {quantity(reach(certificate), certificate.unit)}"
+    return f"No {certificate.transform} {attacks} changes g's answer (confidence {confidence} %)."
+
+
+def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
+    unit, attacker = certificate.unit, "exact arithmetic" if certificate.attacker == "exact" else "images in 8 bits"
+    space = "" if unit == "°" else " "
+    return [
+        ("image", _shortened(caption)),
+        ("", f"sha256 {certificate.image_sha256[:32]}…"),
+        ("classifier", _shortened(certificate.classifier)),
+        ("", f"sha256 {certificate.classifier_fingerprint[:32]}…"),
+        ("attacker", f"{certificate.transform} within ±{certificate.limit:g}{space}{unit}, {attacker}"),
+        (
+            "smoothing",
+            f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), pixels N(0, {certificate.pixel_sigma:g}²)",
+        ),
+        ("samples", f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}"),
+        ("bound", f"q ≥ {rounded_down(certificate.q_lower, 4)} with confidence {1 - certificate.alpha:g}"),
+        ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
+        ("errors ρ", f"at most {rounded_up(max(certificate.radii))}"),
+        ("cost", f"{network_calls(certificate):,} network calls, seed {certificate.seed}"),
+    ]
+
+
+def network_calls(certificate: DistCertificate) -> int:
+    """Votes of the network so far, selection and inner tests together."""
+    return sum(certificate.selection_counts) + sum(trials for _, trials in certificate.inner_votes)
+
+
+def _shortened(text: str, most: int = 46) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _svg_dial(certificate: DistCertificate) -> str:
+    limit, certified = min(certificate.limit, 179.99), min(reach(certificate), 179.99)
+    parts = [_arc(-limit, limit, GREY, "0.25", f"attack range ±{certificate.limit:g}°")]
+    if certificate.label is not None:
+        parts.append(_arc(-certified, certified, GREEN, "1", f"certified: less than {quantity(certified, '°')}"))
+    marks = {-certificate.limit, certificate.limit} if certificate.label is None else {-certified, certified}
+    for angle in sorted(marks):
+        x, y = _on_dial(angle, 106)
+        x += -4 if angle > 0 else 4
+        anchor = "end" if angle > 0 else "start"
+        sign = "−" if angle < 0 else ""
+        label = f"{sign}{quantity(abs(angle), '°')}"
+        parts.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="13" text-anchor="{anchor}">{label}</text>')
+    parts.append(f'<line y2="-60" stroke="{GREY}" stroke-width="2"/><circle r="4" fill="{GREY}"/>')
+    return "".join(parts)
+
+
+def _on_dial(angle: float, radius: float) -> tuple[float, float]:
+    radians = math.radians(angle)
+    return -radius * math.sin(radians), -radius * math.cos(radians)
+
+
+def _arc(start: float, stop: float, colour: str, opacity: str, title: str) -> str:
+    (x0, y0), (x1, y1) = _on_dial(start, 85), _on_dial(stop, 85)
+    large = int(stop - start > 180)
+    return (
+        f'<path d="M {x0:.2f} {y0:.2f} A 85 85 0 {large} 0 {x1:.2f} {y1:.2f}" fill="none" stroke="{colour}" stroke-width="26" '
+        f'stroke-opacity="{opacity}"><title>{escape(title)}</title></path>'
+    )
+
+
+def _svg_disc(certificate: DistCertificate) -> str:
+    scale = 80 / certificate.limit
+    parts = [
+        f'<rect x="-80" y="-80" width="160" height="160" fill="{GREY}" fill-opacity="0.12" stroke="{GREY}" stroke-dasharray="6 4"/>'
+    ]
+    if certificate.label is not None:
+        x, y = _disc_outline(certificate)
+        points = " ".join(f"{a * scale:.2f},{b * scale:.2f}" for a, b in zip(x, y, strict=True))
+        parts.append(f'<polygon points="{points}" fill="{GREEN}" fill-opacity="0.5" stroke="{GREEN}"/>')
+    parts.append('<path d="M -5 0 H 5 M 0 -5 V 5" stroke="#222222"/>')
+    label = f"box ±{certificate.limit:g} {escape(certificate.unit)}"
+    if certificate.label is not None:
+        label += f", disc {quantity(certificate.radius, certificate.unit)}"
+    parts.append(f'<text y="100" font-size="13" text-anchor="middle">{label}</text>')
+    return "".join(parts)

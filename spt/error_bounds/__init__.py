@@ -1,0 +1,31 @@
+"""Bounds on the interpolation error e(beta, gamma) = P (A_beta A_gamma - A_{beta+gamma}) x that decides certificates.
+
+Policy: a value called a bound holds for every gamma in Gamma in exact arithmetic and for any evaluation in the image's
+floating type; where floating point could make it too small, it is inflated by a proved amount (in the docstring of
+the module). What only samples is labelled (``is_upper`` is False).
+"""
+
+from spt.error_bounds.chord import chord_bound
+from spt.error_bounds.interval import IntervalImages, interval_bound, interval_images
+from spt.error_bounds.record import MEMORY_BUDGET, Attacker, ErrorBound, SampleBound, attacker_rounding
+from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
+from spt.error_bounds.samples import find_centres, sample_bound
+from spt.error_bounds.vertices import vertex_bound
+
+__all__ = [
+    "MEMORY_BUDGET",
+    "Attacker",
+    "ErrorBound",
+    "IntervalImages",
+    "SampleBound",
+    "attacker_rounding",
+    "chord_bound",
+    "error_norms",
+    "find_centres",
+    "interpolation_error",
+    "interval_bound",
+    "interval_images",
+    "sample_bound",
+    "sampled_error",
+    "vertex_bound",
+]

@@ -1,0 +1,243 @@
+"""The paper's bound: interval arithmetic on the source positions, interval images, and their difference (section 5).
+
+For gamma in a split, the source of every pixel lies in a box: by naive interval arithmetic as in the slides, or the
+exact hull of its arc. Bilinear interpolation over the box is enclosed by its exact range (`interpolate`). That gives
+interval images of T_gamma x and of T_{beta+gamma} x; A_beta and P have non-negative weights, so they act on the two ends;
+the difference forgets that both depend on the same gamma. It converges linearly only; kept to show and to compare.
+
+Floating point. Boxes are rounded outward (`spt.intervals`). For the exact hull the phase and radius of a pixel are
+rounded to nearest, which moves the arc by less than `BOX_SLACK` pixels, added to the box. Interpolation, A_beta and P
+are sums of at most a few hundred products in float64: less than `PER_PIXEL` max|x| for each pixel, added to the norm.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from spt.error_bounds.chord import as_bound, as_target, check_tolerance
+from spt.error_bounds.record import (
+    MEMORY_BUDGET,
+    Attacker,
+    ErrorBound,
+    Progress,
+    Stopwatch,
+    as_image,
+    as_points,
+    as_range,
+    attacker_rounding,
+    float_slack,
+    silent,
+)
+from spt.error_bounds.sampled import error_norms
+from spt.error_bounds.search import MAX_EVALUATIONS, NEGLIGIBLE, Splits, search
+from spt.interpolation import bilinear, pixel_grid
+from spt.intervals import Interval
+from spt.preprocessing import Preprocessing
+from spt.transforms import Rotation, Transform
+
+PER_PIXEL = 1e-9
+BOX_SLACK = 1e-11
+
+
+def source_boxes(
+    transform: Transform, height: int, width: int, boxes: Tensor, naive: bool = False
+) -> tuple[Interval, Interval]:
+    """Where output pixels read the input for parameters in M boxes (M, d, 2): intervals x and y, each (M, H, W).
+
+    ``naive`` evaluates the transformation's own formula in interval arithmetic, as in the slides; otherwise rotations
+    use the exact hull of each pixel's arc. (For translations both are exact.)
+    """
+    x, y = pixel_grid(height, width, boxes.device)
+    parameters = [Interval(boxes[:, i, 0, None, None], boxes[:, i, 1, None, None]) for i in range(transform.dimensions)]
+    if naive or not isinstance(transform, Rotation):
+        found = transform.source(x, y, tuple(parameters))  # type: ignore[arg-type]
+        shape = (len(boxes), height, width)
+        return tuple(Interval(axis.lower.expand(shape), axis.upper.expand(shape)) for axis in found)  # type: ignore
+    angle = parameters[0].radians() + torch.atan2(y, x)
+    radius = torch.hypot(x, y)
+    slack = Interval(torch.tensor(-BOX_SLACK, device=boxes.device), torch.tensor(BOX_SLACK, device=boxes.device))
+    slack = slack.to(torch.float64)
+    return angle.cos() * radius + slack, angle.sin() * radius + slack
+
+
+def interpolate(images: Tensor, x: Interval, y: Interval) -> tuple[Tensor, Tensor]:
+    """Smallest and largest value of the interpolant over boxes: images (1, C, H, W), boxes (M, H', W').
+
+    On one interpolation cell it is affine in x and in y, so its extremes over the part of the box in that cell are
+    at corners: the ends of the box and the pixel lines between them. Accurate to rounding, not rounded outward.
+    """
+    height, width = images.shape[-2:]
+    columns, rows = _stations(x, width), _stations(y, height)
+    expanded = images.expand(len(x.lower), *images.shape[1:])
+    lower = upper = bilinear(expanded, columns[0], rows[0])
+    for column, row in itertools.product(columns, rows):
+        value = bilinear(expanded, column, row)
+        lower, upper = torch.minimum(lower, value), torch.maximum(upper, value)
+    return lower, upper
+
+
+def _stations(box: Interval, size: int) -> list[Tensor]:
+    """The ends of each interval and the pixel lines within (ends again where an interval has fewer than others)."""
+    offset = (size - 1) / 2
+    # beyond one pixel outside the image the interpolant is 0, so only lines from there on matter
+    low, high = (end.clamp(-offset - 1, offset + 1) for end in (box.lower, box.upper))
+    first = (low + offset).floor() + 1
+    lines = int(((high + offset).ceil() - first).max())
+    inner = [torch.minimum(first + k - offset, high) for k in range(max(lines, 0))]
+    return [low, high, *inner]
+
+
+@dataclass(frozen=True, eq=False)
+class IntervalImages:
+    """Enclosures over one split: (C, H, W) each, or (C, H', W') after P.
+
+    ``twice``: of T_beta T_gamma x; ``once``: of T_{beta+gamma} x; ``difference``: of the error before P; ``error``: after P.
+    """
+
+    twice: tuple[Tensor, Tensor]
+    once: tuple[Tensor, Tensor]
+    difference: tuple[Tensor, Tensor]
+    error: tuple[Tensor, Tensor]
+
+
+def _enclosures(
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    betas: Tensor,
+    boxes: Tensor,
+    inner: tuple[Tensor, Tensor],
+    naive: bool,
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    height, width = image.shape[1:]
+    shift = Interval.point(betas[:, :, None])
+    moved = Interval(boxes[:, :, :1].contiguous(), boxes[:, :, 1:].contiguous()) + shift
+    outer = torch.cat((moved.lower, moved.upper), dim=-1).to(image.device)
+    once = interpolate(image[None], *source_boxes(transform, height, width, outer, naive))
+    twice = transform(inner[0], betas), transform(inner[1], betas)
+    difference = twice[0] - once[1], twice[1] - once[0]
+    return twice, once, difference, (preprocessing(difference[0]), preprocessing(difference[1]))
+
+
+def interval_images(
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    beta: Tensor | Sequence[float] | float,
+    split: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    naive: bool = False,
+) -> IntervalImages:
+    """What interval arithmetic knows about the error at ``beta`` for gamma in one split: (low, high) or (d, 2)."""
+    pixels = as_image(image)
+    points, box = as_points(transform, beta), as_range(transform, split)[None]
+    inner = interpolate(
+        pixels[None], *source_boxes(transform, pixels.shape[1], pixels.shape[2], box.to(pixels.device), naive)
+    )
+    found = _enclosures(pixels, transform, preprocessing, points[:1], box, inner, naive)
+    slack = PER_PIXEL * float(pixels.abs().max())
+    return IntervalImages(*[(low[0] - slack, high[0] + slack) for low, high in found])
+
+
+class _IntervalSplits(Splits):
+    cells_at_once = 128
+
+    def __init__(
+        self,
+        image: Tensor,
+        transform: Transform,
+        preprocessing: Preprocessing,
+        betas: Tensor,
+        gamma_range: Tensor,
+        splits: int,
+        naive: bool,
+    ) -> None:
+        self.items, self.dimensions = len(betas), transform.dimensions
+        self.image, self.transform, self.preprocessing = image, transform, preprocessing
+        self.betas, self.gamma_range, self.splits, self.naive = betas, gamma_range, splits, naive
+
+    def base(self) -> Tensor:
+        axes = [torch.arange(self.items)] + [torch.arange(self.splits)] * self.dimensions
+        return torch.cartesian_prod(*axes)
+
+    def box(self, items: Tensor, cells: Tensor, level: int) -> Tensor:
+        parts = self.splits << level
+        low, high = self.gamma_range[:, 0], self.gamma_range[:, 1]
+        ends = torch.stack((cells, cells + 1), dim=-1).double() / parts
+        exact = low[:, None] + (high - low)[:, None] * ends
+        return torch.where(ends == 1, high[:, None], exact)
+
+    def bytes_per_cell(self) -> int:
+        return 8 * 60 * self.image.numel()
+
+    def sample(self, items: Tensor, points: Tensor) -> Tensor:
+        return error_norms(self.image, self.transform, self.preprocessing, self.betas[items], points)
+
+    def evaluate(self, items: Tensor, cells: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
+        boxes = self.box(items, cells, level)
+        shared, which = torch.unique(boxes, dim=0, return_inverse=True)
+        height, width = self.image.shape[1:]
+        inner = interpolate(
+            self.image[None],
+            *source_boxes(self.transform, height, width, shared.to(self.image.device), self.naive),
+        )
+        inner = inner[0][which.to(self.image.device)], inner[1][which.to(self.image.device)]
+        error = _enclosures(
+            self.image, self.transform, self.preprocessing, self.betas[items], boxes, inner, self.naive
+        )[-1]
+        largest = torch.maximum(-error[0], error[1]).clamp(min=0)
+        norms = torch.linalg.vector_norm(largest.flatten(1), dim=1).cpu()
+        return norms, norms, boxes.mean(dim=-1)
+
+
+def interval_bound(
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    tolerance: float | None = None,
+    target: float | Tensor | None = None,
+    splits: int = 100,
+    naive: bool = False,
+    attacker: Attacker = "exact",
+    max_evaluations: int | None = MAX_EVALUATIONS,
+    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
+    keep_splits: bool = False,
+) -> ErrorBound:
+    """The paper's bound of max over gamma in Gamma of ||e(beta, gamma)||, for N betas at once.
+
+    Args:
+        splits: uniform splits of each axis of Gamma to begin with; refined best-first if ``tolerance`` or ``target``
+            (see `chord_bound`) is given.
+        naive: interval arithmetic as in the slides instead of the exact hull of each arc.
+
+    Returns: `ErrorBound` with the per-pixel enclosure of e on the worst split of the first beta.
+    """
+    watch = Stopwatch()
+    pixels = as_image(image)
+    points, box = as_points(transform, betas), as_range(transform, gamma_range)
+    if splits < 1:
+        raise ValueError(f"splits must be at least 1, but is {splits}.")
+    problem = _IntervalSplits(pixels, transform, preprocessing, points, box, splits, naive)
+    slack = float_slack(preprocessing, image, PER_PIXEL)
+    rounding = attacker_rounding(preprocessing, attacker, image)
+    goal = as_target(target, len(points), slack + rounding)
+    state = search(
+        problem,
+        tolerance=None if goal is not None else check_tolerance(tolerance),
+        target=goal,
+        negligible=NEGLIGIBLE * float(pixels.abs().max()),
+        max_evaluations=max_evaluations,
+        memory_budget=memory_budget,
+        progress=progress,
+        keep_splits=keep_splits,
+        desc="interval bound",
+    )
+    method = "naive interval" if naive else "interval"
+    bound = as_bound(state, method, attacker, rounding, slack, target, watch, keep_splits)
+    images = interval_images(image, transform, preprocessing, points[0], bound.worst[0], naive)
+    return replace(bound, lower=images.error[0], upper=images.error[1], seconds=watch.seconds)

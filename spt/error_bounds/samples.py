@@ -1,0 +1,177 @@
+"""Per-sample error: a centre and a radius for everything the classifier can be shown at one smoothing sample (section 7)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from spt.error_bounds import arcs, vertices
+from spt.error_bounds.bernstein import BernsteinSplits
+from spt.error_bounds.chord import as_bound, as_target, cells_for, check_tolerance
+from spt.error_bounds.moving_arcs import MovingArcSplits
+from spt.error_bounds.record import (
+    MEMORY_BUDGET,
+    Attacker,
+    Progress,
+    SampleBound,
+    Stopwatch,
+    as_image,
+    as_points,
+    as_range,
+    attacker_rounding,
+    float_slack,
+    silent,
+)
+from spt.error_bounds.sampled import gamma_lattice
+from spt.error_bounds.search import MAX_EVALUATIONS, NEGLIGIBLE, Splits, halving_on_oom, search
+from spt.preprocessing import Preprocessing
+from spt.transforms import Rotation, Transform, Translation
+
+CENTRE_STEPS = 60
+CENTRE_SAMPLES = 25
+KRONECKER = (0.7548776662466927, 0.5698402909980532)  # powers of the inverse plastic number
+
+
+def centre_weights(gram: Tensor, steps: int = CENTRE_STEPS) -> Tensor:
+    """Weights (N, K) of nearly the centre of the smallest ball around K vectors with Gram matrices (N, K, K).
+
+    Badoiu and Clarkson (2003): move 1 / (i + 1) of the way to the farthest vector; after i steps the radius is within
+    a factor 1 + O(1 / sqrt(i)) of the smallest.
+    """
+    count, size = gram.shape[:2]
+    weights = torch.full((count, size), 1 / size, dtype=gram.dtype, device=gram.device)
+    squares = gram.diagonal(dim1=1, dim2=2)
+    rows = torch.arange(count, device=gram.device)
+    for step in range(2, steps + 2):
+        farthest = (squares - 2 * (gram @ weights[:, :, None])[:, :, 0]).argmax(dim=1)
+        weights = weights * (1 - 1 / step)
+        weights[rows, farthest] += 1 / step
+    return weights
+
+
+def gammas_for_centre(transform: Transform, points: Tensor, gamma_range: Tensor, samples: int) -> Tensor:
+    """(N, K, d) gammas at which K(b') is sampled: spread over Gamma, and those nearest to gamma = 0 and gamma = b', where
+    the image is interpolated once only (for rotation also a multiple of 90° away).
+
+    Translations by whole pixels are all alike, so for these a lattice would be a bad choice: a Kronecker sequence.
+    """
+    low, high = gamma_range[:, 0], gamma_range[:, 1]
+    if isinstance(transform, Rotation):
+        spread = gamma_lattice(gamma_range, samples)
+    else:
+        steps = torch.arange(1, samples + 1, dtype=torch.float64)[:, None]
+        spread = low + (high - low) * ((steps * torch.tensor(KRONECKER[: len(low)])) % 1)
+    lattice = spread.expand(len(points), -1, -1)
+    once = [torch.zeros_like(points), points]
+    if isinstance(transform, Rotation):
+        middle = gamma_range.mean(dim=1)
+        once = [point - 90 * torch.round((point - middle) / 90) for point in once]
+    return torch.cat((lattice, *[point.clamp(low, high)[:, None] for point in once]), dim=1)
+
+
+def find_centres(
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    points: Tensor,
+    gamma_range: Tensor,
+    centre: Literal["shifted", "recentred"] = "recentred",
+    samples: int = CENTRE_SAMPLES,
+    memory_budget: int = MEMORY_BUDGET,
+) -> tuple[Tensor, Tensor]:
+    """Centres z(b') (N, C, H', W') for float64 images and the largest sampled distance (N,) of K(b') to them."""
+    pixels = as_image(image)
+    gammas = gammas_for_centre(transform, points, gamma_range, samples)
+    size = gammas.shape[1]
+
+    def centres(part: Tensor) -> tuple[Tensor, Tensor]:
+        gamma = gammas[part].flatten(0, 1)
+        outer = points[part].repeat_interleave(size, dim=0) - gamma
+        shown = preprocessing(transform(transform(pixels, gamma), outer))
+        vectors = shown.reshape(len(part), size, -1)
+        if centre == "shifted":
+            z = preprocessing(transform(pixels, points[part])).flatten(1)
+        else:
+            centred = vectors - vectors[:, :1]
+            weights = centre_weights(centred @ centred.mT)
+            z = (weights[:, None] @ vectors)[:, 0]
+        distance = torch.linalg.vector_norm(vectors - z[:, None], dim=2).amax(dim=1)
+        return z.reshape(len(part), *shown.shape[1:]), distance.cpu()
+
+    if centre not in ("shifted", "recentred"):
+        raise ValueError(f"centre must be 'shifted' or 'recentred', but is {centre!r}.")
+    chunk = max(1, min(64, memory_budget // (8 * 15 * size * max(1, image.numel()))))
+    indices = torch.arange(len(points))
+    parts = [halving_on_oom(centres, indices[i : i + chunk]) for i in range(0, len(points), chunk)]
+    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+
+
+def sample_bound(
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    points: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    centre: Literal["shifted", "recentred"] = "recentred",
+    tolerance: float | None = 0.02,
+    target: float | Tensor | None = None,
+    splits: int | None = None,
+    attacker: Attacker = "exact",
+    max_evaluations: int | None = MAX_EVALUATIONS,
+    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
+    keep_splits: bool = False,
+    centres: Tensor | None = None,
+) -> SampleBound:
+    """Balls around K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} for N samples b' = beta + gamma (section 7).
+
+    h keeps its class over K(b') if it is certified at ``centres`` with a pixel radius of at least ``values``.
+
+    Args:
+        image: (C, H, W); points: (N, d) the samples b'; gamma_range: as for `chord_bound` and `vertex_bound`.
+        centre: "recentred" (nearly the smallest ball) or "shifted" (z = P A_{b'} x).
+        tolerance: refine until the radius is at most (1 + tolerance) x a distance that occurs.
+        target: a number or (N,), usually the pixel radius that the inner test certifies at each centre: refine only
+            until "radius <= target?" is decided, see ``bound.holds``; ``tolerance`` is then ignored.
+        splits: number of uniform splits to begin with (rotation).
+        centres: (N, C, H', W') centres from an earlier call, instead of new ones.
+    """
+    watch = Stopwatch()
+    pixels = as_image(image)
+    samples, box = as_points(transform, points), as_range(transform, gamma_range)
+    if centres is None:
+        found, lower = find_centres(image, transform, preprocessing, samples, box, centre, memory_budget=memory_budget)
+    else:
+        found, lower = centres.to(pixels), torch.zeros(len(samples), dtype=torch.float64)
+        shape = (len(samples), len(pixels), *preprocessing.output_size(*pixels.shape[1:]))
+        if found.shape != shape:
+            raise ValueError(f"centres must have shape {shape}, but have {tuple(centres.shape)}.")
+    problem: Splits
+    if isinstance(transform, Rotation):
+        quarter = cells_for(box, splits, *pixels.shape[1:])
+        problem = MovingArcSplits(pixels, preprocessing, samples[:, 0], found, box, quarter)
+        per_pixel = arcs.PER_PIXEL
+    elif isinstance(transform, Translation):
+        problem = BernsteinSplits(pixels, preprocessing, samples, found, box)
+        per_pixel = vertices.PER_PIXEL
+    else:
+        raise ValueError(f"There is no bound for {transform.name}, only for rotation and translation.")
+    slack = float_slack(preprocessing, image, per_pixel)
+    rounding = attacker_rounding(preprocessing, attacker, image)
+    goal = as_target(target, len(samples), slack + rounding)
+    state = search(
+        problem,
+        tolerance=None if goal is not None else check_tolerance(tolerance),
+        target=goal,
+        lower=lower,
+        negligible=NEGLIGIBLE * float(pixels.abs().max()),
+        max_evaluations=max_evaluations,
+        memory_budget=memory_budget,
+        progress=progress,
+        keep_splits=keep_splits,
+        desc=f"{centre} bound",
+    )
+    method = "moving chord" if isinstance(transform, Rotation) else "Bernstein"
+    bound = as_bound(state, method, attacker, rounding, slack, target, watch, keep_splits)
+    return SampleBound(centres=found, bound=bound, centre=centre)

@@ -1,0 +1,129 @@
+"""The exact maximum of the interpolation error for translation (section 6 of the design).
+
+Bilinear interpolation at c - d is affine in the shift d while d stays between two integers. So T_gamma x is affine in dx
+and in dy between integers, T_{beta+gamma} x between the shifts at which beta + gamma is an integer, and A_beta and P do
+not depend on gamma: on each cell of the grid made by these lines and the ends of Gamma every component of e is affine
+in dx for fixed dy and vice versa. The norm is then convex along each axis, so it is largest at a vertex of the grid.
+
+Floating point. A vertex may be off its line by 1e-15 |beta|, and every component is a sum of at most a few hundred
+products of numbers in [0, 1] and pixels: together less than `PER_PIXEL` max|x| in each component.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spt.error_bounds.record import (
+    MEMORY_BUDGET,
+    Attacker,
+    ErrorBound,
+    Progress,
+    Stopwatch,
+    as_image,
+    as_points,
+    as_range,
+    attacker_rounding,
+    float_slack,
+    silent,
+)
+from spt.error_bounds.search import halving_on_oom
+from spt.preprocessing import Preprocessing
+from spt.transforms import Transform, Translation
+
+PER_PIXEL = 2e-12
+
+
+def shifts(size: int, offsets: Tensor) -> Tensor:
+    """The one-dimensional translations (M, size, size): row r of matrix m reads position r - offsets[m]."""
+    positions = torch.arange(size, dtype=torch.float64, device=offsets.device)
+    distance = positions[:, None] - offsets[:, None, None] - positions[None, :]
+    return (1 - distance.abs()).clamp(min=0)
+
+
+def kinks(low: float, high: float, offset: float) -> Tensor:
+    """The ends of [low, high] and what lies between them: the integers and the numbers that are integers plus
+    ``offset``, sorted."""
+    values = [low, high, *range(math.floor(low) + 1, math.ceil(high))]
+    shift = math.floor(low - offset) + 1
+    values += [k + offset for k in range(shift, shift + math.ceil(high - low) + 1) if low < k + offset < high]
+    return torch.tensor(sorted(set(values)), dtype=torch.float64)
+
+
+def require_translation(transform: Transform, what: str) -> None:
+    """ValueError unless the transformation is a translation."""
+    if not isinstance(transform, Translation):
+        raise ValueError(f"The {what} is for translations, but the transformation is {transform.name}.")
+
+
+def _axis(size: int, beta: float, gammas: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Along one axis, for every gamma: both translations one after the other, and at once."""
+    offset = torch.full((1,), beta, dtype=torch.float64, device=device)
+    moved = gammas.to(device)
+    return shifts(size, offset) @ shifts(size, moved), shifts(size, moved + offset)
+
+
+def vertex_bound(
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    betas: Tensor | Sequence[Sequence[float]],
+    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    target: float | Tensor | None = None,
+    attacker: Attacker = "exact",
+    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
+) -> ErrorBound:
+    """The maximum over gamma in Gamma of ||e(beta, gamma)|| for translations, exact up to 1e-12 a pixel.
+
+    Args:
+        image: (C, H, W); betas: (N, 2) pixels; gamma_range: (low, high) for both axes or ((low, high), (low, high)).
+        target: if given, ``holds`` says for each beta whether the maximum is at most this.
+
+    Returns: `ErrorBound`, method "vertices"; ``worst`` is the maximising vertex.
+    """
+    watch = Stopwatch()
+    require_translation(transform, "vertex bound")
+    pixels = as_image(image)
+    points, box = as_points(transform, betas), as_range(transform, gamma_range)
+    best, where, counts = [], [], []
+    for beta in progress(points, desc="vertex bound", total=len(points)):
+        axes = [kinks(float(box[i, 0]), float(box[i, 1]), -float(beta[i])) for i in range(2)]
+        norms = _norms(pixels, preprocessing, beta, axes, memory_budget)
+        index = int(norms.argmax())
+        best.append(float(norms[index]))
+        where.append(torch.stack((axes[0][index % len(axes[0])], axes[1][index // len(axes[0])])))
+        counts.append(len(norms))
+    rounding = attacker_rounding(preprocessing, attacker, image)
+    sampled = torch.tensor(best, dtype=torch.float64) + rounding
+    values = sampled + float_slack(preprocessing, image, PER_PIXEL)
+    return ErrorBound(
+        values=values,
+        sampled=sampled,
+        method="vertices",
+        is_upper=True,
+        attacker=attacker,
+        rounding=rounding,
+        evaluations=torch.tensor(counts),
+        seconds=watch.seconds,
+        worst=torch.stack(where)[:, :, None].expand(-1, -1, 2).clone(),
+        holds=None if target is None else values <= torch.as_tensor(target, dtype=torch.float64),
+    )
+
+
+def _norms(image: Tensor, preprocessing: Preprocessing, beta: Tensor, axes: list[Tensor], memory_budget: int) -> Tensor:
+    """||e|| at all vertices, dx fastest."""
+    channels, height, width = image.shape
+    twice_x, once_x = _axis(width, float(beta[0]), axes[0], image.device)
+    twice_y, once_y = _axis(height, float(beta[1]), axes[1], image.device)
+    columns = len(axes[0])
+
+    def norms(part: Tensor) -> tuple[Tensor]:
+        y, x = part // columns, part % columns
+        moved = (twice_y[y, None] @ image) @ twice_x[x, None].mT - (once_y[y, None] @ image) @ once_x[x, None].mT
+        return (torch.linalg.vector_norm(preprocessing(moved).flatten(1), dim=1).cpu(),)
+
+    chunk = max(1, memory_budget // (8 * 10 * channels * height * width))
+    total = torch.arange(columns * len(axes[1]))
+    return torch.cat([halving_on_oom(norms, total[i : i + chunk])[0] for i in range(0, len(total), chunk)])

@@ -1,0 +1,132 @@
+"""What the controls of the page "Certify" say (`Settings`, `Case`) and the state of the run that belongs to it (`Run`)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import streamlit as st
+
+from spt import statistics
+from spt.certificates import DistCertificate
+from spt.classifiers import Classifier
+from spt.defences import DistSPT
+from spt.error_bounds.record import Attacker
+from spt.transforms import Transform
+from spt.ui.controls import BOUND, Subject
+from spt.ui.view import escape
+
+_FIRST_LIMIT, _MOST_LIMIT = {"°": 30.0, "px": 1.0}, {"°": 180.0, "px": 4.0}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the certificate is about and what it may cost; the fields of `DistSPT` and of its `certify`."""
+
+    limit: float
+    attacker: Attacker
+    parameter_sigma: float
+    pixel_sigma: float
+    n_gamma: int
+    n0: int
+    alpha: float
+    seed: int
+
+
+def choose_settings(transform: Transform) -> Settings:
+    """Attack range, attacker, smoothing and statistics."""
+    first, unit = transform.parameters[0], transform.unit
+    limit = st.slider(
+        f"Attack range Γ: ± {unit}", first.step, _MOST_LIMIT[unit], _FIRST_LIMIT[unit], first.step,
+        key=f"{transform.name}_limit",
+        help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
+        "time and enlarges the errors ρ.", **BOUND,
+    )  # fmt: skip
+    attacker = st.segmented_control(
+        "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker",
+        help="8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded.", **BOUND,
+    )  # fmt: skip
+    sigma = st.slider(
+        f"Smoothing noise σ_γ in {unit}", first.step, first.limit / 2, first.default_sigma, first.step,
+        key=f"{transform.name}_sigma", help="Samples b′ are drawn from N(0, σ_γ²).", **BOUND,
+    )  # fmt: skip
+    pixel_sigma = st.slider(
+        "Pixel noise σ_ε", 0.0, 1.0, 0.3, 0.05, key="certify_pixel_sigma",
+        help="Gaussian noise on every pixel after preprocessing; images lie in [0, 1]. It must be positive here: it is what "
+        "absorbs the interpolation error.", **BOUND,
+    )  # fmt: skip
+    n_gamma = st.select_slider(
+        "Samples n_γ", [20, 50, 100, 200, 500, 1000, 2000], 200, key="n_gamma",
+        help="Samples b′ that the bound rests on. More: a larger radius, and more time.", **BOUND,
+    )  # fmt: skip
+    with st.expander("Advanced"):
+        n0 = st.number_input(
+            "Selection votes n₀", 1, 10000, 100, key="n0",
+            help="Other votes, used only to choose the class that is then certified.", **BOUND,
+        )  # fmt: skip
+        alpha = st.number_input(
+            "Failure probability α", 0.0001, 0.5, 0.01, 0.001, format="%.4f", key="alpha",
+            help="The certificate is wrong with probability at most α over the sampling.", **BOUND,
+        )  # fmt: skip
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same samples.", **BOUND
+        )
+    kind: Attacker = "exact" if attacker == "exact" else "8-bit"
+    return Settings(
+        float(limit), kind, float(sigma), float(pixel_sigma), int(n_gamma), int(n0), float(alpha), int(seed)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What the controls say."""
+
+    classifier: Classifier
+    subject: Subject
+    transform: Transform
+    settings: Settings
+
+    @cached_property
+    def defence(self) -> DistSPT:
+        """The defence; ValueError where the settings allow none."""
+        settings = self.settings
+        return DistSPT(
+            self.classifier, self.transform, settings.parameter_sigma, settings.pixel_sigma, settings.limit,
+            settings.attacker,
+        )  # fmt: skip
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """Everything that decides the certificate, as plain values."""
+        return (self.subject.sha256, self.classifier.fingerprint, self.transform.name, self.settings)
+
+    def name(self, label: int) -> str:
+        """A class name for Markdown, with whether it is right if that is known."""
+        truth, names = self.subject.label, self.classifier.class_names
+        mark = "" if truth is None else " ✓" if label == truth else f" ✗ (truth: {escape(names[truth])})"
+        return f"**{escape(names[label])}**{mark}"
+
+    def passes_needed(self, radius: float) -> int | None:
+        """How many of the n_gamma samples must pass for more than ``radius``; None if all are too few."""
+        settings = self.settings
+
+        def enough(passes: int) -> bool:
+            share = statistics.clopper_pearson_lower(passes, settings.n_gamma, settings.alpha)
+            q_lower = statistics.corrected_lower_bound(share, self.defence.inner_alpha)
+            return statistics.certified_radius(q_lower, settings.parameter_sigma) > radius
+
+        low, high = 0, settings.n_gamma
+        if not enough(high):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if enough(middle) else (middle, high)
+        return high
+
+
+@dataclass
+class Run:
+    """The state of one run, kept in the session."""
+
+    key: tuple[Any, ...]
+    status: str = "running"  # "idle", "running", "stopped" or "done"
+    certificate: DistCertificate | None = None

@@ -1,0 +1,315 @@
+"""The page "Interpolation error", driven by Streamlit's AppTest: every control, and its numbers against the core's."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from spt import error_figures as figures
+from spt import load_classifier, load_dataset
+from spt.error_bounds import (
+    chord_bound,
+    error_norms,
+    find_centres,
+    interpolation_error,
+    interval_bound,
+    sample_bound,
+    vertex_bound,
+)
+from spt.transforms import Rotation, Translation
+from spt.ui import interpolation_data as data
+from spt.ui import interpolation_hover, interpolation_samples
+from spt.ui.controls import Subject
+from spt.ui.interpolation_data import about, at_least, at_most
+from tests.test_pages import assert_healthy, open_page, texts
+
+PAGE = "explore/interpolation.py"
+RANGE = (-30.0, 30.0)
+
+
+def open_interpolation(**parameters: str) -> AppTest:
+    """The page after its first run."""
+    return open_page(PAGE, **parameters)
+
+
+@pytest.fixture
+def page() -> Iterator[AppTest]:
+    """The page for a rotation, after its first run."""
+    app = open_interpolation()
+    assert_healthy(app)
+    yield app
+
+
+@pytest.fixture(scope="module")
+def digit() -> torch.Tensor:
+    """Digit 7 in float64, as the page has it."""
+    return load_dataset("digits", shape=(1, 28, 28)).image(7).double()
+
+
+def test_numbers_on_the_page_are_those_of_the_core(page: AppTest, digit: torch.Tensor) -> None:
+    settings = load_classifier("mnist-rotation").preprocessing
+    shown, rotation = texts(page), Rotation()
+    interval = interval_bound(digit, rotation, settings, [20.0], RANGE, splits=40)
+    chord = chord_bound(digit, rotation, settings, [20.0], RANGE, splits=40, tolerance=None)
+    gammas = torch.linspace(*RANGE, data.CURVE_POINTS, dtype=torch.float64)[:, None]
+    sampled = float(error_norms(digit, rotation, settings, torch.full_like(gammas, 20.0), gammas).max())
+    assert f"≤ **{at_most(float(interval.values[0]))}** (40 splits" in shown
+    assert f"≤ **{at_most(float(chord.values[0]))}** (40 splits" in shown
+    assert f"≥ **{at_least(sampled)}**" in shown
+    point = torch.tensor([[20.0]], dtype=torch.float64), torch.tensor([[25.0]], dtype=torch.float64)
+    error = float(interpolation_error(digit, rotation, settings, *point).norm())
+    captions = "\n".join(element.proto.imgs[0].caption for element in page.get("image"))
+    assert f"norm {about(error)}" in captions
+
+
+def test_balls_on_the_page_are_those_of_the_core(page: AppTest, digit: torch.Tensor) -> None:
+    settings = load_classifier("mnist-rotation").preprocessing
+    for centre in ("shifted", "recentred"):
+        bound = sample_bound(digit, Rotation(), settings, [[20.0]], RANGE, centre=centre, tolerance=0.1)
+        assert f"radius ≤ **{at_most(float(bound.values[0]))}**" in texts(page)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value"),
+    [
+        ("angle", "slider", -10.0),
+        ("beta", "slider", -35.0),
+        ("interp_range", "slider", (-5.0, 40.0)),
+        ("splits", "select_slider", 20),
+        ("vignette", "toggle", False),
+        ("blur", "toggle", False),
+        ("digits_image", "number_input", 3),
+        ("classifier", "selectbox", "mnist-translation"),
+        ("split", "segmented_control", "at γ"),
+        ("enclosed", "segmented_control", "before P"),
+        ("enclosed", "segmented_control", "T_(β+γ) x"),
+        ("sample", "slider", -60.0),
+        ("rotation_sigma", "slider", 10.0),
+    ],
+)
+def test_every_control_changes_what_is_shown(page: AppTest, key: str, kind: str, value: object) -> None:
+    def everything() -> str:
+        pictures = [str(picture.proto) for picture in page.get("image")]
+        return texts(page) + "".join(pictures)
+
+    before = everything()
+    getattr(page, kind)(key=key).set_value(value).run()
+    assert_healthy(page)
+    assert everything() != before
+
+
+def test_the_table_shows_what_vignette_and_blur_do(page: AppTest, digit: torch.Tensor) -> None:
+    table = page.dataframe[0].value
+    settings = load_classifier("mnist-rotation").preprocessing
+    plain = replace(settings, vignette=None, vignette_margin=0.0, blur_size=0)
+    for row, one in ((0, plain), (3, settings)):
+        bound = chord_bound(digit, Rotation(), one, [20.0], RANGE, tolerance=0.02)
+        assert table["E proved (≤)"][row] == at_most(float(bound.values[0]))
+        assert table["E occurs (≥)"][row] == at_least(float(bound.sampled[0]))
+    assert table[""].tolist() == ["", "", "", "◀ now"]
+    page.toggle(key="blur").set_value(False).run()
+    assert page.dataframe[0].value[""].tolist() == ["", "", "◀ now", ""]
+
+
+def test_refining_tightens_and_stays_sound(page: AppTest, digit: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "STEPS_A_PRESS", 4)
+    page.run()
+    before = page.session_state["error_refinement"]
+    chord, interval = before.chord, before.interval
+    page.button(key="refine").click().run()
+    assert_healthy(page)
+    after = page.session_state["error_refinement"]
+    assert after.steps == 4 and after.remaining == 0
+    assert "4 refinements" in texts(page) and f"≤ **{at_most(after.chord.bound)}**" in texts(page)
+    settings = load_classifier("mnist-rotation").preprocessing
+    for old, new in ((chord, after.chord), (interval, after.interval)):
+        assert len(new.values) > len(old.values) and new.bound < old.bound
+        assert new.splits[0, 0] == -30 and new.splits[-1, 1] == 30
+        assert (new.splits[1:, 0] == new.splits[:-1, 1]).all()
+        gammas = torch.from_numpy(np.random.default_rng(0).uniform(new.splits[:, 0], new.splits[:, 1]))[:, None]
+        norms = error_norms(digit, Rotation(), settings, torch.full_like(gammas, 20.0), gammas).numpy()
+        assert (norms <= new.values).all()
+    page.button(key="refine_reset").click().run()
+    assert page.session_state["error_refinement"].steps == 0
+
+
+def test_a_refinement_of_other_controls_is_not_shown(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "STEPS_A_PRESS", 1)
+    page.run()
+    page.button(key="refine").click().run()
+    page.slider(key="angle").set_value(3.0).run()
+    assert page.session_state["error_refinement"].steps == 1, "gamma does not change the bounds over Γ"
+    page.slider(key="beta").set_value(21.0).run()
+    assert_healthy(page)
+    assert page.session_state["error_refinement"].steps == 0 and "refinements" not in texts(page)
+
+
+def test_going_to_the_largest_error(page: AppTest) -> None:
+    page.button(key="to_worst").click().run()
+    assert_healthy(page)
+    assert page.slider(key="angle").value == pytest.approx(-20, abs=1)
+
+
+def test_gamma_outside_the_range_is_said(page: AppTest) -> None:
+    page.slider(key="angle").set_value(100.0).run()
+    assert_healthy(page)
+    assert "γ lies outside Γ" in texts(page)
+
+
+def test_an_empty_range_is_one_sentence(page: AppTest) -> None:
+    page.slider(key="interp_range").set_value((5.0, 5.0)).run()
+    assert not page.exception
+    assert len(page.error) == 1 and "single point" in page.error[0].value
+
+
+def test_proving_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpolation_samples, "PROFILE_POINTS", 3)
+    app = open_interpolation(digits_image="5")  # no other test has this image's profile in the cache
+    app.button(key="prove_profile").click().run()
+    assert_healthy(app)
+    profile = app.session_state["radius_profile"]
+    settings, five = load_classifier("mnist-rotation").preprocessing, load_dataset("digits").image(5).double()
+    points = torch.tensor([[-90.0], [0.0], [90.0]], dtype=torch.float64)
+    expected = sample_bound(five, Rotation(), settings, points, RANGE, tolerance=0.1)
+    assert profile.done and profile.proved["recentred"] == pytest.approx(expected.values.tolist(), abs=1e-9)
+    assert "All 3 radii are proved" in texts(app)
+    sampled = find_centres(five, Rotation(), settings, points, torch.tensor([RANGE], dtype=torch.float64))[1]
+    assert (sampled <= expected.values).all()
+
+
+def test_translation(digit: torch.Tensor) -> None:
+    app = open_interpolation(transform="translation", classifier="mnist-translation", dx="0.5")
+    assert_healthy(app)
+    settings = load_classifier("mnist-translation").preprocessing
+    exact = vertex_bound(digit, Translation(), settings, [[0.3, 0.7]], (-2.0, 2.0))
+    interval = interval_bound(digit, Translation(), settings, [[0.3, 0.7]], (-2.0, 2.0), splits=8)
+    shown = texts(app)
+    assert f"**{at_most(float(exact.values[0]))}** ({int(exact.evaluations[0])} vertices)" in shown
+    assert f"**{at_most(float(interval.values[0]))}** (64 splits)" in shown
+    for key, value in (("dy", 1.3), ("beta_dx", -1.2), ("beta_dy", 0.0), ("sample_dx", 2.0), ("sample_dy", -1.0)):
+        app.slider(key=key).set_value(value).run()
+        assert_healthy(app)
+    app.slider(key="interp_range_px").set_value((-1.0, 3.0)).run()
+    app.select_slider(key="splits_px").set_value(4).run()
+    app.segmented_control(key="split").set_value("at γ").run()
+    app.button(key="to_worst").click().run()
+    assert_healthy(app)
+
+
+def test_whole_pixels_have_no_error_and_the_page_says_so() -> None:
+    app = open_interpolation(transform="translation", classifier="mnist-translation")
+    assert_healthy(app)
+    assert "e = 0" in texts(app)
+
+
+def test_the_view_is_restored_from_its_url() -> None:
+    app = open_interpolation(beta="-15", angle="4", splits="20", blur="false", sample="33", seed="0")
+    assert_healthy(app)
+    assert app.slider(key="beta").value == -15 and app.slider(key="angle").value == 4
+    assert app.select_slider(key="splits").value == 20 and app.toggle(key="blur").value is False
+    assert app.slider(key="sample").value == 33
+
+
+def test_natural_pictures() -> None:
+    app = open_interpolation(source="natural", natural_image="1")
+    assert_healthy(app)
+    assert "Without P the error is" in texts(app)
+
+
+def test_large_images_show_samples_first_and_bounds_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "LARGE", 100)
+    app = open_interpolation(splits="10")
+    assert_healthy(app)
+    assert "SAMPLED" in texts(app) and "PROVED" not in texts(app)
+    app.button(key="large_bounds").click().run()
+    assert_healthy(app)
+    assert "PROVED: chord" in texts(app)
+    app.toggle(key="large_table").set_value(True).run()
+    app.toggle(key="large_balls").set_value(True).run()
+    assert_healthy(app)
+    assert "recentred" in texts(app) and len(app.dataframe) == 1
+    app.slider(key="beta").set_value(5.0).run()
+    assert "PROVED: chord" not in texts(app)
+
+
+def test_the_pixels_sources(page: AppTest, digit: torch.Tensor) -> None:
+    """Arcs lie in their boxes, start where the rotation reads, and T x at every gamma of the split lies in the interval."""
+    assert "source_arcs" in str(page.get("bidi_component"))
+    classifier = load_classifier("mnist-rotation")
+    subject = Subject(digit.float(), "digest", 7, "", None)
+    request = data.Request(
+        classifier, subject, Rotation(), (25.0,), (20.0,), RANGE, classifier.preprocessing, 40, 30.0, 0.0
+    )
+    found = interpolation_hover.sources(request, ((5.0, 6.5),))
+    columns, rows = found["arcs"][..., 0], found["arcs"][..., 1]
+    low_column, high_column, low_row, high_row = found["boxes"].T[:, :, None]
+    assert (low_column <= columns).all() and (columns <= high_column).all()
+    assert (low_row <= rows).all() and (rows <= high_row).all()
+    angle, x, y = np.radians(25.0), 20 - 13.5, 3 - 13.5
+    expected = np.cos(angle) * x - np.sin(angle) * y + 13.5, np.sin(angle) * x + np.cos(angle) * y + 13.5
+    assert found["arcs"][3 * 28 + 20, 0] == pytest.approx(expected)
+    for gamma in (5.0, 5.6, 6.5):
+        moved = Rotation()(digit, 20 + gamma)[0].numpy()
+        assert (found["low"] <= moved).all() and (moved <= found["high"]).all()
+
+
+# ------------------------------------------------------------------------------------------------- numbers and figures
+
+
+@given(st.floats(1e-12, 1e12))
+def test_shown_bounds_hold_as_shown(value: float) -> None:
+    assert Decimal(at_most(value)) >= Decimal(value) >= Decimal(at_least(value))
+    assert float(at_most(value)) <= value * 1.011 and float(at_least(value)) >= value * 0.989
+
+
+def test_numbers_have_three_digits() -> None:
+    assert (at_most(0.27), at_least(0.27), at_most(0.5001), at_most(0)) == ("0.271", "0.270", "0.501", "0")
+    assert (about(2.0), about(123.4), about(0.0)) == ("2.00", "123", "0")
+
+
+def test_signed_colours_are_centred_and_clipped() -> None:
+    colours = figures.signed_picture(np.array([[[-9.0, -0.1, 0.0, 0.1, 9.0]]]), 0.1)
+    assert colours.shape == (3, 1, 5)
+    assert (colours[:, 0, 2] == 247 / 255).all()
+    assert (colours[:, 0, 0] == colours[:, 0, 1]).all() and (colours[:, 0, 3] == colours[:, 0, 4]).all()
+    assert colours[2, 0, 0] > colours[0, 0, 0] and colours[0, 0, 4] > colours[2, 0, 4]
+
+
+def test_the_strongest_channel_is_shown() -> None:
+    values = np.zeros((3, 1, 1))
+    values[1] = -0.2
+    assert (figures.signed_picture(values, 0.2) == figures.signed_picture(values[1:2], 0.2)).all()
+    assert (figures.unsigned_picture(-values, 0.2) == figures.unsigned_picture(-values[1:2], 0.2)).all()
+
+
+def test_steps_cover_the_range_and_what_is_proved_is_solid() -> None:
+    steps = figures.step_series("proved", "#000000", np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([5.0, 4.0]))
+    assert steps.positions.tolist() == [0, 1, 2] and steps.values.tolist() == [4, 5, 5]
+    sampled = figures.Series("sampled", "#888888", np.array([0.0]), np.array([1.0]), proved=False, points=True)
+    specification = figures.lines_specification([sampled, steps], "x", "y", (0, 2), 6, marked=1.0)
+    dash = specification["layer"][0]["encoding"]["strokeDash"]["scale"]
+    assert dict(zip(dash["domain"], dash["range"], strict=True)) == {"sampled": [2, 3], "proved": [1, 0]}
+    assert len(figures.series_rows([sampled, steps])) == 4
+
+
+def test_histogram_bars() -> None:
+    bars = figures.histogram_bars(np.array([0.1, 0.2, 0.9, 5.0]), (0, 1), 2.0, count=2)
+    assert [bar["count"] for bar in bars] == [2, 1] and [bar["height"] for bar in bars] == [2.0, 1.0]
+
+
+def test_map_and_plane_mark_what_they_should() -> None:
+    axis = np.linspace(-1, 1, 5)
+    norms = np.arange(25.0).reshape(5, 5)
+    figure = figures.error_map(axis, norms, (axis, axis[:2]), (1, -1), (0, 0), np.array([[0, 1], [0, 1]]), "px")
+    assert (figure.data[0].z == norms.T).all() and len(figure.layout.shapes) == 8
+    assert (figure.data[2].x, figure.data[2].y) == ((1,), (-1,))
+    ball = figures.Ball("shifted", "#000000", np.zeros(2), 1.0, None)
+    drawn = figures.plane(np.zeros((3, 2)), np.arange(3.0), "γ", [ball, replace(ball, proved=2.0)], line=True)
+    dashes = [trace.line.dash for trace in drawn.data[:3]]
+    assert dashes == ["dot", "solid", "dot"]
