@@ -23,6 +23,8 @@ from spt.smoothing import SmoothedClassifier, generators
 from spt.transforms import Transform
 
 SAMPLES_AT_ONCE = 50
+BALLS_AT_ONCE = 100
+TOLERANCE = 0.2  # of the radii; tighter ones cost more evaluations than they gain certificates
 FIRST_LOOK, MOST_INNER_VOTES = 32, 2048
 CHUNKS_AT_ONCE = 16  # of the network: votes whose noise is held in memory together
 
@@ -93,10 +95,15 @@ class DistSPT:
         selected = max(range(len(selection)), key=lambda index: (selection[index], -index))
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
         noise_seeds = torch.randint(1 << 62, (n_gamma,), generator=generator)
+        block = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
-        for part, seeds in zip(torch.split(points, batch_size), torch.split(noise_seeds, batch_size), strict=True):
-            centres, rho = self._balls(image, part)
+        for start in range(0, n_gamma, batch_size):
+            batch = slice(start, start + batch_size)
+            if not start % block:  # bounds are faster in large blocks, which share what they compute
+                block_centres, block_rho = self._balls(image, points[start : start + block])
+            within = slice(start % block, start % block + batch_size)
+            centres, rho, seeds = block_centres[within], block_rho[within], noise_seeds[batch]
             votes += self._inner_tests(centres, rho, selected, seeds)
             radii += rho.tolist()
             yield DistCertificate.conclude(
@@ -126,7 +133,7 @@ class DistSPT:
         """Centres (N, C, H', W') as the network takes them, float32, and proved radii (N,) around these."""
         ball = sample_bound(
             image, self.transform, self.classifier.preprocessing, points, (-self.limit, self.limit),
-            tolerance=0.05, attacker=self.attacker,
+            tolerance=TOLERANCE, attacker=self.attacker,
         )  # fmt: skip
         centres = ball.centres.float()
         rounding = torch.linalg.vector_norm((centres.double() - ball.centres).flatten(1), dim=1).cpu()
