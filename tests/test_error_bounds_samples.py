@@ -180,7 +180,7 @@ def test_quadratic_maximum(coefficients):
     s = torch.linspace(0, 1, 2001, dtype=torch.float64)
     values = first * (1 - s) ** 2 + 2 * middle * s * (1 - s) + last * s**2
     bound = quadratic_maximum(first, middle, last)
-    assert values.max() <= bound * (1 + 1e-12)
+    assert values.max() <= bound * (1 + 1e-12) + 1e-300  # subnormal numbers round in the test, too
     assert bound <= values.max() + 1e-4
 
 

@@ -1,7 +1,8 @@
-"""The page "Interpolation error": controls, images, the curve with its bounds, E with and without P's parts, formulas.
+"""The page "Interpolation error": its controls, the images, E with and without P's parts, and the formulas.
 
-What stands still is drawn first; the live refinement comes last, and every step of it is a Streamlit call, at which
-Stop or any changed control takes over. Its bounds are proved at every step, so a stopped one may be shown.
+The other areas have modules of their own: bounds over Gamma, what a pixel reads, and balls for each sample. What stands
+still is drawn first; what is refined or proved live comes last, and every step of it is a Streamlit call, at which Stop
+or any changed control takes over. Refined bounds are proved at every step, so those of a stopped run may be shown.
 """
 
 from dataclasses import replace

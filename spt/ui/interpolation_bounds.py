@@ -141,7 +141,7 @@ def _numbers(state: data.Refinement) -> str:
     """The three values of max ||e|| over Gamma in words, each with what it is."""
 
     def excess(bound: float) -> str:
-        return f"{(bound / state.sampled - 1) * 100:.3g} % above sampled" if state.sampled > 1e-6 else "sampled 0"
+        return f"{at_most(bound / state.sampled)} × sampled" if state.sampled > 1e-6 else "sampled 0"
 
     return (
         f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(state.sampled)}**  \n"

@@ -29,7 +29,7 @@ _HTML = """
 
 _CSS = """
 .arcs { display: flex; flex-wrap: wrap; gap: 1rem; color: var(--st-text-color); font-family: var(--st-font); }
-figure { margin: 0; flex: 0 1 280px; min-width: 150px; }
+figure { margin: 0; flex: 1 1 140px; max-width: 280px; }
 canvas { width: 100%; display: block; border-radius: 8px; image-rendering: pixelated; cursor: crosshair; }
 canvas:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
 figcaption { font-size: .85rem; opacity: .75; text-align: center; margin-top: .3rem; }
@@ -132,7 +132,8 @@ def area(request: Request, split: tuple[tuple[float, float], ...]) -> None:
     middle = [(low + high) / 2 + beta for (low, high), beta in zip(split, request.beta, strict=True)]
     moved = request.transform(request.image, torch.tensor([middle], dtype=torch.float64))[0]
     sizes: dict[str, Any] = {"width": width, "height": height, "channels": channels, "points": ARC_POINTS}
-    widest = int((found["high"] - found["low"]).max(axis=0).argmax())
+    seen = request.preprocessing.mask(height, width).numpy()
+    widest = int(((found["high"] - found["low"]).max(axis=0) * seen).argmax())
     packed = {name: _packed(values) for name, values in found.items()}
     images = {"moved": png_data_url(moved), "image": png_data_url(request.image)}
     _arcs(key="source_arcs", data=sizes | packed | images | {"start": widest})
