@@ -90,7 +90,6 @@ def curve_area(request: Request) -> Callable[[], bool]:
         button.button(
             "Refine", key="refine", type="primary", icon=":material/target:", on_click=_press,
             args=(state, data.STEPS_A_PRESS), disabled=state.done, shortcut="f", width="stretch",
-            help="Best-first: halve the splits with the largest bounds, again and again.",
         )  # fmt: skip
         again.button(
             "Start over", key="refine_reset", icon=":material/replay:", on_click=_reset, disabled=not state.steps,
@@ -100,7 +99,7 @@ def curve_area(request: Request) -> Callable[[], bool]:
         progress.caption(
             "Both bounds have reached their goals." if state.done and state.steps
             else f"{state.steps} refinements. A stopped refinement is still a proof." if state.steps
-            else "Grey: the error at single γ. Solid steps: bounds that hold for every γ in the split."
+            else "Solid steps hold for every γ in the split. Refine halves the splits with the largest bounds, again and again."
         )  # fmt: skip
 
     def run() -> bool:
@@ -120,7 +119,7 @@ def curve_area(request: Request) -> Callable[[], bool]:
     if state.remaining > 0:
         button.button(
             "Stop", key="refine_stop", icon=":material/stop_circle:", on_click=_press, args=(state, 0), shortcut="s",
-            width="stretch", help="Stop here: the bounds are proved at every moment.",
+            width="stretch",
         )  # fmt: skip
     else:
         standing()

@@ -69,7 +69,11 @@ export default function ({ parentElement, data }) {
     }
     b.stroke();
     const count = (c1 - c0 + 1) * (r1 - r0 + 1), values = [];
-    for (let c = 0; c < C; c++) values.push(`[${number(low[c * W * H + pixel])}, ${number(high[c * W * H + pixel])}]`);
+    for (let c = 0; c < C; c++) {  // rounded outward; pixels, and so what is interpolated between them, lie in [0, 1]
+      const least = Math.max(0, Math.floor(low[c * W * H + pixel] * 1000 - 1e-3) / 1000);
+      const most = Math.min(1, Math.ceil(high[c * W * H + pixel] * 1000 + 1e-3) / 1000);
+      values.push(`[${number(least)}, ${number(most)}]`);
+    }
     const words = `Pixel: row ${row}, column ${column}\\nreads columns ${number(x0)} to ${number(x1)}`
       + `\\nand rows ${number(y0)} to ${number(y1)}\\n`
       + `${count} interpolation cell${count > 1 ? "s" : ""}\\nvalue in ${values.join(", ")}`;

@@ -255,7 +255,7 @@ def _profile_area(request: Request, point: tuple[float, ...]) -> Callable[[], No
     def standing() -> None:
         button.button(
             "Prove these radii", key="prove_profile", icon=":material/verified:", on_click=_set_running,
-            args=(state, True), disabled=state.done, help="A sound bound for each b′, one after the other.",
+            args=(state, True), disabled=state.done,
         )  # fmt: skip
         if state.done:
             medians = ", ".join(f"{name} {at_most(float(np.median(r)))}" for name, r in state.proved.items())
