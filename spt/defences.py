@@ -16,7 +16,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates import DistCertificate
 from spt.classifiers import Classifier
-from spt.error_bounds.record import Attacker
+from spt.error_bounds.record import Attacker, Progress, silent
 from spt.error_bounds.samples import sample_bound
 from spt.images import image_digest
 from spt.smoothing import SmoothedClassifier, generators
@@ -79,10 +79,12 @@ class DistSPT:
         alpha: float = 0.01,
         seed: int = 0,
         batch_size: int = SAMPLES_AT_ONCE,
+        progress: Progress = silent,
     ) -> Iterator[DistCertificate]:
         """`certify` as it goes: after each batch of samples what is known so far; only the last one, complete, certifies.
 
         Every sample has pixel noise of its own, so ``batch_size`` changes how often there is something to see, not what.
+        ``progress`` goes round the steps of the error bounds, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
         if batch_size < 1:
@@ -101,7 +103,7 @@ class DistSPT:
         for start in range(0, n_gamma, batch_size):
             batch = slice(start, start + batch_size)
             if not start % block:  # bounds are faster in large blocks, which share what they compute
-                block_centres, block_rho = self._balls(image, points[start : start + block])
+                block_centres, block_rho = self._balls(image, points[start : start + block], progress)
             within = slice(start % block, start % block + batch_size)
             centres, rho, seeds = block_centres[within], block_rho[within], noise_seeds[batch]
             votes += self._inner_tests(centres, rho, selected, seeds)
@@ -129,11 +131,11 @@ class DistSPT:
                 seconds=time.perf_counter() - started,
             )
 
-    def _balls(self, image: Tensor, points: Tensor) -> tuple[Tensor, np.ndarray]:
+    def _balls(self, image: Tensor, points: Tensor, progress: Progress) -> tuple[Tensor, np.ndarray]:
         """Centres (N, C, H', W') as the network takes them, float32, and proved radii (N,) around these."""
         ball = sample_bound(
             image, self.transform, self.classifier.preprocessing, points, (-self.limit, self.limit),
-            tolerance=TOLERANCE, attacker=self.attacker,
+            tolerance=TOLERANCE, attacker=self.attacker, progress=progress,
         )  # fmt: skip
         centres = ball.centres.float()
         rounding = torch.linalg.vector_norm((centres.double() - ball.centres).flatten(1), dim=1).cpu()

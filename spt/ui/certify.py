@@ -5,6 +5,7 @@ the controls is never drawn. While a run goes on only counts are shown: the boun
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,9 +139,19 @@ def _count(case: Case, run: Run, slots: _Slots) -> None:
     settings = case.settings
     slots.panel.markdown(":gray-badge[PROVISIONAL] the first samples are being drawn …")
     certificate = None
+
+    def bounding(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+        """Say that the errors of the next samples are being bounded; every step is a chance to stop."""
+        for number, item in enumerate(items, 1):
+            slots.panel.markdown(
+                ":gray-badge[PROVISIONAL] the error radii of the next samples are being bounded "
+                f"(step {number} of {total}) …"
+            )
+            yield item
+
     try:
         for certificate in case.defence.stream(
-            case.subject.image, settings.n0, settings.n_gamma, settings.alpha, settings.seed, batch_size=BATCH
+            case.subject.image, settings.n0, settings.n_gamma, settings.alpha, settings.seed, BATCH, bounding
         ):
             _draw_samples(case, slots, certificate, running=True)
             if not certificate.complete:

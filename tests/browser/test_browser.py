@@ -226,8 +226,20 @@ def test_the_attack_finds_an_angle_and_judges_g(server: str, page: Page) -> None
     page.get_by_role("button", name=re.compile("^Attack")).click()
     expect(page.get_by_text("The three worst:")).to_be_visible()
     finished(page, 500)
-    expect(page.get_by_text(re.compile("g answers|ABSTAIN")).last).to_be_visible()
+    expect(page.get_by_text(re.compile("g holds here|g does not hold here|g does not decide")).first).to_be_visible()
     photograph(page, "attack")
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"), [("certify", "Certify: how far"), ("interpolation", "Interpolation error")]
+)
+def test_the_other_pages_open_from_a_link(server: str, page: Page, name: str, heading: str) -> None:
+    page.goto(f"{server}/{name}")
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(page.locator('[data-testid="stPlotlyChart"], [data-testid="stVegaLiteChart"]').first).to_be_visible()
+    if name == "certify":
+        expect(page.get_by_text("No rotation within ±30°").first).to_be_visible(timeout=3 * PATIENCE)
+    photograph(page, name)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1280, "dark")])
