@@ -4,10 +4,13 @@ Needs MNIST in the folder that SPT_DATA names. Rewrites the table of dist_spt.md
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # run from anywhere without installing
 
 from spt import load_classifier, load_dataset
 from spt.defences import DistSPT

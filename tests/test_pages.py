@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
 from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
+from spt.ui.presets import PRESETS
 from tests.pictures import bad_pictures, odd_pictures
 
 SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
@@ -49,6 +50,26 @@ def test_start_page_shows_the_example_without_a_click() -> None:
     assert_healthy(app)
     assert "A handwritten 7" in texts(app)
     assert len(app.get("bidi_component")) == 1
+
+
+def preset(title: str) -> AppTest:
+    """The page of a preset, as its link opens it, at full length."""
+    chosen = next(preset for preset in PRESETS if preset.title == title)
+    app = open_page(chosen.page, **({"n": "1000"} | chosen.parameters))
+    assert_healthy(app)
+    return app
+
+
+@pytest.mark.parametrize(("title", "truth"), [("The angle that fools it", "2"), ("A shift that fools it", "4")])
+def test_presets_that_fool_f_and_not_g(title: str, truth: str) -> None:
+    app = preset(title)
+    assert "f answers **8** ✗ wrong" in texts(app)
+    assert app.session_state["votes_run"].prediction.class_name == truth
+
+
+def test_preset_abstain() -> None:
+    run = preset("Abstain: too few samples").session_state["votes_run"]
+    assert run.prediction.label is None and run.certificate.label is None
 
 
 def test_votes_page_concludes_without_a_click(votes_page: AppTest) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from spt.ui import turning
+from spt.ui.presets import PRESETS
 
 st.header("How far can you turn an image before a classifier fails?", anchor=False)
 st.markdown(
@@ -13,30 +14,11 @@ st.markdown(
 )
 turning.show()
 st.subheader("Go on", anchor=False)
-CARDS = (
-    (
-        ":material/how_to_vote:",
-        "Votes",
-        "Pick an image, turn or shift it, attack it, and watch the smoothed classifier count its votes.",
-        {},
-    ),
-    (
-        ":material/open_with:",
-        "A shift that fools",
-        "Shift a digit by a few pixels: the base classifier is fooled, the vote holds longer.",
-        {"transform": "translation", "classifier": "mnist-translation", "dx": "3", "dy": "-2"},
-    ),
-    (
-        ":material/balance:",
-        "Abstain",
-        "A 6 or a 9? At 90° neither wins clearly, and the vote says so.",
-        {"angle": "100", "digits_image": "6", "n": "200"},
-    ),
-)
-for column, (icon, title, text, parameters) in zip(st.columns(len(CARDS)), CARDS, strict=True):
-    with column.container(border=True, height="stretch"):
-        st.page_link("explore/votes.py", label=f"**{title}**", icon=icon, query_params=parameters)
-        st.markdown(text)
+for first in range(0, len(PRESETS), 3):
+    for column, preset in zip(st.columns(3), PRESETS[first : first + 3], strict=True):
+        with column.container(border=True, height="stretch"):
+            st.page_link(preset.page, label=f"**{preset.title}**", icon=preset.icon, query_params=preset.parameters)
+            st.markdown(preset.text)
 st.caption(
     "After M. Fischer, M. Baader, M. Vechev: Certified Defense to Image Transformations via Randomized Smoothing, NeurIPS 2020. "
     "Nothing you do here leaves the machine that runs the app."
