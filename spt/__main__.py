@@ -200,11 +200,11 @@ class _Case:
         return cls(smoothed, image, label, caption)
 
 
-def _point(values: list[float], transform: "Transform") -> "Tensor":
+def _point(values: list[float], transform: "Transform", option: str = "--at") -> "Tensor":
     if len(values) != transform.dimensions:
         names = " ".join(parameter.name for parameter in transform.parameters)
         raise ValueError(
-            f"--at for {transform.name} takes {transform.dimensions} number(s) ({names}), not {len(values)}."
+            f"{option} for {transform.name} takes {transform.dimensions} number(s) ({names}), not {len(values)}."
         )
     return transform.as_parameters([values])
 
@@ -272,6 +272,65 @@ def _certify(arguments: argparse.Namespace) -> str:
     else:
         certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
     return certificate.to_json() if arguments.json else f"{case.caption}\n{certificate.to_text()}"
+
+
+def _add_bound(commands: Any) -> None:
+    parser = _add(commands, "bound", _bound, "How large the interpolation error is for one beta: sampled and proved.")
+    parser.add_argument(
+        "--beta", nargs="+", type=float, metavar="VALUE", help="the vote's parameters (default: 20° or 0.5 0.5 px)"
+    )
+    parser.add_argument("--limit", type=float, metavar="L", help="gamma from -L to L (default: 30° or 1.5 px)")
+    parser.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
+    parser.add_argument("--splits", type=_count, default=100, help="of the interval bound (default: %(default)s)")
+    _add_smoothing(parser)
+
+
+def _bound(arguments: argparse.Namespace) -> str:
+    from spt.certificates import rounded_down, rounded_up
+    from spt.error_bounds import ErrorBound, chord_bound, interval_bound, sampled_error, vertex_bound
+    from spt.transforms import Rotation
+
+    case = _Case.read(arguments)
+    transform = case.smoothed.transform
+    rotation = isinstance(transform, Rotation)
+    beta = _point(arguments.beta or ([20.0] if rotation else [0.5, 0.5]), transform, "--beta")
+    limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit
+    where = (case.image, transform, case.smoothed.classifier.preprocessing, beta, (-limit, limit))
+    attacker = arguments.attacker
+    bounds: list[ErrorBound] = [
+        sampled_error(*where, attacker=attacker),
+        interval_bound(*where, splits=arguments.splits, naive=True, attacker=attacker),
+        interval_bound(*where, splits=arguments.splits, attacker=attacker),
+        chord_bound(*where, attacker=attacker) if rotation else vertex_bound(*where, attacker=attacker),
+    ]
+    if arguments.json:
+        record = {
+            "transform": transform.name,
+            "beta": beta[0].tolist(),
+            "limit": limit,
+            "attacker": attacker,
+            "bounds": [
+                {
+                    "method": bound.method,
+                    "proved": bound.is_upper,
+                    "value": float(bound.values[0]),
+                    "evaluations": int(bound.evaluations[0]),
+                    "seconds": bound.seconds,
+                }
+                for bound in bounds
+            ],
+        }
+        return json.dumps(record, indent=2, ensure_ascii=False)
+    lines = [
+        case.caption,
+        f"Largest ||e(beta, gamma)|| for beta = {transform.describe(beta[0])}, gamma in ±{limit:g} {transform.unit}, "
+        f"{attacker} attacker:",
+    ]
+    for bound in bounds:
+        value, evaluations = float(bound.values[0]), int(bound.evaluations[0])
+        shown = f"≤ {rounded_up(value)}  proved" if bound.is_upper else f"≥ {rounded_down(value)}  sampled"
+        lines.append(f"  {bound.method:<15} {shown:<18} {evaluations} evaluations, {bound.seconds:.2f} s")
+    return "\n".join(lines)
 
 
 def _add_attack(commands: Any) -> None:
@@ -444,7 +503,7 @@ def _noise(settings: dict[str, Any]) -> str:
     return f"{settings['transform']} σ {settings['parameter_sigma']:g}, pixel σ {settings['pixel_sigma']:g}"
 
 
-_COMMANDS = (_add_predict, _add_certify, _add_attack, _add_train, _add_list)
+_COMMANDS = (_add_predict, _add_certify, _add_attack, _add_bound, _add_train, _add_list)
 
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):

@@ -6,14 +6,13 @@ Outcomes differ by colour and by shape (Okabe-Ito); what is certified is green a
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import inner_test
 from spt.figures import Rows
 from spt.statistics import Decision
@@ -52,13 +51,6 @@ class Answer:
     def alarm(self) -> bool:
         """Whether g was seen to answer another class where the certificate says that it does not."""
         return self.inside and self.holds is False
-
-
-def rounded_up(value: float, digits: int = 3) -> str:
-    """A number >= 0 to that many significant digits, rounded up: an upper bound that is shown must hold as it is shown."""
-    exact = Decimal(value)
-    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
-    return f"{float(exact.quantize(step, ROUND_CEILING)):.{digits}g}" if exact else "0"
 
 
 # --------------------------------------------------------------------------------------------------------------- samples

@@ -7,7 +7,7 @@ recomputes every conclusion from the counts.
 import dataclasses
 import json
 from dataclasses import asdict, dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from spt import statistics
@@ -23,6 +23,13 @@ def rounded_down(value: float, digits: int = 3) -> str:
     exact = Decimal(value)
     step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
     return f"{float(exact.quantize(step, ROUND_FLOOR)):.{digits}g}" if exact else "0"
+
+
+def rounded_up(value: float, digits: int = 3) -> str:
+    """A number >= 0 to that many significant digits, rounded up: for bounds from above."""
+    exact = Decimal(value)
+    step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{float(exact.quantize(step, ROUND_CEILING)):.{digits}g}" if exact else "0"
 
 
 def quantity(value: float, unit: str) -> str:

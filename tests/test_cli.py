@@ -447,3 +447,23 @@ def test_certify_with_a_proof(capsys, monkeypatch):
     assert certificate.verify() and certificate.limit == 2 and certificate.n_gamma == 5
     assert main([*command, "--pixel-sigma", "0"]) == 2
     assert "DistSPT needs pixel noise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--beta", "15", "--limit", "10"), ("--transform", "translation", "--limit", "1")]
+)
+def test_bound_orders_its_methods(capsys, arguments):
+    assert main(["bound", "--image", "digits:3", "--json", "--splits", "40", *arguments]) == 0
+    sampled, naive, hull, tight = json.loads(capsys.readouterr().out)["bounds"]
+    assert not sampled["proved"] and naive["proved"] and hull["proved"] and tight["proved"]
+    assert sampled["value"] <= tight["value"] <= hull["value"] <= naive["value"] * (1 + 1e-9)
+    assert main(["bound", "--image", "digits:3", "--splits", "40", *arguments]) == 0
+    text = capsys.readouterr().out
+    assert "sampled" in text and text.count("proved") == 3
+
+
+def test_bound_refuses_bad_ranges(capsys):
+    assert main(["bound", "--limit", "-3"]) == 2
+    assert "from low to high" in capsys.readouterr().err
+    assert main(["bound", "--beta", "1", "2", "3"]) == 2
+    assert "--beta for rotation takes 1" in capsys.readouterr().err

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from spt import certificate_figures as figures
 from spt import get_transform, load_classifier, load_dataset
-from spt.certificate_figures import Answer, certificate_svg, certified_range, covers, outcomes, rounded_up, sample_rows
-from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.certificate_figures import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
+from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import DistSPT
 
 SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")

@@ -16,7 +16,7 @@ from spt import certificate_figures as figures
 from spt import statistics
 from spt.attacks import WorstOfK
 from spt.certificate_figures import Answer, covers, reach
-from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import FIRST_LOOK, MOST_INNER_VOTES, inner_test
 from spt.images import to_8_bit
 from spt.smoothing import SmoothedClassifier, generators
@@ -274,7 +274,7 @@ def _why_not(case: Case, certificate: DistCertificate) -> str:
     if largest > most:
         words.append(
             f"With σ_ε = {certificate.pixel_sigma:g} no inner test can pass a ρ above {rounded_down(most)}, and here ρ goes up "
-            f"to {figures.rounded_up(largest)}: try a larger σ_ε or a smaller Γ."
+            f"to {rounded_up(largest)}: try a larger σ_ε or a smaller Γ."
         )
     elif figures.outcomes(certificate).count(figures.FUTILE) > n / 4:
         words.append("Many inner tests were futile: try a smaller σ_γ, or a network trained for this noise.")
@@ -471,7 +471,7 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
         "**What h can be shown** when β + γ lands on b′ lies in a ball of centre z(b′) and radius ρ(b′), bounded for all γ "
         "in Γ at once. Code: `spt.error_bounds.sample_bound`."
     )
-    smallest, largest = rounded_down(min(certificate.radii)), figures.rounded_up(max(certificate.radii))
+    smallest, largest = rounded_down(min(certificate.radii)), rounded_up(max(certificate.radii))
     st.latex(
         rf"K(b') = \{{P\,T_{{b'-\gamma}}T_\gamma x : |\gamma_i| \le {limit:g}{unit}\}} \subset B\big(z(b'), \rho(b')\big),"
         rf"\qquad {smallest} \le \rho(b') \le {largest}"
@@ -487,7 +487,7 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
     )
     st.latex(
         rf"\Pr_\varepsilon\big(f(z+\varepsilon)=c\big) > \Phi\Big(\frac{{\rho}}{{\sigma_\varepsilon}}\Big) = "
-        rf"\Phi\Big(\frac{{{largest}}}{{{p_noise:g}}}\Big) \le {figures.rounded_up(test.p0, 4)}"
+        rf"\Phi\Big(\frac{{{largest}}}{{{p_noise:g}}}\Big) \le {rounded_up(test.p0, 4)}"
     )
     st.markdown(
         "**Outer bound**: passes are independent, and a test passes wrongly with probability at most a′; no union bound. "

@@ -6,7 +6,6 @@ would hash from a sample only, as an underscore argument.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from spt.certificates import rounded_down
+from spt.certificates import rounded_down, rounded_up
 from spt.classifiers import Classifier
 from spt.error_bounds import (
     ErrorBound,
@@ -38,11 +37,7 @@ Key = tuple[Any, ...]
 
 def at_most(value: float) -> str:
     """A number >= 0 to three significant digits, rounded up: an upper bound must hold as it is shown."""
-    exact = Decimal(value)
-    if not exact:
-        return "0"
-    step = Decimal(1).scaleb(exact.adjusted() - 2)
-    return _three_digits(float(exact.quantize(step, ROUND_CEILING)))
+    return _three_digits(float(rounded_up(value)))
 
 
 def at_least(value: float) -> str:
