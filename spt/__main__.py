@@ -142,7 +142,7 @@ def _add_smoothing(parser: _Parser) -> None:
     cost = parser.add_argument_group("procedure")
     cost.add_argument("--n", type=_count, default=1000, help="votes (default: %(default)s)")
     cost.add_argument(
-        "--alpha", type=_probability, default=0.001, help="probability of a wrong statement (default: %(default)s)"
+        "--alpha", type=_probability, default=0.01, help="probability of a wrong statement (default: %(default)s)"
     )
     _add_seed_and_device(cost, seed=0)
 
@@ -287,11 +287,12 @@ def _add_bound(commands: Any) -> None:
 
 def _bound(arguments: argparse.Namespace) -> str:
     from spt.certificates import rounded_down, rounded_up
-    from spt.error_bounds import ErrorBound, chord_bound, interval_bound, sampled_error, vertex_bound
+    from spt.error_bounds import ErrorBound, check_bounded, chord_bound, interval_bound, sampled_error, vertex_bound
     from spt.transforms import Rotation
 
     case = _Case.read(arguments)
     transform = case.smoothed.transform
+    check_bounded(transform)
     rotation = isinstance(transform, Rotation)
     beta = _point(arguments.beta or ([20.0] if rotation else [0.5, 0.5]), transform, "--beta")
     limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit

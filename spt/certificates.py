@@ -145,7 +145,12 @@ class Certificate(Evidence):
         False as well for numbers that no run could have counted.
         """
         classes = len(self.class_names)
-        if not len(self.counts) == len(self.selection_counts) == classes or min(self.selection_counts) < 0:
+        if (
+            not len(self.counts) == len(self.selection_counts) == classes
+            or min(*self.counts, *self.selection_counts) < 0
+        ):
+            return False
+        if self.heuristic != (self.defence == "BaseSPT"):
             return False
         selected = max(range(classes), key=lambda index: (self.selection_counts[index], -index))
         try:
@@ -266,7 +271,7 @@ class DistCertificate:
             for radius, votes in zip(evidence["radii"], evidence["inner_votes"], strict=True)
         )
         n_gamma = evidence["n_gamma"]
-        if len(evidence["radii"]) < n_gamma:
+        if len(evidence["radii"]) != n_gamma:
             return {"passes": passes, "q_lower": 0.0, "radius": 0.0, "label": None}
         share = statistics.clopper_pearson_lower(passes, n_gamma, evidence["alpha"])
         q_lower = statistics.corrected_lower_bound(share, evidence["inner_alpha"])
@@ -295,9 +300,22 @@ class DistCertificate:
         selection = self.selection_counts
         try:
             best = max(range(len(selection)), key=lambda index: (selection[index], -index))
-            return best == self.selected and self._conclusions(fields) == claimed
+            return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
         except (ValueError, TypeError):
             return False
+
+    def _well_formed(self) -> bool:
+        """Whether the evidence is of one piece: as many samples as it says, no impossible counts, a known attacker."""
+        sizes = {len(self.points), len(self.radii), len(self.inner_votes)}
+        counts = [*self.selection_counts, *(count for pair in self.inner_votes for count in pair)]
+        return (
+            len(sizes) == 1
+            and max(sizes) <= self.n_gamma
+            and min(counts) >= 0
+            and len(self.selection_counts) == len(self.class_names)
+            and self.attacker in ("8-bit", "exact")
+            and 0 < self.limit < float("inf")
+        )
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
@@ -324,7 +342,7 @@ class DistCertificate:
                 f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
                 f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
                 f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
-                f"  errors       ρ from {min(self.radii):.3f} to {max(self.radii):.3f}",
+                f"  errors       ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}",
                 f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
                 f"  time         {self.seconds:.2f} s, {votes:,} network calls",
             )

@@ -383,7 +383,11 @@ def _load_imagenet_samples(split: str, download: bool, progress: Progress | None
 def _existing(name: str, path: Path, downloadable: bool = True) -> Path:
     """The path. Raises ValueError, saying what can be done, if there is nothing."""
     if not path.exists():
-        remedy = "load it with download=True, or set" if downloadable else "set"
+        remedy = (
+            "download it (a button in the app; load_dataset(..., download=True) in Python), or set"
+            if downloadable
+            else "set"
+        )
         raise ValueError(
             f"{name} is not here yet: there is no {path}; {remedy} the environment variable SPT_DATA to the folder "
             "that has it (layouts: see spt.datasets)."

@@ -91,12 +91,19 @@ class DistSPT:
             raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
         image = self.classifier.check_image(image).float()
-        selection_generator, generator = generators(seed)
+        if not 0 <= float(image.min()) <= float(image.max()) <= 1:
+            raise ValueError(
+                f"DistSPT certifies images with values in [0, 1], but this one has {float(image.min()):g} to "
+                f"{float(image.max()):g}."
+            )
+        selection_generator, generator = generators(seed, n0, n_gamma)
         base = SmoothedClassifier(self.classifier, self.transform, self.parameter_sigma, self.pixel_sigma)
         selection = base.count(image, n0, selection_generator).counts
         selected = max(range(len(selection)), key=lambda index: (selection[index], -index))
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
-        noise_seeds = torch.randint(1 << 62, (n_gamma,), generator=generator)
+        # Distinct seeds, also in the 32 bits that the CPU's generator keeps: no two samples share their noise.
+        first_seed = int(torch.randint(1 << 32, (), generator=generator))
+        noise_seeds = (first_seed + torch.arange(n_gamma)) % (1 << 32)
         block = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []

@@ -3,6 +3,7 @@
 Source: Cohen, Rosenfeld and Kolter 2019 (the procedures), Fischer, Baader and Vechev 2020 (BaseSPT).
 """
 
+import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,14 +105,14 @@ class SmoothedClassifier:
     def predict(self, image: Tensor, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Prediction:
         """PREDICT: the class of g, or ABSTAIN; wrong with probability at most ``alpha``."""
         _check_alpha(alpha)
-        votes = self.count(image, n, torch.Generator().manual_seed(seed))
+        votes = self.count(image, n, generators(seed, 0, n)[1])
         return self.conclude_prediction(image, votes, alpha, seed)
 
     def certify(self, image: Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Certificate:
         """CERTIFY: select the class from n0 votes, bound its probability from n others; see `Certificate`."""
         _check_alpha(alpha)
         started = time.perf_counter()
-        selection_generator, estimation_generator = generators(seed)
+        selection_generator, estimation_generator = generators(seed, n0, n)
         selection = self.count(image, n0, selection_generator)
         estimation = self.count(image, n, estimation_generator)
         return self.conclude_certificate(image, selection, estimation, alpha, seed, time.perf_counter() - started)
@@ -165,8 +166,13 @@ def _check_alpha(alpha: float) -> None:
         raise ValueError(f"alpha must be greater than 0 and less than 1, but is {alpha}.")
 
 
-def generators(seed: int) -> tuple[torch.Generator, torch.Generator]:
-    """Independent generators for selection and for estimation, from one seed."""
-    root = torch.Generator().manual_seed(seed)
-    first, second = torch.randint(1 << 62, (2,), generator=root).tolist()
+def generators(seed: int, n0: int, n: int) -> tuple[torch.Generator, torch.Generator]:
+    """Independent generators for the n0 selection and the n estimation samples of one run.
+
+    They depend on the sizes as well: a run with another n draws other samples. Else who watched a long run and stopped
+    it could choose the n at which its votes looked good, and the bound would not hold.
+    """
+    digest = hashlib.sha256(repr((int(seed), int(n0), int(n))).encode()).digest()
+    first, second = int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
+    second += first == second  # the CPU's generator keeps 32 bits of a seed
     return torch.Generator().manual_seed(first), torch.Generator().manual_seed(second)

@@ -174,15 +174,15 @@ def samples_needed_for_radius(radius: float, alpha: float, sigma: float) -> int 
     return _smallest(lambda n: largest_certified_radius(n, alpha, sigma) >= radius)
 
 
-def samples_needed_to_certify(share: float, alpha: float) -> int | None:
-    """The number of samples from which on a vote share of `share` (> 1/2) certifies: its lower bound exceeds 1/2.
+def samples_needed_to_certify(share: float, alpha: float, threshold: float = 0.5) -> int | None:
+    """The number of samples from which on a share of `share` certifies: its lower bound exceeds `threshold` (1/2).
 
     The binomial tail is continued to real success counts share * n, so the answer does not jump with their rounding.
     None if MOST_SAMPLES do not suffice.
     """
-    _majority(share)
+    _majority(share, threshold)
     _open_unit("alpha", alpha)
-    return _smallest(lambda n: _half_tail(share, n) < alpha)
+    return _smallest(lambda n: _tail(share, n, threshold) < alpha)
 
 
 def votes_needed_to_certify(trials: SupportsIndex, alpha: float) -> int | None:
@@ -204,21 +204,21 @@ def samples_needed_to_predict(share: float, alpha: float) -> int | None:
     """
     _majority(share)
     _open_unit("alpha", alpha)
-    return _smallest(lambda n: 2 * _half_tail(share, n) <= alpha)
+    return _smallest(lambda n: 2 * _tail(share, n, 0.5) <= alpha)
 
 
-def _majority(share: float) -> None:
-    if not 0.5 < share <= 1.0:
+def _majority(share: float, threshold: float = 0.5) -> None:
+    if not threshold < share <= 1.0:
         raise ValueError(
             f"share = {share} must be greater than 1/2 and at most 1; no number of samples helps otherwise"
         )
 
 
-def _half_tail(share: float, n: int) -> float:
-    """Pr[Bin(n, 1/2) >= share * n], continued to real counts; decreases with n."""
+def _tail(share: float, n: int, probability: float) -> float:
+    """Pr[Bin(n, probability) >= share * n], continued to real counts; decreases with n."""
     from scipy.special import betainc
 
-    return float(betainc(share * n, n - share * n + 1, 0.5))
+    return float(betainc(share * n, n - share * n + 1, probability))
 
 
 def _smallest(enough: Callable[[int], bool]) -> int | None:

@@ -178,3 +178,22 @@ def test_bad_settings(defence, changes, message):
 def test_bad_calls(defence, bright_column, settings):
     with pytest.raises(ValueError):
         defence.certify(bright_column, **settings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_gamma": 50},
+        {"points": ()},
+        {"attacker": "none"},
+        {"limit": -5.0},
+        {"selection_counts": (0, 100)},
+    ],
+)
+def test_verify_refuses_evidence_that_is_not_of_one_piece(certificate, change):
+    assert not dataclasses.replace(certificate, **change).verify()
+
+
+def test_images_beyond_the_range_are_refused(defence, bright_column):
+    with pytest.raises(ValueError, match=r"\[0, 1\].*2"):
+        defence.certify(2 * bright_column)

@@ -255,12 +255,24 @@ def certify_by_the_book(image: np.ndarray, selection: np.ndarray, estimation: np
     return counts, None, p_lower, 0.0
 
 
+def test_another_n_draws_other_samples(columns, bright_pixel):
+    """Else a run could be watched, stopped, and concluded at the n at which its votes looked good."""
+    smoothed = SmoothedClassifier(columns, Translation(), 0.5)
+    seen = {
+        float(point)
+        for n in (200, 400, 1000)
+        for generator in generators(3, 10, n)
+        for point in smoothed.count(bright_pixel, n, generator).points[:, 0]
+    }
+    assert len(seen) == 2 * (200 + 400 + 1000)
+
+
 class TestCertify:
     @pytest.mark.parametrize(("seed", "sigma"), [(0, 0.5), (1, 0.5), (2, 0.3), (3, 0.9), (4, 2.0)])
     def test_by_the_book(self, columns, bright_pixel, seed, sigma):
         smoothed = SmoothedClassifier(columns, Translation(), sigma)
         certificate = smoothed.certify(bright_pixel, n0=40, n=300, alpha=0.01, seed=seed)
-        first, second = generators(seed)
+        first, second = generators(seed, 40, 300)
         counts, label, p_lower, radius = certify_by_the_book(
             bright_pixel[0].numpy(),
             Translation().sample(40, sigma, first).numpy(),
@@ -304,14 +316,16 @@ class TestCertify:
 
     def test_selection_and_estimation_are_different_samples(self, noisy, bright_pixel):
         certificate = noisy.certify(bright_pixel, n0=300, n=300, seed=5)
-        first, second = generators(5)
+        first, second = generators(5, 300, 300)
         selection, estimation = noisy.count(bright_pixel, 300, first), noisy.count(bright_pixel, 300, second)
         assert certificate.selection_counts == selection.counts and certificate.counts == estimation.counts
         assert not set(map(tuple, selection.points.tolist())) & set(map(tuple, estimation.points.tolist()))
         assert certificate.samples == 600 and certificate.n == 300
 
     def test_samples_are_different_whatever_the_seed(self):
-        drawn = {torch.randn(1, generator=generator).item() for seed in range(200) for generator in generators(seed)}
+        drawn = {
+            torch.randn(1, generator=generator).item() for seed in range(200) for generator in generators(seed, 10, 20)
+        }
         assert len(drawn) == 400
 
     def test_the_selected_class_is_certified_not_the_luckier_one(self, g, bright_pixel):

@@ -15,7 +15,7 @@ with st.sidebar:
     classifier = controls.choose_classifier()
     with image_area:
         subject = controls.choose_image(classifier)
-    transform = controls.choose_transform(classifier)
+    transform = controls.choose_transform(classifier, bounded=True)
     settings = certify_case.choose_settings(transform)
 
 certify.show(certify_case.Case(classifier, subject, transform, settings))

@@ -15,7 +15,7 @@ with st.sidebar:
     classifier = controls.choose_classifier()
     with image_area:
         subject = controls.choose_image(classifier)
-    transform = controls.choose_transform(classifier)
+    transform = controls.choose_transform(classifier, bounded=True)
     gamma = controls.choose_parameters(transform)
     request = interpolation.choose(classifier, subject, transform, gamma)
 

@@ -11,14 +11,27 @@ from spt.error_bounds.record import MEMORY_BUDGET, Attacker, ErrorBound, SampleB
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
 from spt.error_bounds.samples import find_centres, sample_bound
 from spt.error_bounds.vertices import vertex_bound
+from spt.transforms import Transform
+
+BOUNDED = ("rotation", "translation")
+"""Names of the transformations whose interpolation error can be bounded."""
+
+
+def check_bounded(transform: Transform) -> None:
+    """ValueError if there is no bound for this transformation."""
+    if transform.name not in BOUNDED:
+        raise ValueError(f"There is no bound for {transform.name}, only for {' and '.join(BOUNDED)}.")
+
 
 __all__ = [
+    "BOUNDED",
     "MEMORY_BUDGET",
     "Attacker",
     "ErrorBound",
     "IntervalImages",
     "SampleBound",
     "attacker_rounding",
+    "check_bounded",
     "chord_bound",
     "error_norms",
     "find_centres",

@@ -107,6 +107,8 @@ def search(
         items, cells, parents = items[order], cells[order], parents[order]
         title = f"{desc}: round {level + 1}, {len(items)} splits"
         bounds, guesses, points = evaluate_in_chunks(problem, items, cells, level, chunk, progress, title)
+        if bounds.isnan().any():
+            raise ArithmeticError("A bound is not a number; please report the image and the settings.")
         bounds = torch.minimum(bounds, parents)
         state.evaluations += torch.bincount(items, minlength=count)
         if tolerance is not None or target is not None:

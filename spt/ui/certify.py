@@ -227,8 +227,8 @@ def _show_conclusion(case: Case, run: Run) -> None:
         done = len(certificate.radii) if certificate else 0
         st.markdown(
             f":gray-badge[PROVISIONAL] stopped after {done:,} of {settings.n_gamma:,} samples.\n\n"
-            "A run that was stopped proves nothing: when to stop may have depended on the samples. Run again, or choose a "
-            "smaller n_γ."
+            "A run that was stopped proves nothing: when to stop may have depended on the samples. Run again, "
+            "to the end."
         )
         return
     if certificate is None:
@@ -263,17 +263,18 @@ def _why_not(case: Case, certificate: DistCertificate) -> str:
         f"Only {passes:,} of {n:,} samples pass for {case.name(certificate.selected)}: the lower bound "
         f"{rounded_down(certificate.q_lower, 4)} is not above 1/2."
     ]
-    if 2 * passes <= n:
+    threshold = (1 + certificate.inner_alpha) / 2  # what the corrected bound needs: (m - a') / (1 - a') > 1/2
+    if passes <= threshold * n:
         words.append("At this share no number of samples certifies.")
     else:
-        needed = statistics.samples_needed_to_certify(passes / n, alpha)
+        needed = statistics.samples_needed_to_certify(passes / n, alpha, threshold)
         words.append(
             "No realistic n_γ would do." if needed is None else f"At this share about {needed:,} would be needed."
         )
     most, largest = _most_radius(certificate), max(certificate.radii)
     if largest > most:
         words.append(
-            f"With σ_ε = {certificate.pixel_sigma:g} no inner test can pass a ρ above {rounded_down(most)}, and here ρ goes up "
+            f"With σ_ε = {certificate.pixel_sigma:g} no inner test can pass a ρ above {rounded_up(most)}, and here ρ goes up "
             f"to {rounded_up(largest)}: try a larger σ_ε or a smaller Γ."
         )
     elif figures.outcomes(certificate).count(figures.FUTILE) > n / 4:
@@ -359,7 +360,7 @@ def _attack(case: Case, certificate: DistCertificate) -> list[Answer]:
     for number, (point, base) in enumerate(found):
         received = case.transform(case.subject.image, [point])[0]
         received = to_8_bit(received) if settings.attacker == "8-bit" else received
-        generator = generators(settings.seed)[1]
+        generator = generators(settings.seed, settings.n0, VOTES)[1]
         with cache.heavy_work():
             for votes in smoothed.votes(received, VOTES, generator):
                 done = (number + votes.n / VOTES) / len(found)
@@ -446,6 +447,7 @@ def _votes_page(case: Case, point: tuple[float, ...]) -> dict[str, str]:
         f"{transform.name}_sigma": f"{settings.parameter_sigma:g}",
         "pixel_sigma": f"{settings.pixel_sigma:g}",
         "n": str(VOTES),
+        "n0": str(settings.n0),
         "alpha": f"{settings.alpha:g}",
         "seed": str(settings.seed),
     }
@@ -486,8 +488,9 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
         f"(Looks at {FIRST_LOOK} to {MOST_INNER_VOTES:,} votes.) Code: `spt.statistics.SequentialTest`."
     )
     st.latex(
-        rf"\Pr_\varepsilon\big(f(z+\varepsilon)=c\big) > \Phi\Big(\frac{{\rho}}{{\sigma_\varepsilon}}\Big) = "
-        rf"\Phi\Big(\frac{{{largest}}}{{{p_noise:g}}}\Big) \le {rounded_up(test.p0, 4)}"
+        rf"\Pr_\varepsilon\big(f(z+\varepsilon)=c\big) > \Phi\Big(\frac{{\rho}}{{\sigma_\varepsilon}}\Big),\quad "
+        rf"\Phi\Big(\frac{{\rho}}{{\sigma_\varepsilon}}\Big) \le "
+        rf"{rounded_up(test.p0, 4)}\quad(\rho \le {largest},\ \sigma_\varepsilon = {p_noise:g})"
     )
     st.markdown(
         "**Outer bound**: passes are independent, and a test passes wrongly with probability at most a′; no union bound. "

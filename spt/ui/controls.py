@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
+from spt.error_bounds import BOUNDED
 from spt.images import image_digest
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui import cache, gallery
@@ -132,11 +133,11 @@ def _download(name: str, classifier: Classifier) -> None:
     st.rerun()
 
 
-def choose_transform(classifier: Classifier) -> Transform:
-    """Which transformation T."""
+def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform:
+    """Which transformation T; ``bounded``: only those whose interpolation error can be bounded."""
     name = st.segmented_control(
         "Transformation T",
-        list(TRANSFORMS),
+        list(BOUNDED if bounded else TRANSFORMS),
         default="rotation",
         required=True,
         key="transform",

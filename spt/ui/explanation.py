@@ -52,11 +52,15 @@ def _show_formulas(view: View, run: Run) -> None:
     )
     votes = certificate.counts[certificate.selected]
     bound, radius = rounded_down(certificate.p_lower, 4), rounded_down(certificate.radius)
-    st.latex(rf"\underline p = \mathrm{{LowerConfBound}}({votes}, {certificate.n}, 1-{statistics.alpha:g}) = {bound}")
+    st.latex(
+        rf"\underline p = \mathrm{{LowerConfBound}}({votes}, {certificate.n}, 1-{statistics.alpha:g}) = {bound}\ldots"
+    )
     if certificate.label is None:
         st.latex(rf"\underline p = {bound} \le \tfrac12 \;\Rightarrow\; \mathrm{{ABSTAIN}}")
     else:
-        st.latex(rf"r = \sigma_\gamma\,\Phi^{{-1}}(\underline p) = {sigma:g}\cdot\Phi^{{-1}}({bound}) = {radius}{unit}")
+        st.latex(
+            rf"r = \sigma_\gamma\,\Phi^{{-1}}(\underline p) = {sigma:g}\cdot\Phi^{{-1}}({bound}\ldots) = {radius}\ldots{unit}"
+        )
         st.markdown(
             "Theorem 3.2 makes this a certified radius *if* T_β T_γ = T_(β+γ). Interpolated rotations and translations do "
             "not compose exactly, so for BaseSPT it is a heuristic."

@@ -175,7 +175,7 @@ def _count(view: View, run: Run, slots: _Slots) -> None:
     """Draw all votes of the run and its conclusions; a run that was interrupted without Stop catches up first."""
     started = time.perf_counter()
     statistics, smoothed = view.statistics, view.smoothed
-    selection_generator, estimation_generator = generators(statistics.seed)
+    selection_generator, estimation_generator = generators(statistics.seed, statistics.n0, statistics.n)
     run.selection = smoothed.count(view.received, statistics.n0, selection_generator)
     shown_before = run.estimation.n if run.estimation else 0
     batch = max(1, statistics.n // WATCH_UPDATES)
@@ -229,7 +229,7 @@ def _show_conclusions(view: View, run: Run) -> None:
         st.markdown(
             f":gray-badge[PROVISIONAL] stopped after {seen:,} of {view.statistics.n:,} votes.\n\n"
             "A run that was stopped concludes nothing: when to stop may have depended on the votes. "
-            "Run again, or choose a smaller n."
+            "Run again, to the end."
         )
         return
     if run.prediction is None or run.certificate is None:
