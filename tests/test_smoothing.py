@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 from torch import nn
 
 from spt import statistics
-from spt.certificates import HEURISTIC_NOTE, Certificate, Evidence, Prediction
+from spt.certificates import HEURISTIC_NOTE, Certificate, Evidence, Prediction, quantity
 from spt.classifiers import Classifier
 from spt.images import image_digest
 from spt.preprocessing import Preprocessing
@@ -444,7 +444,7 @@ class TestExplain:
     def test_certified(self, certificate):
         text = certificate.explain()
         assert text.startswith("CERTIFY middle") and f"{certificate.counts[1]} of 400 votes" in text
-        assert "heuristic radius" in text and f"{certificate.radius:.3g} px" in text and "0.99" in text
+        assert "heuristic radius" in text and quantity(certificate.radius, "px") in text and "0.99" in text
 
     def test_less_than_half(self, g, bright_pixel):
         text = self.conclude(g, bright_pixel, (30, 40, 30)).explain()

@@ -41,7 +41,7 @@ PRESETS = (
         "Abstain: too few samples",
         "A 6 or a 9? Turned by 90° neither wins clearly with 200 votes, and the vote says so.",
         "explore/votes.py",
-        {"digits_image": "6", "angle": "90", "n": "200"},
+        {"digits_image": "36", "angle": "90", "n": "200"},
     ),
     Preset(
         ":material/vital_signs:",
