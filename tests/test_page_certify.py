@@ -4,7 +4,6 @@ import dataclasses
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,28 +15,14 @@ from spt import get_transform, load_classifier, load_dataset
 from spt.certificate_figures import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import DistSPT
+from tests.pages import assert_healthy, texts, visit
 
-SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
 SMALL = {"n_gamma": "20", "rotation_limit": "2", "translation_limit": "0.25"}
 
 
 def open_page(page: str = "explore/certify.py", **parameters: str) -> AppTest:
     """The page after its first run: few samples and a small attack range unless ``parameters`` say otherwise."""
-    app = AppTest.from_file(SCRIPT, default_timeout=240)
-    app.switch_page(page)
-    for name, value in (SMALL | parameters).items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def texts(app: AppTest) -> str:
-    """All Markdown and captions on the page, in one string."""
-    return "\n".join(element.value for element in [*app.markdown, *app.caption])
-
-
-def assert_healthy(app: AppTest) -> None:
-    assert not app.exception, [element.value for element in app.exception]
-    assert not app.error, [element.value for element in app.error]
+    return visit(page, SMALL | parameters, timeout=240)
 
 
 @pytest.fixture(scope="module")

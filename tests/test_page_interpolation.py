@@ -27,7 +27,8 @@ from spt.ui import interpolation_data as data
 from spt.ui import interpolation_hover, interpolation_samples
 from spt.ui.controls import Subject
 from spt.ui.interpolation_data import about, at_least, at_most
-from tests.test_pages import assert_healthy, open_page, texts
+from tests.pages import assert_healthy, texts
+from tests.test_pages import open_page
 
 PAGE = "explore/interpolation.py"
 RANGE = (-30.0, 30.0)

@@ -11,30 +11,15 @@ from spt import Certificate, SmoothedClassifier, get_transform, load_classifier,
 from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
 from spt.ui.presets import PRESETS
+from tests.pages import assert_healthy, texts, visit
 from tests.pictures import bad_pictures, odd_pictures
 
-SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
 NUMBER_OF_VOTES = "200"
 
 
 def open_page(page: str = "explore/votes.py", **parameters: str) -> AppTest:
     """The page after its first run, in a fast pace and with few votes unless ``parameters`` say otherwise."""
-    app = AppTest.from_file(SCRIPT, default_timeout=60)
-    app.switch_page(page)
-    for name, value in ({"pace": "fast", "n": NUMBER_OF_VOTES} | parameters).items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def texts(app: AppTest) -> str:
-    """All Markdown and captions on the page, in one string."""
-    return "\n".join(element.value for element in [*app.markdown, *app.caption])
-
-
-def assert_healthy(app: AppTest) -> None:
-    """No exception and no error message on the page."""
-    assert not app.exception, [element.value for element in app.exception]
-    assert not app.error, [element.value for element in app.error]
+    return visit(page, {"pace": "fast", "n": NUMBER_OF_VOTES} | parameters)
 
 
 @pytest.fixture
