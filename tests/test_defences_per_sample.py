@@ -11,7 +11,7 @@ from scipy.stats import norm
 from spt import statistics
 from spt.certificates import DistCertificate
 from spt.classifiers import Classifier
-from spt.defences import DistSPT, _undecided, inner_test
+from spt.defences.per_sample import DistSPT, _undecided, inner_test
 from spt.images import to_8_bit
 from spt.transforms import Rotation, Translation
 

@@ -1,0 +1,20 @@
+"""What a run found, with its whole evidence, and how its numbers are shown.
+
+Plain values throughout, so that they print, compare, go to JSON and back, and can be checked by others: `verify`
+recomputes every conclusion from the counts.
+"""
+
+from spt.certificates.per_sample import DistCertificate
+from spt.certificates.rounding import quantity, rounded_down, rounded_up
+from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Evidence, Prediction
+
+__all__ = [
+    "HEURISTIC_NOTE",
+    "Certificate",
+    "DistCertificate",
+    "Evidence",
+    "Prediction",
+    "quantity",
+    "rounded_down",
+    "rounded_up",
+]
