@@ -103,6 +103,18 @@ RECIPES: dict[str, Recipe] = {
             consistency=1.0,
         ),
         Recipe(
+            "mnist-rotation-fine",
+            "mnist",
+            MNIST_NETWORK,
+            transform="rotation",
+            parameter_sigma=30.0,
+            pixel_sigma=0.2,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=2.0),
+            epochs=25,
+            finishing_epochs=6,
+            consistency=1.0,
+        ),
+        Recipe(
             "mnist-translation",
             "mnist",
             MNIST_NETWORK,

@@ -81,7 +81,7 @@ class BrightestColumn(nn.Module):
         return images.sum(dim=(1, 2))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def columns() -> Classifier:
     """A classifier of 3x3 images whose answer is the brightest column (the first one where columns are level).
 

@@ -38,6 +38,7 @@ LAYERS = {
     "spt.figures": 7,
     "spt.certificate_figures": 7,
     "spt.ui": 8,
+    "spt.commands": 8,
     "spt.__main__": 8,
 }
 LEAVES = ("spt.intervals", "spt.statistics", "spt.images", "spt.networks")

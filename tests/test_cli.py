@@ -15,14 +15,15 @@ from PIL import Image
 import spt
 from spt import training
 from spt.__main__ import main
-from spt.certificates import Certificate, Prediction
+from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction
 from spt.datasets import DATASETS
 from spt.training import RECIPES, Recipe
 from spt.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parent.parent
 OWN = str(ROOT / "examples" / "own_network.py")
-FEW = ("--n", "200", "--classifier", OWN)
+OWN_F = ("--classifier", OWN)
+FEW = ("--n", "200", *OWN_F)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -153,6 +154,8 @@ def test_attack(capsys):
     text = run(capsys, "attack", *FEW, "--limit", "90", "--k", "30")
     assert "The worst of 30 rotations within ±90°" in text
     assert text.count("    g: ") == 3
+    g = "g is the majority of f's answers over rotations β ~ N(0, (30°)²) and pixel noise N(0, 0.3²); 200 votes"
+    assert g in text
     assert text.splitlines()[-1] in ("f is fooled.", "f is not fooled.")
 
 
@@ -226,9 +229,12 @@ BAD = {
     "n0": (["certify", "--n0", "-1"], "--n0: must be a whole number, at least 1, but is '-1'"),
     "fraction": (["predict", "--n", "1.5"], "--n: must be a whole number"),
     "seed": (["predict", "--seed", "-1"], "--seed: must be a whole number, at least 0"),
-    "parameter sigma": (["certify", *FEW, "--parameter-sigma", "-1"], "parameter_sigma must be positive"),
-    "pixel sigma": (["certify", *FEW, "--pixel-sigma", "-1"], "pixel_sigma must not be negative"),
-    "nan": (["certify", *FEW, "--pixel-sigma", "nan"], "pixel_sigma must not be negative"),
+    "parameter sigma": (
+        ["certify", *FEW, "--parameter-sigma", "-1"],
+        "--parameter-sigma: must be a positive and finite number",
+    ),
+    "pixel sigma": (["certify", *FEW, "--pixel-sigma", "-1"], "--pixel-sigma: must be a finite number, at least 0"),
+    "nan": (["certify", *FEW, "--pixel-sigma", "nan"], "--pixel-sigma: must be a finite number, at least 0"),
     "no such picture": (["predict", *FEW, "--image", "no.png"], "There is no picture file 'no.png'"),
     "data set without number": (["predict", *FEW, "--image", "digits"], "There is no picture file 'digits'"),
     "no picture": (["predict", *FEW, "--image", __file__], "is not a picture that can be read"),
@@ -243,8 +249,20 @@ BAD = {
     "no such function": (["predict", "--classifier", f"{OWN}:missing"], "missing"),
     "no such device": (["predict", "--device", "tpu"], "There is no device 'tpu' here, only cpu"),
     "defence": (["certify", "--defence", "best"], "invalid choice: 'best'"),
+    "dist-d without E": (["certify", *FEW, "--defence", "dist-d"], "name the file with --error"),
+    "E without dist-d": (["certify", *FEW, "--error", "e.json"], "--error is for --defence dist-d only, not for base"),
+    "no such E": (["certify", *FEW, "--defence", "dist-d", "--error", "no.json"], "no.json: No such file"),
+    "no E": (["certify", *FEW, "--defence", "dist-d", "--error", OWN], "own_network.py: This is no record of an error"),
+    "no pixel noise": (
+        ["certify", *FEW, "--defence", "dist-x-one-error", "--pixel-sigma", "0"],
+        "--defence dist-x-one-error needs pixel noise: --pixel-sigma must be positive, but is 0.",
+    ),
+    "no pixel noise to measure for": (["measure", *OWN_F, "--pixel-sigma", "0"], "--pixel-sigma must be positive"),
+    "too many images": (["measure", *OWN_F, "--images", "40"], "10 pilot images and 40 others were asked for"),
+    "too few betas": (["measure", *OWN_F, "--betas", "100"], "at least 228 are needed"),
+    "rho": (["measure", *OWN_F, "--rho", "0.6"], "rho must be greater than 0 and less than 1/2, but is 0.6"),
     "k": (["attack", *FEW, "--k", "2"], "k must be at least keep = 3"),
-    "limit": (["attack", *FEW, "--limit", "0"], "must be positive and finite"),
+    "limit": (["attack", *FEW, "--limit", "0"], "--limit: must be a positive and finite number, but is '0'"),
     "label": (["attack", *FEW, "--label", "ten"], "There is no class 'ten': choose one of 0, 1,"),
     "two methods": (["attack", "--k", "9", "--steps", "9"], "not allowed with argument"),
     "recipe": (["train", "nope"], "Unknown recipe 'nope': choose one of mnist-plain"),
@@ -394,7 +412,7 @@ def test_in_a_process_of_its_own():
     assert failed.stderr.startswith("error: There is no picture file 'no.png'")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["certify", "--help"], ["train", "--help"]])
+@pytest.mark.parametrize("command", [["--help"], ["certify", "--help"], ["measure", "--help"], ["train", "--help"]])
 def test_help_and_import_do_not_load_torch(command):
     code = (
         "import sys, spt, spt.__main__\n"
@@ -446,7 +464,7 @@ def test_certify_with_a_proof(capsys, monkeypatch):
     certificate = DistCertificate.from_json(capsys.readouterr().out)
     assert certificate.verify() and certificate.limit == 2 and certificate.n_gamma == 5
     assert main([*command, "--pixel-sigma", "0"]) == 2
-    assert "DistSPT needs pixel noise" in capsys.readouterr().err
+    assert "--defence dist-x needs pixel noise: --pixel-sigma must be positive" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -464,6 +482,103 @@ def test_bound_orders_its_methods(capsys, arguments):
 
 def test_bound_refuses_bad_ranges(capsys):
     assert main(["bound", "--limit", "-3"]) == 2
-    assert "from low to high" in capsys.readouterr().err
+    assert "--limit: must be a positive and finite number, but is '-3'" in capsys.readouterr().err
     assert main(["bound", "--beta", "1", "2", "3"]) == 2
     assert "--beta for rotation takes 1" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------------------------- one E, measure
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """E of the bundled digits for small rotations, as the command measure writes it."""
+    path = tmp_path_factory.mktemp("measured") / "error.json"
+    sizes = ("--pilot", "3", "--images", "12", "--betas", "50", "--rho", "0.1", "--limit", "2")
+    assert main(["measure", "--out", str(path), *OWN_F, *sizes]) == 0
+    return path
+
+
+def test_measure(capsys, tmp_path):
+    out = tmp_path / "e.json"
+    sizes = ("--level", "5", "--images", "10", "--betas", "30", "--rho", "0.2", "--transform", "translation")
+    text = run(capsys, "measure", "--out", out, *OWN_F, *sizes)
+    assert text.startswith("E = 5: a fresh image of digits exceeds it") and text.endswith(f"Written: {out}\n")
+    level = ErrorLevel.from_json(out.read_text(encoding="utf-8"))
+    assert level.verify() and (level.error, level.transform, level.limit) == (5.0, "translation", 1.0)
+    printed = ErrorLevel.from_json(run(capsys, "measure", "--out", out, *OWN_F, *sizes, "--json"))
+    assert printed == ErrorLevel.from_json(out.read_text(encoding="utf-8"))
+
+
+def test_certify_with_one_error_of_the_image(capsys):
+    command = ("certify", "--defence", "dist-x-one-error", *OWN_F, "--limit", "2", "--n0", "10")
+    nested = OneErrorCertificate.from_json(run(capsys, *command, "--n-gamma", "20", "--error-betas", "60", "--json"))
+    assert nested.verify() and (nested.votes, nested.n, nested.level.n_test) == ("nested", 20, 60)
+    assert isinstance(nested.level, ImageErrorLevel) and nested.budget.total == pytest.approx(0.01)
+    assert main([*command, "--votes", "joint", "--n", "50", "--error-betas", "30"]) == 0
+    output = capsys.readouterr()
+    assert "not the nested classifier" in output.out
+    assert (
+        output.err.startswith("warning: even if all samples agree they certify nothing")
+        and "--error-betas" in output.err
+    )
+
+
+def test_certify_with_one_error_of_a_distribution(capsys, measured):
+    fresh = next(i for i in range(40) if main(certify_digit(measured, i)) == 0)
+    assert "a fresh image of digits with probability at least" in capsys.readouterr().out
+    assert main([*certify_digit(measured, fresh), "--json"]) == 0
+    certificate = OneErrorCertificate.from_json(capsys.readouterr().out)
+    assert certificate.verify() and certificate.level == ErrorLevel.from_json(measured.read_text(encoding="utf-8"))
+    assert certificate.level.limit == 2  # without --limit that of the file
+    assert certificate.budget.alpha_error == 0.001 and certificate.budget.total == pytest.approx(0.01)
+
+
+def certify_digit(measured: Path, number: int) -> list[str]:
+    command = ["certify", "--defence", "dist-d", "--error", str(measured), *OWN_F, "--n-gamma", "10", "--n0", "10"]
+    return [*command, "--image", f"digits:{number}"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--limit", "3"), "measured for another limit: 2.0, but 3.0 is wanted here"),
+        (("--attacker", "exact"), "measured for another attacker: 8-bit, but exact is wanted here"),
+        (("--parameter-sigma", "20"), "another parameter sigma: 30.0, but 20.0"),
+        (("--transform", "translation"), "another transform: rotation, but translation"),
+        (("--classifier", "mnist-rotation"), "another preprocessing"),
+        (("--alpha", "0.001"), "alpha = 0.001 must be less than 1 and more than 0.001"),
+    ],
+)
+def test_an_error_measured_for_something_else_is_refused(capsys, measured, options, sentence):
+    assert sentence in fail(capsys, *certify_digit(measured, 0), *options)
+
+
+@pytest.mark.parametrize("change", [{"error": 0.01}, {"limit": "2"}, {"exceeding": None}])
+def test_a_changed_error_file_is_refused(capsys, measured, tmp_path, change):
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(json.loads(measured.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    assert "changed.json: its numbers do not follow from its counts" in fail(capsys, *certify_digit(changed, 0))
+
+
+def test_an_image_that_was_measured_is_not_fresh(capsys, measured):
+    codes = [main(certify_digit(measured, i)) for i in range(8)]
+    assert 2 in codes and "used to measure E, so it is no fresh one" in capsys.readouterr().err
+
+
+def test_too_few_samples_are_warned_of(capsys):
+    main(["certify", "--defence", "dist-x", *OWN_F, "--limit", "50", "--n-gamma", "10"])
+    assert capsys.readouterr().err == (
+        "warning: even if all samples agree they certify only 9.73°, and the attack range is ±50°; raise --n-gamma\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["predict", "certify", "attack", "bound", "measure"])
+def test_download_is_asked_for(capsys, monkeypatch, command):
+    def load(name: str, *_: object, download: bool = False, **__: object) -> None:
+        raise ValueError(f"{name}: {download}")
+
+    monkeypatch.setattr("spt.datasets.load_dataset", load)
+    image = ("--dataset", "mnist") if command == "measure" else ("--image", "mnist:0")
+    assert "mnist: True" in fail(capsys, command, *OWN_F, *image, "--download")
+    assert "mnist: False" in fail(capsys, command, *OWN_F, *image)

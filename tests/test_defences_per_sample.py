@@ -11,7 +11,8 @@ from scipy.stats import norm
 from spt import statistics
 from spt.certificates import DistCertificate
 from spt.classifiers import Classifier
-from spt.defences.per_sample import DistSPT, _undecided, inner_test
+from spt.defences.inner_tests import inner_test, undecided
+from spt.defences.per_sample import DistSPT
 from spt.images import to_8_bit
 from spt.transforms import Rotation, Translation
 
@@ -143,7 +144,7 @@ def test_the_share_of_false_certificates_stays_below_alpha(q: float):
     for look in (32, 32, 64, 128, 256):
         successes += active * random.binomial(look, chance)
         counted += active * look
-        active &= _undecided(successes, counted, np.full_like(chance, null), inner_alpha)
+        active &= undecided(successes, counted, np.full_like(chance, null), inner_alpha)
     accepted = statistics.mixture_log_wealth(successes, counted, null) >= -np.log(inner_alpha)
     assert accepted[inside].all() and 0.001 < accepted[~inside].mean() <= inner_alpha
     lower = [statistics.clopper_pearson_lower(m, n_gamma, alpha) for m in range(n_gamma + 1)]

@@ -22,7 +22,8 @@ from test_error_bounds_translation import shift_boxes, shift_pairs, shift_values
 from spt.error_bounds import arcs, error_norms, find_centres, interval_bound, interval_images, sample_bound
 from spt.error_bounds.interval import interpolate, source_boxes
 from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.samples import centre_weights
+from spt.error_bounds.record import attacker_rounding
+from spt.error_bounds.samples import centre_weights, rounding_at_samples
 from spt.interpolation import bilinear
 
 CENTRES = st.sampled_from(["shifted", "recentred"])
@@ -274,3 +275,27 @@ def test_interval_interpolation_contains_points_and_is_attained(data):
         value = bilinear(image[None], torch.lerp(x.lower, x.upper, t), torch.lerp(y.lower, y.upper, u))
         assert (value >= lower - 1e-12).all()
         assert (value <= upper + 1e-12).all()
+
+
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=str)
+@pytest.mark.parametrize(("transform", "limit"), [(ROTATION, 60.0), (TRANSLATION, 2.5)], ids=str)
+def test_what_rounding_adds_is_never_more_than_the_rounding_term(preprocessing, transform, limit):
+    """The attacked image rounded to 8 bits, against the unrounded one: images with large black areas."""
+    generator = torch.Generator().manual_seed(7)
+    tightest = 1.0
+    for trial in range(12):
+        image = (
+            torch.rand(2, 9, 10, generator=generator) * (torch.rand(2, 9, 10, generator=generator) < 0.04)
+        ).double()
+        points = transform.sample(20, limit, generator)
+        gammas = limit * (2 * torch.rand(20, transform.dimensions, generator=generator, dtype=torch.float64) - 1)
+        attacked = transform(image, gammas)
+        difference = transform((attacked * 255).round() / 255 - attacked, points - gammas)
+        norms = torch.linalg.vector_norm(preprocessing(difference).flatten(1), dim=1)
+        rounding = rounding_at_samples(image, transform, preprocessing, "8-bit", points)
+        assert (norms <= rounding).all(), f"trial {trial}"
+        largest = attacker_rounding(preprocessing, "8-bit", image)
+        assert (rounding <= largest).all()
+        tightest = min(tightest, float(rounding.min()) / largest if largest else 1.0)
+    assert tightest < 0.9  # black areas are made use of
+    assert (rounding_at_samples(image, transform, preprocessing, "exact", points) == 0).all()

@@ -4,6 +4,8 @@ Plain values throughout, so that they print, compare, go to JSON and back, and c
 recomputes every conclusion from the counts.
 """
 
+from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel
+from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate
 from spt.certificates.rounding import quantity, rounded_down, rounded_up
 from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Evidence, Prediction
@@ -12,7 +14,11 @@ __all__ = [
     "HEURISTIC_NOTE",
     "Certificate",
     "DistCertificate",
+    "DistributionErrorLevel",
+    "ErrorLevel",
     "Evidence",
+    "ImageErrorLevel",
+    "OneErrorCertificate",
     "Prediction",
     "quantity",
     "rounded_down",

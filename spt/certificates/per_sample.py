@@ -19,6 +19,7 @@ class DistCertificate:
 
     Attributes:
         selection_counts, selected: the votes that chose the class, and the class.
+        centre: how the centres of the balls were chosen, see `spt.defences.DistSPT`.
         n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label.
         points: each sample b'; radii: its proved error radius rho; inner_votes: (votes for the class, votes) at which its
             inner test stopped. A sample passes if that test accepts.
@@ -38,6 +39,7 @@ class DistCertificate:
     seed: int
     alpha: float
     inner_alpha: float
+    centre: str
     selection_counts: tuple[int, ...]
     selected: int
     n_gamma: int
@@ -108,6 +110,7 @@ class DistCertificate:
             and min(counts) >= 0
             and len(self.selection_counts) == len(self.class_names)
             and self.attacker in ("8-bit", "exact")
+            and self.centre in ("recentred", "shifted")
             and 0 < self.limit < float("inf")
         )
 
@@ -132,7 +135,7 @@ class DistCertificate:
         return "\n".join(
             (
                 self.explain(),
-                "  defence      DistSPT^x, recentred per-sample errors",
+                f"  defence      DistSPT^x, {self.centre} per-sample errors",
                 f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
                 f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
                 f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",

@@ -1,5 +1,7 @@
 """Defences: an error bound and a smoothed classifier make a certificate that holds although rotations do not compose."""
 
-from spt.defences.per_sample import DistSPT, inner_test
+from spt.defences.inner_tests import inner_test
+from spt.defences.one_error import OneErrorSPT, shared_budget
+from spt.defences.per_sample import DistSPT
 
-__all__ = ["DistSPT", "inner_test"]
+__all__ = ["DistSPT", "OneErrorSPT", "inner_test", "shared_budget"]

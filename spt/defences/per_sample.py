@@ -8,6 +8,7 @@ per-sample radii and the sequential inner tests are sections 7 and 8 of the desi
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,22 +17,25 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates import DistCertificate
 from spt.classifiers import Classifier
-from spt.error_bounds.record import Attacker, Progress, silent
-from spt.error_bounds.samples import sample_bound
+from spt.defences.inner_tests import FIRST_LOOK, MOST_INNER_VOTES, count_votes, inner_test, inner_votes, noise_seeds
+from spt.error_bounds.record import Attacker, Progress, as_range, silent
+from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
+from spt.error_bounds.search import NEGLIGIBLE
 from spt.images import image_digest
 from spt.smoothing import SmoothedClassifier, generators
 from spt.transforms import Transform
 
+__all__ = ["FIRST_LOOK", "MOST_INNER_VOTES", "DistSPT", "inner_test"]
+
 SAMPLES_AT_ONCE = 50
 BALLS_AT_ONCE = 100
-TOLERANCE = 0.2  # of the radii; tighter ones cost more evaluations than they gain certificates
-FIRST_LOOK, MOST_INNER_VOTES = 32, 2048
-CHUNKS_AT_ONCE = 16  # of the network: votes whose noise is held in memory together
+FINEST, COARSEST = 1.1, 2.0  # radii of the balls, in sampled ones: finer cost more than they gain certificates
+PILOT_VOTES, PILOT_ALPHA, HOPELESS_ALPHA = 64, 0.2, 0.01
 
 
 @dataclass(frozen=True)
 class DistSPT:
-    """DistSPT^x with recentred per-sample errors: the defence whose certificates are proofs.
+    """DistSPT^x with per-sample errors: the defence whose certificates are proofs.
 
     Draw b' ~ N(0, parameter_sigma² I). All that h can be shown when beta + gamma lands on b' lies in a ball of centre
     z(b') and radius rho(b'), proved by `spt.error_bounds.sample_bound`. A sample passes if an anytime-valid test shows
@@ -42,6 +46,7 @@ class DistSPT:
         limit: Gamma is the box [-limit, limit]^d, in the transformation's unit.
         attacker: "8-bit" (default: the attacked image is rounded to multiples of 1/255) or "exact".
         inner_alpha: level a' of each inner test; corrected for, so it does not add to alpha.
+        centre: of each ball: "recentred" (its radius is nearly the smallest) or "shifted" (z = P A_{b'} x).
     """
 
     classifier: Classifier
@@ -51,6 +56,7 @@ class DistSPT:
     limit: float
     attacker: Attacker = "8-bit"
     inner_alpha: float = 0.01
+    centre: Literal["recentred", "shifted"] = "recentred"
 
     def __post_init__(self) -> None:
         SmoothedClassifier(self.classifier, self.transform, self.parameter_sigma, self.pixel_sigma)
@@ -58,6 +64,8 @@ class DistSPT:
             raise ValueError(f"DistSPT needs pixel noise: pixel_sigma must be positive, but is {self.pixel_sigma}.")
         if not 0 < self.limit < float("inf"):
             raise ValueError(f"The attack range ±{self.limit} {self.transform.unit} must be positive and finite.")
+        if self.centre not in ("recentred", "shifted"):
+            raise ValueError(f"centre must be 'recentred' or 'shifted', but is {self.centre!r}.")
         if not 0 < self.inner_alpha < 1:
             raise ValueError(f"inner_alpha must be between 0 and 1, but is {self.inner_alpha}.")
 
@@ -101,19 +109,21 @@ class DistSPT:
         selection = base.count(image, n0, selection_generator).counts
         selected = max(range(len(selection)), key=lambda index: (selection[index], -index))
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
-        # Distinct seeds, also in the 32 bits that the CPU's generator keeps: no two samples share their noise.
-        first_seed = int(torch.randint(1 << 32, (), generator=generator))
-        noise_seeds = (first_seed + torch.arange(n_gamma)) % (1 << 32)
+        seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)
         block = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
         for start in range(0, n_gamma, batch_size):
             batch = slice(start, start + batch_size)
             if not start % block:  # bounds are faster in large blocks, which share what they compute
-                block_centres, block_rho = self._balls(image, points[start : start + block], progress)
+                block_centres, block_rho = self._balls(
+                    image, points[start : start + block], selected, pilot_seeds[start : start + block], progress
+                )
             within = slice(start % block, start % block + batch_size)
-            centres, rho, seeds = block_centres[within], block_rho[within], noise_seeds[batch]
-            votes += self._inner_tests(centres, rho, selected, seeds)
+            rho = block_rho[within]
+            votes += inner_votes(
+                self.classifier, block_centres[within], rho, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
+            )
             radii += rho.tolist()
             yield DistCertificate.conclude(
                 classifier=self.classifier.name,
@@ -129,6 +139,7 @@ class DistSPT:
                 seed=seed,
                 alpha=alpha,
                 inner_alpha=self.inner_alpha,
+                centre=self.centre,
                 selection_counts=selection,
                 selected=selected,
                 n_gamma=n_gamma,
@@ -138,62 +149,43 @@ class DistSPT:
                 seconds=time.perf_counter() - started,
             )
 
-    def _balls(self, image: Tensor, points: Tensor, progress: Progress) -> tuple[Tensor, np.ndarray]:
-        """Centres (N, C, H', W') as the network takes them, float32, and proved radii (N,) around these."""
-        ball = sample_bound(
-            image, self.transform, self.classifier.preprocessing, points, (-self.limit, self.limit),
-            tolerance=TOLERANCE, attacker=self.attacker, progress=progress,
-        )  # fmt: skip
-        centres = ball.centres.float()
-        rounding = torch.linalg.vector_norm((centres.double() - ball.centres).flatten(1), dim=1).cpu()
-        return centres, np.asarray((ball.values + rounding) * (1 + 1e-12))
+    def _balls(
+        self, image: Tensor, points: Tensor, label: int, pilot_seeds: Tensor, progress: Progress
+    ) -> tuple[Tensor, np.ndarray]:
+        """Centres (N, C, H', W') as the network takes them, float32, and proved radii (N,) around these.
 
-    @torch.inference_mode()
-    def _inner_tests(
-        self, centres: Tensor, radii: np.ndarray, label: int, noise_seeds: Tensor
-    ) -> list[tuple[int, int]]:
-        """For each centre (votes for ``label``, votes) where its test stopped: accepted, futile, or at the cap."""
-        noise = [torch.Generator(self.classifier.device).manual_seed(seed) for seed in noise_seeds.tolist()]
-        count = len(centres)
-        null = np.array([inner_test(radius, self.pixel_sigma, self.inner_alpha).p0 for radius in radii])
-        successes, trials = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        active, draw = np.arange(count), FIRST_LOOK
-        while len(active) and trials[active[0]] < MOST_INNER_VOTES:
-            successes[active] += self._count(centres, active, draw, label, noise)
-            trials[active] += draw
-            active = active[_undecided(successes[active], trials[active], null[active], self.inner_alpha)]
-            draw = int(trials.max())  # look at 32, 64, 128, ... votes
-        return list(zip(successes.tolist(), trials.tolist(), strict=True))
-
-    def _count(
-        self, centres: Tensor, active: np.ndarray, draw: int, label: int, noise: list[torch.Generator]
-    ) -> np.ndarray:
-        """How many of ``draw`` votes, a multiple of FIRST_LOOK, each active centre gets for ``label``.
-
-        Noise is drawn in blocks of FIRST_LOOK votes of one centre, so what a centre gets does not depend on the others.
+        Radii are refined only as far as the inner test will need. How far that is depends on votes of its own noise
+        (``pilot_seeds``), never on those of the inner tests: given the radius, an inner test is what it says.
         """
-        blocks = np.repeat(active, draw // FIRST_LOOK)
-        at_once = max(1, CHUNKS_AT_ONCE * self.classifier.chunk // FIRST_LOOK)
-        hits = []
-        for start in range(0, len(blocks), at_once):
-            part = blocks[start : start + at_once].tolist()
-            inputs = centres[part].repeat_interleave(FIRST_LOOK, dim=0)
-            shape = (FIRST_LOOK, *inputs.shape[1:])
-            noises = [torch.randn(shape, generator=noise[i], device=inputs.device, dtype=inputs.dtype) for i in part]
-            inputs += self.pixel_sigma * torch.cat(noises)
-            hits.append(self.classifier.network_logits(inputs).argmax(dim=1) == label)
-        return np.asarray(torch.cat(hits).reshape(len(active), draw).sum(dim=1).cpu())
+        preprocessing, gamma_range = self.classifier.preprocessing, (-self.limit, self.limit)
+        box = as_range(self.transform, gamma_range)
+        exact, least = find_centres(image, self.transform, preprocessing, points, box, self.centre)
+        centres = exact.float()
+        votes = count_votes(self.classifier, centres, PILOT_VOTES, label, self.pixel_sigma, pilot_seeds)
+        rounding = np.asarray(rounding_at_samples(image, self.transform, preprocessing, self.attacker, points))
+        target = radii_to_aim_at(votes, self.pixel_sigma, np.asarray(least.clamp(min=NEGLIGIBLE)), rounding)
+        ball = sample_bound(
+            image, self.transform, preprocessing, points, gamma_range,
+            centre=self.centre, target=torch.from_numpy(target), attacker=self.attacker, centres=exact, progress=progress,
+        )  # fmt: skip
+        moved = torch.linalg.vector_norm((centres.double() - exact).flatten(1), dim=1).cpu()
+        return centres, np.asarray((ball.values + moved) * (1 + 1e-12))
 
 
-def inner_test(radius: float, pixel_sigma: float, alpha: float) -> statistics.SequentialTest:
-    """The test whose acceptance shows h constant within ``radius``; futility at the same level."""
-    return statistics.SequentialTest.for_radius(radius, pixel_sigma, alpha, futility_alpha=alpha)
+def radii_to_aim_at(votes: np.ndarray, pixel_sigma: float, least: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """How small the radius of each ball should be proved to be, (N,): as large as its inner test can probably stand.
 
+    Args:
+        votes: (N,) of PILOT_VOTES that each centre gave the class; least: (N,) distances that occur in its ball;
+            rounding: (N,) what the attacker's rounding adds.
 
-def _undecided(successes: np.ndarray, trials: np.ndarray, null: np.ndarray, alpha: float) -> np.ndarray:
-    """(N,) whether neither acceptance nor futility is reached."""
-    threshold = -np.log(alpha)
-    possible = null < 1
-    accepted = statistics.mixture_log_wealth(successes, trials, np.where(possible, null, 0.5)) >= threshold
-    futile = statistics.mixture_log_wealth(trials - successes, trials, np.where(possible, 1 - null, 0.5)) >= threshold
-    return np.asarray(possible & ~accepted & ~futile)
+    Never finer than FINEST and never coarser than COARSEST times what occurs; infinite, so that no work is done, where
+    the inner test will probably fail whatever is proved.
+    """
+    from scipy.special import ndtri
+
+    within_reach = [statistics.clopper_pearson_lower(int(count), PILOT_VOTES, PILOT_ALPHA) for count in votes]
+    at_most = [statistics.clopper_pearson_upper(int(count), PILOT_VOTES, HOPELESS_ALPHA) for count in votes]
+    reach, limit = pixel_sigma * ndtri(within_reach), pixel_sigma * ndtri(at_most)
+    aim = np.clip(reach, FINEST * least + rounding, COARSEST * least + rounding)
+    return np.where(limit < least + rounding, np.inf, aim)

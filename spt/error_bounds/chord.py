@@ -257,7 +257,7 @@ def check_tolerance(tolerance: float | None) -> float | None:
     return tolerance
 
 
-def as_target(target: float | Tensor | None, count: int, additions: float) -> Tensor | None:
+def as_target(target: float | Tensor | None, count: int, additions: float | Tensor) -> Tensor | None:
     """The target for the search, (N,), less what is added to its bounds afterwards."""
     if target is None:
         return None
@@ -271,7 +271,7 @@ def as_bound(
     state: Outcome,
     method: str,
     attacker: Attacker,
-    rounding: float,
+    rounding: float | Tensor,
     slack: float,
     target: float | Tensor | None,
     watch: Stopwatch,

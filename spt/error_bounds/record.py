@@ -38,7 +38,7 @@ class ErrorBound:
         method: "sampled", "chord", "vertices", "interval" or "naive interval".
         is_upper: whether ``values`` are proved upper bounds.
         attacker: "exact", or "8-bit" when the attacked image is rounded to multiples of 1/255.
-        rounding: the rounding term contained in ``values`` (0 for the exact attacker).
+        rounding: the rounding term contained in ``values`` (0 for the exact attacker), a number or (N,).
         evaluations: (N,) number of splits (sampled and vertices: points) evaluated for each beta.
         seconds: wall-clock time of the whole call.
         worst: (N, d, 2) the split with the largest bound (sampled and vertices: the point twice).
@@ -53,7 +53,7 @@ class ErrorBound:
     method: str
     is_upper: bool
     attacker: Attacker
-    rounding: float
+    rounding: float | Tensor
     evaluations: Tensor
     seconds: float
     worst: Tensor

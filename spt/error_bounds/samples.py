@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from spt.error_bounds import arcs, vertices
 from spt.error_bounds.bernstein import BernsteinSplits
@@ -25,11 +26,12 @@ from spt.error_bounds.record import (
 )
 from spt.error_bounds.sampled import gamma_lattice
 from spt.error_bounds.search import MAX_EVALUATIONS, NEGLIGIBLE, Splits, halving_on_oom, search
+from spt.interpolation import pixel_grid
 from spt.preprocessing import Preprocessing
-from spt.transforms import Rotation, Transform, Translation
+from spt.transforms import POINTS_AT_ONCE, Rotation, Transform, Translation
 
-CENTRE_STEPS = 60
-CENTRE_SAMPLES = 25
+CENTRE_STEPS = 150
+CENTRE_SAMPLES = 40
 KRONECKER = (0.7548776662466927, 0.5698402909980532)  # powers of the inverse plastic number
 
 
@@ -107,6 +109,33 @@ def find_centres(
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
+def rounding_at_samples(
+    image: Tensor, transform: Transform, preprocessing: Preprocessing, attacker: Attacker, points: Tensor
+) -> Tensor:
+    """(N,) what rounding the attacked image to 8 bits can add to the radius at each sample b'; 0 for "exact".
+
+    As `attacker_rounding`, but where A_gamma x is exactly 0 it stays 0. Pixel p of A_{b'-gamma} d reads d within one
+    pixel (on each axis) of a point, and d is not 0 there only if A_gamma x is not: if x is not 0 within one pixel of
+    where that pixel reads x. Rotations and translations keep distances, so this x lies less than 2 sqrt(2) from where
+    A_{b'} reads for p: among the 6 x 6 pixels around that point.
+    """
+    largest = attacker_rounding(preprocessing, attacker, image)
+    if largest == 0:
+        return torch.zeros(len(points), dtype=torch.float64)
+    height, width = image.shape[1:]
+    bright = functional.pad((image != 0).double()[None], (4, 4, 4, 4))
+    near = functional.max_pool2d(bright, 6, stride=1)[0]  # pixel (r, c): rows r - 4 to r + 1 of x
+    x, y = pixel_grid(height, width, image.device)
+    rounding = []
+    for part in torch.split(points.to(image.device), max(1, POINTS_AT_ONCE // image[0].numel())):
+        columns, rows = transform.source(x, y, tuple(part[:, i, None, None] for i in range(part.shape[1])))
+        column = (columns + (width + 3) / 2).floor().clamp(0, near.shape[2] - 1).long()
+        row = (rows + (height + 3) / 2).floor().clamp(0, near.shape[1] - 1).long()
+        reached = near[:, row, column].transpose(0, 1)
+        rounding.append(torch.linalg.vector_norm(preprocessing(reached).flatten(1), dim=1).cpu())
+    return (torch.cat(rounding) / 510 * (1 + 1e-9)).clamp(max=largest)
+
+
 def sample_bound(
     image: Tensor,
     transform: Transform,
@@ -158,7 +187,7 @@ def sample_bound(
     else:
         raise ValueError(f"There is no bound for {transform.name}, only for rotation and translation.")
     slack = float_slack(preprocessing, image, per_pixel)
-    rounding = attacker_rounding(preprocessing, attacker, image)
+    rounding = rounding_at_samples(pixels, transform, preprocessing, attacker, samples)
     goal = as_target(target, len(samples), slack + rounding)
     state = search(
         problem,

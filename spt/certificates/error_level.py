@@ -1,0 +1,214 @@
+"""`ErrorLevel`: one number E for the interpolation error, with the evidence of how it was measured.
+
+Source: Fischer, Baader and Vechev 2020, section 4.2: rho_E for one image (DistSPT^x), q_E for a distribution (DistSPT^D).
+"""
+
+import json
+import math
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spt import statistics
+from spt.certificates.rounding import rounded_down, rounded_up
+
+
+@dataclass(frozen=True)
+class ErrorLevel(ABC):
+    """One number E for the interpolation error of a vote beta ~ N(0, parameter_sigma² I).
+
+    A beta exceeds E unless max over gamma in Gamma = [-limit, limit]^d of ||e(beta, gamma)|| <= E is proved, the rounding
+    term of the attacker included.
+
+    Attributes:
+        preprocessing, input_shape: P in words, and (C, H, W) before it: e is an error after P.
+        error: E.
+        margin, largest: E = margin x the largest proved bound among the betas that chose E; None if E was given.
+        n_choice: how many betas (of each pilot image) chose E; n_test: how many other betas (of each image) tested it.
+        rho: bound of Pr_beta(beta exceeds E), see the subclasses.
+        alpha_error: probability that the statement of the subclass is wrong.
+    """
+
+    transform: str
+    unit: str
+    parameter_sigma: float
+    limit: float
+    attacker: str
+    preprocessing: str
+    input_shape: tuple[int, int, int]
+    error: float
+    margin: float | None
+    largest: float | None
+    n_choice: int
+    n_test: int
+    rho: float
+    alpha_error: float
+    seed: int
+    seconds: float
+
+    @abstractmethod
+    def covers(self, image_sha256: str) -> bool:
+        """Whether the statement is about this image."""
+
+    @abstractmethod
+    def rho_in_words(self) -> str:
+        """rho, rounded up where it was measured."""
+
+    @abstractmethod
+    def scope(self) -> str:
+        """What E is about, in words."""
+
+    @abstractmethod
+    def _evidence_holds(self) -> bool:
+        """Whether the numbers that follow from counts do."""
+
+    def verify(self) -> bool:
+        """Recompute E, rho and q_E from the evidence; True if all agree with the record."""
+        try:
+            return (
+                self._choice_holds()
+                and 0 < self.error < math.inf
+                and 0 < self.parameter_sigma < math.inf
+                and 0 < self.limit < math.inf
+                and self.attacker in ("8-bit", "exact")
+                and self._evidence_holds()
+            )
+        except (ValueError, TypeError):
+            return False
+
+    def _choice_holds(self) -> bool:
+        """Whether E is what the betas that chose it say, or given."""
+        if self.largest is None or self.margin is None:
+            return self.largest is None and self.margin is None and self.n_choice == 0
+        return self.margin >= 1 and self.n_choice >= 1 and self.error == self.margin * self.largest
+
+    def origin(self) -> str:
+        """How E was obtained, in words."""
+        return "given" if self.largest is None else f"{self.margin:g} × the largest bound, {rounded_up(self.largest)}"
+
+    def to_json(self) -> str:
+        """All fields as JSON."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> "ErrorLevel":
+        """The level that `to_json` wrote, of the right subclass. Raises ValueError if the text is no such record."""
+        try:
+            return level_from(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"This is no record of an error level as `measure` writes it ({error}).") from error
+
+
+@dataclass(frozen=True)
+class ImageErrorLevel(ErrorLevel):
+    """E of one image: DistSPT^x.
+
+    Guarantee: with probability at least 1 - alpha_error over the n_test betas, Pr_beta(beta exceeds E) <= rho. They were
+    not used to choose E.
+
+    Attributes:
+        exceeding: how many of the n_test betas exceed E; rho is their Clopper-Pearson upper bound.
+    """
+
+    image_sha256: str
+    exceeding: int
+
+    def covers(self, image_sha256: str) -> bool:
+        return image_sha256 == self.image_sha256
+
+    def rho_in_words(self) -> str:
+        return rounded_up(self.rho)
+
+    def scope(self) -> str:
+        return "this image"
+
+    def _evidence_holds(self) -> bool:
+        return self.rho == statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
+
+
+@dataclass(frozen=True)
+class DistributionErrorLevel(ErrorLevel):
+    """E of a data distribution, for which the images of a data set stand: DistSPT^D.
+
+    Guarantee: with probability at least 1 - alpha_error over the tested images and betas, an image drawn freshly from
+    the distribution has Pr_beta(beta exceeds E) <= rho with probability at least q_lower (equation 6 of the slides). The
+    images must be independent draws from the distribution; of a finite data set they were drawn without replacement.
+    It says nothing about an image that E was measured with (`covers`).
+
+    Each image was tested with n_test betas of its own and accepted if the Clopper-Pearson upper bound at level
+    image_alpha of its probability to exceed E is at most rho: an image that does not have the property is accepted with
+    probability at most image_alpha, for which q_lower is corrected.
+
+    Attributes:
+        dataset: its name. pilot_sha256: images that chose E; image_sha256: other images, that tested it.
+        exceeding: for each tested image how many of its betas exceed E.
+        accepted: how many tested images were accepted; q_lower: q_E.
+    """
+
+    dataset: str
+    pilot_sha256: tuple[str, ...]
+    image_sha256: tuple[str, ...]
+    exceeding: tuple[int, ...]
+    image_alpha: float
+    accepted: int
+    q_lower: float
+
+    @classmethod
+    def conclude(cls, **evidence: Any) -> "DistributionErrorLevel":
+        """The level that follows from the evidence: images accepted, and q_E."""
+        return cls(**evidence, **cls._conclusions(evidence))
+
+    @staticmethod
+    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
+        exceeding, image_alpha = evidence["exceeding"], evidence["image_alpha"]
+        accepted = sum(
+            statistics.clopper_pearson_upper(count, evidence["n_test"], image_alpha) <= evidence["rho"]
+            for count in exceeding
+        )
+        share = statistics.clopper_pearson_lower(accepted, len(exceeding), evidence["alpha_error"])
+        return {"accepted": accepted, "q_lower": statistics.corrected_lower_bound(share, image_alpha)}
+
+    def covers(self, image_sha256: str) -> bool:
+        return image_sha256 not in self.pilot_sha256 and image_sha256 not in self.image_sha256
+
+    def rho_in_words(self) -> str:
+        return f"{self.rho:g}"
+
+    def scope(self) -> str:
+        return f"a fresh image of {self.dataset} with probability at least {rounded_down(self.q_lower, 4)}"
+
+    def _evidence_holds(self) -> bool:
+        claimed = {"accepted": self.accepted, "q_lower": self.q_lower}
+        return (
+            0 < self.rho < 1
+            and len(self.exceeding) == len(self.image_sha256)
+            and bool(self.pilot_sha256) == (self.largest is not None)
+            and self._conclusions(vars(self)) == claimed
+        )
+
+    def to_text(self) -> str:
+        """The measurement as lines of text for a terminal."""
+        worst = f"at most {max(self.exceeding)} exceed E" if max(self.exceeding) else "none exceeds E"
+        pilots = f" of {self.n_choice} β on each of {len(self.pilot_sha256)} pilot images" if self.pilot_sha256 else ""
+        return "\n".join(
+            (
+                f"E = {rounded_up(self.error)}: a fresh image of {self.dataset} exceeds it in at most {self.rho:g} of all "
+                f"votes, with probability at least q_E = {rounded_down(self.q_lower, 4)} "
+                f"(confidence {1 - self.alpha_error:g}).",
+                f"  transform    {self.transform}, β ~ N(0, ({self.parameter_sigma:g} {self.unit})²)",
+                f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
+                f"  E            {self.origin()}{pilots}",
+                f"  images       {self.accepted} of {len(self.exceeding)} other images accepted, {self.n_test} fresh β "
+                f"each, of which {worst}",
+                f"  time         {self.seconds:.2f} s, seed {self.seed}",
+                "Its images stand for the distribution: q_E holds as far as they are independent draws from it.",
+            )
+        )
+
+
+def level_from(fields: dict[str, Any]) -> ErrorLevel:
+    """The level with these fields as JSON has them (lists for tuples)."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return DistributionErrorLevel(**values) if "q_lower" in values else ImageErrorLevel(**values)

@@ -1,0 +1,235 @@
+"""`OneErrorCertificate`: what nested or joint votes certify with one number E for the interpolation error.
+
+Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, section 4.2); the joint certificate is section 8 of the
+design.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from spt import statistics
+from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, level_from
+from spt.certificates.rounding import quantity, rounded_down, rounded_up
+
+Votes = Literal["nested", "joint"]
+_ROUNDING = 1e-14  # relative, more than a few floating-point operations lose
+
+
+def nested_radius(p_lower: float, rho: float, parameter_sigma: float) -> float:
+    """parameter_sigma Phi^-1(p_lower - rho), rounded down; 0 where nothing is certified. The paper's radius.
+
+    Let p = Pr_beta(h = c on the ball of radius E around P A_beta x) under beta ~ N(0, sigma² I), and let the error
+    exceed E with probability at most rho. Under attack gamma the vote lands at beta + gamma, so h answers c with
+    probability at least Phi(Phi^-1(p) - |gamma| / sigma) - rho (Neyman-Pearson, less the betas whose error exceeds E),
+    which is more than 1/2 for |gamma| < sigma (Phi^-1(p) - Phi^-1(1/2 + rho)). The paper's radius is not larger:
+    D(p) = Phi^-1(p) - Phi^-1(p - rho) has the derivative 1 / phi(Phi^-1(p)) - 1 / phi(Phi^-1(p - rho)), which is not
+    negative for p - rho >= 1/2, as the density phi falls there; so D(p) >= D(1/2 + rho) = Phi^-1(1/2 + rho).
+    """
+    return statistics.certified_radius(_less(p_lower, rho), parameter_sigma)
+
+
+def joint_radius(p_lower: float, rho: float, error: float, parameter_sigma: float, pixel_sigma: float) -> float:
+    """parameter_sigma sqrt(r² - (error / pixel_sigma)²), r = Phi^-1(p_lower - rho), rounded down; 0 where r is smaller.
+
+    Let F(b) = Pr_eps(f(P A_b x + eps) = c), p its mean over b ~ N(0, sigma² I), s = E / pixel_sigma. Under attack gamma
+    the votes for c have probability at least the mean of Phi(Phi^-1 F(b) - s) over b ~ N(gamma, sigma² I), less rho.
+    Phi(Phi^-1 F - s) is convex in F, so for given p the mean is smallest where its derivative times the ratio of the
+    densities is constant: Phi^-1 F(b) = a - gamma b / (sigma² s). Then it is Phi(Phi^-1(p) - sqrt(s² + |gamma|² /
+    sigma²)); it exceeds 1/2 + rho as long as the root is less than Phi^-1(p) - Phi^-1(1/2 + rho), which is at least r
+    (see `nested_radius`).
+    """
+    r = statistics.certified_radius(_less(p_lower, rho), 1.0)
+    s = error / pixel_sigma * (1 + _ROUNDING)
+    return parameter_sigma * math.sqrt((r - s) * (r + s)) * (1 - _ROUNDING) if r > s else 0.0
+
+
+def _less(p_lower: float, rho: float) -> float:
+    """p_lower - rho, rounded down, at least 0."""
+    return max(0.0, math.nextafter(p_lower - rho, -1.0))
+
+
+@dataclass(frozen=True)
+class OneErrorCertificate:
+    """DistSPT with one E: a proof about every attack gamma in Gamma, with its whole evidence.
+
+    Guarantee: with probability at least 1 - budget.total over all sampling, if ``label`` is not None then
+    g(T_gamma x) = label for every gamma in Gamma with |gamma| < radius, for the attacker of ``level``: for this image
+    (`ImageErrorLevel`), or for a fresh image of the distribution with probability q_E (`DistributionErrorLevel`).
+
+    Nested and joint votes certify two different classifiers g. Which one is wanted is decided before; the better of the
+    two certificates of an image is none.
+
+    Attributes:
+        votes: "nested": g(x) = argmax_c Pr_beta(h(P T_beta x) = c), h(z) = argmax_c Pr_eps(f(z + eps) = c);
+            "joint": g(x) = argmax_c Pr_{beta, eps}(f(P T_beta x + eps) = c).
+        selection_counts, selected: the one-level votes that chose the class, and the class.
+        n: number of other samples, all with betas of their own, that the bound rests on.
+        inner_votes (nested): for each sample (votes for the class, votes) at which the inner test of "h = class within E"
+            at level alpha_eps / n stopped. counts (joint): votes for each class. The other one is empty.
+        p_lower: lower confidence bound of the samples' probability to pass (nested) or to vote for the class (joint), at
+            level alpha_gamma (nested) or alpha_gamma + alpha_eps (joint).
+    """
+
+    classifier: str
+    classifier_fingerprint: str
+    class_names: tuple[str, ...]
+    pixel_sigma: float
+    image_sha256: str
+    seed: int
+    votes: Votes
+    budget: statistics.ConfidenceBudget
+    level: ErrorLevel
+    selection_counts: tuple[int, ...]
+    selected: int
+    n: int
+    inner_votes: tuple[tuple[int, int], ...]
+    counts: tuple[int, ...]
+    seconds: float
+    successes: int
+    p_lower: float
+    radius: float
+    label: int | None
+
+    @classmethod
+    def conclude(cls, **evidence: Any) -> "OneErrorCertificate":
+        """The certificate that follows from the evidence: successes, bound, radius and label."""
+        return cls(**evidence, **cls._conclusions(evidence))
+
+    @staticmethod
+    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
+        budget, level, pixel_sigma, n = (evidence[name] for name in ("budget", "level", "pixel_sigma", "n"))
+        if evidence["votes"] == "nested":
+            test = statistics.SequentialTest.for_radius(level.error, pixel_sigma, budget.inner_level(n))
+            successes = sum(test.decide(*pair) is statistics.Decision.ACCEPT for pair in evidence["inner_votes"])
+        else:
+            successes = evidence["counts"][evidence["selected"]]
+        p_lower = statistics.clopper_pearson_lower(successes, n, vote_alpha(evidence["votes"], budget))
+        radius = radius_for(evidence["votes"], p_lower, level, pixel_sigma)
+        label = evidence["selected"] if radius > 0 else None
+        return {"successes": successes, "p_lower": p_lower, "radius": radius, "label": label}
+
+    @property
+    def class_name(self) -> str | None:
+        """Name of the certified class, None for ABSTAIN."""
+        return None if self.label is None else self.class_names[self.label]
+
+    @property
+    def network_calls(self) -> int:
+        """Votes spent, selection, inner and joint votes together."""
+        return sum(self.selection_counts) + sum(trials for _, trials in self.inner_votes) + sum(self.counts)
+
+    def verify(self) -> bool:
+        """Recompute selection, inner tests, E, rho, q_E, bound, radius and label from the evidence; True if all agree."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        claimed = {name: fields.pop(name) for name in ("successes", "p_lower", "radius", "label")}
+        selection = self.selection_counts
+        try:
+            best = max(range(len(selection)), key=lambda index: (selection[index], -index))
+            return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
+        except (ValueError, TypeError):
+            return False
+
+    def _well_formed(self) -> bool:
+        """Whether the evidence is of one piece: as many votes as it says, no impossible counts, a level for this image."""
+        counts = [*self.selection_counts, *self.counts, *(count for pair in self.inner_votes for count in pair)]
+        nested = self.votes == "nested" and len(self.inner_votes) == self.n and not self.counts
+        joint = self.votes == "joint" and sum(self.counts) == self.n and not self.inner_votes
+        return (
+            (nested or (joint and len(self.counts) == len(self.class_names)))
+            and min(counts) >= 0
+            and len(self.selection_counts) == len(self.class_names)
+            and self.level.verify()
+            and self.level.covers(self.image_sha256)
+            and self.level.alpha_error <= self.budget.alpha_error
+        )
+
+    def explain(self) -> str:
+        """The outcome in words, with the reason."""
+        level, verb = self.level, "pass" if self.votes == "nested" else "vote for it"
+        share = (
+            f"{self.successes} of {self.n} samples {verb}, lower bound {rounded_down(self.p_lower, 4)} "
+            f"less ρ = {level.rho_in_words()}"
+        )
+        if self.label is None:
+            return f"ABSTAIN: {share}; {self._missing()}"
+        reach = min(self.radius, level.limit)
+        where = "" if isinstance(level, ImageErrorLevel) else f", for {level.scope()}"
+        return (
+            f"CERTIFIED {self.class_name}: no {level.transform} of less than {quantity(reach, level.unit)} changes g's "
+            f"answer ({share}, confidence {1 - self.budget.total:g}{where})."
+        )
+
+    def _missing(self) -> str:
+        """What would have to be otherwise to certify."""
+        ratio, error = self.level.error / self.pixel_sigma, rounded_up(self.level.error)
+        if self.votes == "nested":
+            if self.inner_votes and not any(trials for _, trials in self.inner_votes):
+                return f"E = {error} is out of reach for inner tests at pixel noise {self.pixel_sigma:g}."
+            return f"more than 1/2 is needed. A sample passes if h is shown constant within E = {error}."
+        from scipy.special import ndtr
+
+        threshold = float(ndtr(ratio))
+        needed = f"more than Φ(E / σ_ε) = {rounded_up(threshold, 5)} is needed (E = {error})"
+        if threshold + self.level.rho < 1:
+            return f"{needed}."
+        return f"{needed}, out of reach with this ρ: test E on more betas, or add pixel noise."
+
+    def to_text(self) -> str:
+        """The certificate as lines of text for a terminal."""
+        level = self.level
+        g = {
+            "nested": "nested: majority over β of h, which is the majority over pixel noise of f",
+            "joint": "joint: majority over β and pixel noise together of f (not the nested classifier)",
+        }
+        lines = [
+            self.explain(),
+            f"  defence      DistSPT with one E, for {level.scope()}",
+            f"  g            {g[self.votes]}",
+            f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
+            f"  transform    {level.transform}, smoothed over N(0, ({level.parameter_sigma:g} {level.unit})²)",
+            f"  attacker     Γ = ±{level.limit:g} {level.unit}, {level.attacker} images",
+            f"  error        E = {rounded_up(level.error)}, {level.origin()}; exceeded with probability at most "
+            f"{level.rho_in_words()}, from {level.n_test} other β{self._tested_images()}",
+            f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
+            f"  time         {self.seconds:.2f} s, {self.network_calls:,} network calls, and {level.seconds:.2f} s for E",
+        ]
+        if isinstance(level, DistributionErrorLevel):
+            lines.append(
+                f"The images of {level.dataset} stand for the distribution: the statement is about an image drawn from it "
+                "like these, not about a given one."
+            )
+        return "\n".join(lines)
+
+    def _tested_images(self) -> str:
+        level = self.level
+        return f" on each of {len(level.exceeding)} images" if isinstance(level, DistributionErrorLevel) else ""
+
+    def to_json(self) -> str:
+        """All fields as JSON."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "OneErrorCertificate":
+        """The certificate that `to_json` wrote."""
+        fields: dict[str, Any] = json.loads(text)
+        for name in ("class_names", "selection_counts", "counts"):
+            fields[name] = tuple(fields[name])
+        fields["inner_votes"] = tuple(tuple(pair) for pair in fields["inner_votes"])
+        fields["budget"] = statistics.ConfidenceBudget(**fields["budget"])
+        fields["level"] = level_from(fields["level"])
+        return cls(**fields)
+
+
+def vote_alpha(votes: Votes, budget: statistics.ConfidenceBudget) -> float:
+    """The level at which the samples' probability is bounded: joint votes need no inner tests, so theirs is added."""
+    return budget.alpha_gamma if votes == "nested" else budget.alpha_gamma + budget.alpha_eps
+
+
+def radius_for(votes: Votes, p_lower: float, level: ErrorLevel, pixel_sigma: float) -> float:
+    """The radius that a lower bound of the samples' probability certifies, in the unit of the transformation."""
+    if votes == "nested":
+        return nested_radius(p_lower, level.rho, level.parameter_sigma)
+    return joint_radius(p_lower, level.rho, level.error, level.parameter_sigma, pixel_sigma)

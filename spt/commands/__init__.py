@@ -1,0 +1,11 @@
+"""The commands of ``python -m spt``, one file each.
+
+A command is a function that adds its arguments and sets ``run``; `COMMANDS` lists them. ``run`` takes the arguments
+and returns the text for standard output; whatever else is printed meanwhile goes to standard error. Imports that cost
+seconds are inside the functions, so that ``--help`` is fast.
+"""
+
+from spt.commands import attack, bound, certify, inventory, measure, predict, train
+
+COMMANDS = (predict.add, certify.add, measure.add, attack.add, bound.add, train.add, inventory.add)
+"""What adds each command to the parser, in the order of the help."""

@@ -1,0 +1,220 @@
+"""What commands share: arguments for one image and one smoothed classifier, and how they are read."""
+
+import argparse
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spt.classifiers import Classifier
+    from spt.smoothing import SmoothedClassifier
+    from spt.transforms import Transform
+
+DEFAULT_CLASSIFIER = "mnist-rotation"
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports wrong arguments like every other mistake of a person: one sentence, by ValueError."""
+
+    def error(self, message: str) -> NoReturn:
+        """A wrong argument, as ValueError."""
+        raise ValueError(f"{message}; see {self.prog} --help")
+
+
+def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], str], summary: str) -> Parser:
+    """A new command with the option --json, run by ``run``, which returns what goes to standard output."""
+    parser: Parser = commands.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="write one JSON document instead of text")
+    return parser
+
+
+def checked_number(
+    kind: type[int] | type[float], holds: Callable[[float], bool], wanted: str
+) -> Callable[[str], float]:
+    """A converter for argparse, which shows the message of ArgumentTypeError."""
+
+    def convert(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if holds(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {wanted}, but is {text!r}")
+
+    return convert
+
+
+count = checked_number(int, lambda value: value >= 1, "a whole number, at least 1")
+seed_number = checked_number(int, lambda value: 0 <= value < 1 << 63, "a whole number, at least 0 and less than 2^63")
+probability = checked_number(float, lambda value: 0 < value < 1, "a number greater than 0 and less than 1")
+positive = checked_number(float, lambda value: 0 < value < float("inf"), "a positive and finite number")
+not_negative = checked_number(float, lambda value: 0 <= value < float("inf"), "a finite number, at least 0")
+
+
+def add_smoothing(parser: Parser) -> None:
+    """The arguments that say which image, which f and which g; read by `Case`."""
+    _add_image(parser)
+    add_classifier(parser)
+    cost = parser.add_argument_group("procedure")
+    cost.add_argument("--n", type=count, default=1000, help="votes (default: %(default)s)")
+    cost.add_argument(
+        "--alpha", type=probability, default=0.01, help="probability of a wrong statement (default: %(default)s)"
+    )
+    add_seed_and_device(cost, seed=0)
+
+
+def _add_image(parser: Parser) -> None:
+    what = parser.add_argument_group("image")
+    what.add_argument(
+        "--image",
+        default="digits:0",
+        metavar="IMAGE",
+        help="a picture file, or an image of a data set by its number: digits:3, mnist:17, path/to/data.npz:5 "
+        "(default: %(default)s)",
+    )
+    what.add_argument("--invert", action="store_true", help="swap black and white, for dark ink on light paper")
+    what.add_argument(
+        "--at",
+        nargs="+",
+        type=float,
+        metavar="VALUE",
+        help="transform the image first by these parameters (rotation: angle; translation: dx dy) and round to 8 bits",
+    )
+    add_download(what)
+
+
+def add_download(parser: Any) -> None:
+    """The option that lets a data set be fetched."""
+    parser.add_argument("--download", action="store_true", help="fetch the data set if it is not there")
+
+
+def add_classifier(parser: Parser) -> None:
+    """The arguments that say which f and which g; read by `read_smoothed`."""
+    which = parser.add_argument_group("smoothed classifier")
+    which.add_argument(
+        "--classifier",
+        default=os.environ.get("SPT_CLASSIFIER") or DEFAULT_CLASSIFIER,
+        metavar="NAME",
+        help="a bundled one (see the command list), or your own as path/to/own.py, path/to/own.py:function or "
+        "package.module:function (default: the environment variable SPT_CLASSIFIER, else " + DEFAULT_CLASSIFIER + ")",
+    )
+    which.add_argument(
+        "--transform", metavar="NAME", help="default: what the classifier was trained for, else rotation"
+    )
+    which.add_argument(
+        "--parameter-sigma",
+        type=positive,
+        metavar="SIGMA",
+        help="noise on the transformation, in ° or px (default: what the classifier was trained for)",
+    )
+    which.add_argument(
+        "--pixel-sigma",
+        type=not_negative,
+        metavar="SIGMA",
+        help="noise on pixels, which are in [0, 1] (default: what the classifier was trained for)",
+    )
+
+
+def add_seed_and_device(parser: Any, seed: int | None) -> None:
+    """The options --seed and --device; ``seed`` None leaves it to the recipe."""
+    parser.add_argument(
+        "--seed", type=seed_number, default=seed, help="default: " + ("the recipe's" if seed is None else "%(default)s")
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
+
+
+def check_device(name: str) -> str:
+    """The name of a device that is there; ValueError if it is not."""
+    import torch
+
+    kind, _, number = name.partition(":")
+    known = kind in ("cpu", "cuda") and (number.isdecimal() or name == kind)
+    if not known or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+        available = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
+        raise ValueError(f"There is no device {name!r} here, only {available}.")
+    return name
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image and one smoothed classifier, as the arguments of `add_smoothing` name them."""
+
+    smoothed: "SmoothedClassifier"
+    image: "Tensor"
+    label: int | None
+    caption: str
+
+    @classmethod
+    def read(cls, arguments: argparse.Namespace) -> "Case":
+        """Load what the arguments name; ValueError or OSError if something is not there or does not fit."""
+        from spt.images import to_8_bit
+
+        smoothed = read_smoothed(arguments)
+        transform = smoothed.transform
+        image, label, caption = _read_image(arguments.image, smoothed.classifier, arguments.invert, arguments.download)
+        if arguments.at is not None:
+            point = parameter_point(arguments.at, transform)
+            image = to_8_bit(transform(image, point)[0])
+            caption += f" at {transform.describe(point[0])}"
+        return cls(smoothed, image, label, caption)
+
+
+def read_smoothed(arguments: argparse.Namespace) -> "SmoothedClassifier":
+    """The g that the arguments of `add_classifier` name, with the noise that f was trained for where they name none."""
+    from spt.classifiers import load_classifier
+    from spt.smoothing import SmoothedClassifier
+    from spt.transforms import get_transform
+
+    classifier = load_classifier(arguments.classifier, check_device(arguments.device))
+    transform = get_transform(arguments.transform or classifier.transform or "rotation")
+    trained = transform.name == classifier.transform and classifier.parameter_sigma > 0
+    sigma = classifier.parameter_sigma if trained else transform.parameters[0].default_sigma
+    return SmoothedClassifier(
+        classifier,
+        transform,
+        sigma if arguments.parameter_sigma is None else arguments.parameter_sigma,
+        classifier.pixel_sigma if arguments.pixel_sigma is None else arguments.pixel_sigma,
+    )
+
+
+def parameter_point(values: list[float], transform: "Transform", option: str = "--at") -> "Tensor":
+    """The parameters given with an option as a point (1, d); ValueError if there are too many or too few."""
+    if len(values) != transform.dimensions:
+        names = " ".join(parameter.name for parameter in transform.parameters)
+        raise ValueError(
+            f"{option} for {transform.name} takes {transform.dimensions} number(s) ({names}), not {len(values)}."
+        )
+    return transform.as_parameters([values])
+
+
+def _read_image(name: str, classifier: "Classifier", invert: bool, download: bool) -> "tuple[Tensor, int | None, str]":
+    """Image, true label (None if unknown) and caption, for a picture file or ``dataset:number``."""
+    from spt.datasets import DATASETS, load_dataset
+    from spt.images import fit_image, read_image, to_8_bit
+
+    dataset_name, separator, number = name.rpartition(":")
+    if separator and number.isdecimal():
+        dataset = load_dataset(
+            dataset_name, shape=classifier.input_shape, download=download, progress=visible_progress()
+        )
+        image = dataset.image(int(number))
+        image = to_8_bit(1 - image) if invert else image
+        return image, dataset.label_among(int(number), classifier.class_names), dataset.caption(int(number))
+    if not Path(name).is_file():
+        raise ValueError(
+            f"There is no picture file {name!r}: name a file, or an image of a data set by its number, such as "
+            f"digits:0 (data sets: {', '.join(DATASETS)}, or the path of a .npz file or folder)."
+        )
+    return fit_image(read_image(Path(name)), classifier.input_shape, invert), None, Path(name).name
+
+
+def visible_progress() -> Callable[..., Any]:
+    """tqdm, silent where standard error is not a terminal."""
+    from tqdm import tqdm
+
+    return partial(tqdm, disable=None, leave=False)

@@ -1,0 +1,81 @@
+"""The command attack."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from spt.commands.arguments import Case, add_command, add_smoothing, count, positive
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = add_command(
+        commands, "attack", _attack, "The transformations that are worst for f, and what g answers there."
+    )
+    method = parser.add_mutually_exclusive_group()
+    method.add_argument("--k", type=count, default=100, help="worst of k random transformations (default: 100)")
+    method.add_argument("--steps", type=count, help="instead: a grid of this many steps along each parameter")
+    parser.add_argument(
+        "--limit", type=positive, metavar="L", help="try parameters from -L to L (default: 30° or 1.5 px)"
+    )
+    parser.add_argument(
+        "--label", metavar="CLASS", help="the true class (default: the data set's, else what f answers)"
+    )
+    add_smoothing(parser)
+
+
+def _attack(arguments: argparse.Namespace) -> str:
+    from spt.attacks import Grid, WorstOfK
+    from spt.certificates import quantity
+
+    case = Case.read(arguments)
+    smoothed, classifier, transform = case.smoothed, case.smoothed.classifier, case.smoothed.transform
+    names = classifier.class_names
+    limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit
+    grid = arguments.steps is not None
+    attack = Grid(transform, limit, steps=arguments.steps) if grid else WorstOfK(transform, limit, k=arguments.k)
+    clean = int(classifier.logits(case.image[None]).argmax())
+    label, known = _true_label(arguments.label, case.label, clean, names)
+    result = attack(classifier, case.image, label, arguments.seed)
+    attacked = attack.apply(case.image, result.points)
+    answers = [smoothed.predict(image, arguments.n, arguments.alpha, arguments.seed) for image in attacked]
+    worst = list(zip(result.points.tolist(), result.losses.tolist(), result.predictions.tolist(), answers, strict=True))
+    if arguments.json:
+        record = {
+            "classifier": classifier.name,
+            "transform": transform.name,
+            "limit": limit,
+            "tried": result.tried,
+            "label": label,
+            "label_known": known,
+            "clean_prediction": clean,
+            "fooled": result.fooled,
+            "worst": [
+                {"parameters": point, "loss": loss, "prediction": prediction, "smoothed": asdict(answer)}
+                for point, loss, prediction, answer in worst
+            ],
+        }
+        return json.dumps(record, indent=2, ensure_ascii=False)
+    noise = f"β ~ N(0, ({quantity(smoothed.parameter_sigma, transform.unit)})²)"
+    if smoothed.pixel_sigma:
+        noise += f" and pixel noise N(0, {smoothed.pixel_sigma:g}²)"
+    lines = [
+        case.caption,
+        f"f ({classifier.name}) answers {names[clean]}; {'true' if known else 'taken as true'}: {names[label]}",
+        f"g is the majority of f's answers over {transform.name}s {noise}; {arguments.n} votes for each answer",
+        f"The worst of {result.tried} {transform.name}s within ±{quantity(limit, transform.unit)}, 8-bit images:",
+    ]
+    for point, loss, prediction, answer in worst:
+        lines.append(f"  {transform.describe(point)}: f answers {names[prediction]}, loss {loss:.3g}")
+        lines.append(f"    g: {answer.explain()}")
+    return "\n".join([*lines, "f is fooled." if result.fooled else "f is not fooled."])
+
+
+def _true_label(given: str | None, known: int | None, clean: int, names: tuple[str, ...]) -> tuple[int, bool]:
+    if given is not None and given not in names:
+        more = "" if len(names) <= 20 else f" and {len(names) - 20} more"
+        raise ValueError(f"There is no class {given!r}: choose one of {', '.join(names[:20])}{more}.")
+    if given is not None:
+        return names.index(given), True
+    return (clean, False) if known is None else (known, True)

@@ -1,0 +1,154 @@
+"""The command certify: BaseSPT, and the defences that prove."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spt.commands.arguments import Case, Parser, add_command, add_smoothing, count, positive, visible_progress
+
+if TYPE_CHECKING:
+    from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
+    from spt.defences import OneErrorSPT
+
+DEFENCES = {
+    "base": "BaseSPT, whose radius is heuristic",
+    "dist-x": "DistSPT^x with an error of its own for every sample, a proof for this image",
+    "dist-x-one-error": "DistSPT^x with one E of this image, the paper's procedure",
+    "dist-d": "DistSPT^D with one E of a data distribution, which the command measure wrote",
+}
+TESTED_BETAS = {"nested": 400, "joint": 2000}
+"""How many betas test E: joint votes need a smaller rho."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = add_command(
+        commands, "certify", _certify, "What the smoothed classifier answers, and up to which transformation."
+    )
+    parser.add_argument(
+        "--defence",
+        choices=DEFENCES,
+        default="base",
+        help="; ".join(f"{name}: {text}" for name, text in DEFENCES.items()) + " (default: %(default)s)",
+    )
+    parser.add_argument("--n0", type=count, default=100, help="other votes that choose the class (default: 100)")
+    _add_proof(parser)
+    add_smoothing(parser)
+
+
+def _add_proof(parser: Parser) -> None:
+    proof = parser.add_argument_group("defences that prove")
+    proof.add_argument(
+        "--limit",
+        type=positive,
+        metavar="SIZE",
+        help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error)",
+    )
+    proof.add_argument("--n-gamma", type=count, default=200, help="samples of the parameter (default: %(default)s)")
+    proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
+    one = parser.add_argument_group("defences with one E")
+    one.add_argument(
+        "--votes",
+        choices=["nested", "joint"],
+        default="nested",
+        help="which g: nested, the paper's, from --n-gamma samples; joint, another g, from --n votes "
+        "(default: %(default)s)",
+    )
+    one.add_argument(
+        "--error-betas",
+        type=count,
+        metavar="N",
+        help="betas that test E of dist-x-one-error (default: 400; joint: 2000)",
+    )
+    one.add_argument("--error", type=Path, metavar="FILE", help="what the command measure wrote, for dist-d")
+
+
+def _certify(arguments: argparse.Namespace) -> str:
+    if (arguments.error is not None) != (arguments.defence == "dist-d"):
+        raise ValueError(
+            "--defence dist-d needs an E of the distribution: measure it (python -m spt measure --help) and name the "
+            "file with --error."
+            if arguments.error is None
+            else f"--error is for --defence dist-d only, not for {arguments.defence}."
+        )
+    case = Case.read(arguments)
+    if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
+        raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
+    if arguments.defence == "base":
+        certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
+        return certificate.to_json() if arguments.json else f"{case.caption}\n{certificate.to_text()}"
+    prove = _per_sample if arguments.defence == "dist-x" else _one_error
+    proof = prove(case, arguments)
+    return proof.to_json() if arguments.json else f"{case.caption}\n{proof.to_text()}"
+
+
+def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate":
+    from spt import statistics
+    from spt.defences import DistSPT
+
+    g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
+    defence = DistSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
+    share = statistics.clopper_pearson_lower(n, n, arguments.alpha)
+    most = statistics.corrected_lower_bound(share, defence.inner_alpha)
+    _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
+    *_, last = defence.stream(case.image, arguments.n0, n, arguments.alpha, arguments.seed, progress=visible_progress())
+    return last
+
+
+def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificate":
+    from spt import statistics
+    from spt.defences import OneErrorSPT, shared_budget
+
+    g, nested = case.smoothed, arguments.votes == "nested"
+    given = None if arguments.error is None else _read_level(arguments.error)
+    limit = given.limit if given and arguments.limit is None else _limit(case, arguments)
+    defence = OneErrorSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
+    budget = shared_budget(arguments.alpha, given.alpha_error if given else None)
+    level = given or _measured(defence, case, arguments, budget.alpha_error)
+    defence.check_level(level, case.image, budget)
+    n, option = (arguments.n_gamma, "--n-gamma") if nested else (arguments.n, "--n")
+    if defence.largest_radius(level, arguments.votes, statistics.MOST_SAMPLES, budget) < limit:
+        option = "--error-betas" if given is None else "--betas of measure and lower its --rho"
+    _warn_if_out_of_reach(defence.largest_radius(level, arguments.votes, n, budget), case, limit, option)
+    return defence.certify(
+        case.image, level, arguments.votes, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
+    )
+
+
+def _read_level(path: Path) -> "ErrorLevel":
+    from spt.certificates import ErrorLevel
+
+    try:
+        level = ErrorLevel.from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not level.verify():
+        raise ValueError(f"{path}: its numbers do not follow from its counts; measure E again.")
+    return level
+
+
+def _measured(defence: "OneErrorSPT", case: Case, arguments: argparse.Namespace, alpha_error: float) -> "ErrorLevel":
+    betas = TESTED_BETAS[arguments.votes] if arguments.error_betas is None else arguments.error_betas
+    return defence.measure(
+        case.image, n_test=betas, alpha_error=alpha_error, seed=arguments.seed, progress=visible_progress()
+    )
+
+
+def _limit(case: Case, arguments: argparse.Namespace) -> float:
+    default = 30.0 if case.smoothed.transform.unit == "°" else 1.0
+    return default if arguments.limit is None else float(arguments.limit)
+
+
+def _warn_if_out_of_reach(largest: float, case: Case, limit: float, option: str) -> None:
+    """Say on standard error if not even samples that all agree certify the whole attack range."""
+    from spt.certificates import quantity
+
+    if largest < limit:
+        unit = case.smoothed.transform.unit
+        reach = f"only {quantity(largest, unit)}" if largest > 0 else "nothing"
+        print(
+            f"warning: even if all samples agree they certify {reach}, and the attack range is "
+            f"±{quantity(limit, unit)}; raise {option}",
+            file=sys.stderr,
+        )

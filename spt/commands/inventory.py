@@ -1,0 +1,57 @@
+"""The command list."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from spt.commands.arguments import add_command
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    add_command(commands, "list", _list, "What there is: classifiers, data sets, transformations, recipes.")
+
+
+def _list(arguments: argparse.Namespace) -> str:
+    from spt.classifiers import bundled_classifiers, read_card
+    from spt.datasets import DATASETS
+    from spt.training import RECIPES
+    from spt.transforms import TRANSFORMS
+
+    cards = {name: read_card(name) for name in bundled_classifiers()}
+    keys = ("dataset", "transform", "parameter_sigma", "pixel_sigma", "class_names", "input_shape", "accuracy")
+    units = {name: [f"{p.name} ({p.unit})" for p in transform.parameters] for name, transform in TRANSFORMS.items()}
+    if arguments.json:
+        record = {
+            "classifiers": {name: {key: card[key] for key in keys} for name, card in cards.items()},
+            "datasets": {name: source.title for name, source in DATASETS.items()},
+            "transforms": units,
+            "recipes": list(RECIPES),
+        }
+        return json.dumps(record, indent=2, ensure_ascii=False)
+    sections = {
+        "Classifiers": {name: _accuracy_in_words(card) for name, card in cards.items()} or {"(none)": ""},
+        "Data sets": {name: source.title for name, source in DATASETS.items()},
+        "Transformations": {name: ", ".join(parameters) for name, parameters in units.items()},
+        "Recipes": {name: f"{recipe.dataset}, {_noise(asdict(recipe))}" for name, recipe in RECIPES.items()},
+    }
+    return "\n".join(
+        f"{title}\n" + "\n".join(f"  {name:<18} {text}".rstrip() for name, text in rows.items())
+        for title, rows in sections.items()
+    )
+
+
+def _accuracy_in_words(card: dict[str, Any]) -> str:
+    accuracy = card["accuracy"]["float32"]
+    clean, noisy = accuracy["clean"], accuracy["parameter_and_pixel_noise"]
+    return f"{card['dataset']}, {_noise(card)}; accuracy {clean:.1%}" + (
+        f", {noisy:.1%} under noise" if card["transform"] else ""
+    )
+
+
+def _noise(settings: dict[str, Any]) -> str:
+    """The training noise of a card or recipe in words."""
+    if settings["transform"] is None:
+        return "no noise"
+    return f"{settings['transform']} σ {settings['parameter_sigma']:g}, pixel σ {settings['pixel_sigma']:g}"
