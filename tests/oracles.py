@@ -86,3 +86,91 @@ def matrix(linear_map: Callable[[np.ndarray], np.ndarray], height: int, width: i
     """The matrix of a linear map of images (N, H, W) -> (N, H', W'): column i is the map of unit image i, flattened."""
     units = np.eye(height * width).reshape(-1, height, width)
     return linear_map(units).reshape(height * width, -1).T
+
+
+Ends = tuple[float, float]
+
+
+def source_hull(name: str, x: float, y: float, ranges: list[Ends]) -> tuple[Ends, Ends]:
+    """The smallest box that contains the sources of (x, y) for parameters in these ranges."""
+    if name == "translation":
+        (left, right), (up, down) = ranges
+        return (x - right, x - left), (y - down, y - up)
+    low, high = ranges[0]
+    radius, phase = math.hypot(x, y), math.degrees(math.atan2(y, x))
+    angles = [low, high]  # the extremes are at the ends, or where the arc crosses an axis
+    angles += [quarter * 90 - phase for quarter in range(-12, 13) if low < quarter * 90 - phase < high]
+    points = [(radius * math.cos(math.radians(a + phase)), radius * math.sin(math.radians(a + phase))) for a in angles]
+    for i, angle in enumerate((low, high)):  # as exact as rotate() at the ends
+        cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+        points[i] = cosine * x - sine * y, sine * x + cosine * y
+    return (min(p[0] for p in points), max(p[0] for p in points)), (
+        min(p[1] for p in points),
+        max(p[1] for p in points),
+    )
+
+
+def inverse_pass(
+    name: str,
+    ranges: list[Ends],
+    received: tuple[np.ndarray, np.ndarray],
+    known: tuple[np.ndarray, np.ndarray],
+    least_weight: float = 1e-3,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One pass of the inverse for parameters in one split, as the slides write it, cell by cell in pixels of pitch 1.
+
+    ``received`` and ``known`` are lower and upper ends of x' and of x, (H, W). The result has one more pixel on each
+    side: pixels outside the frame, which are 0.
+    """
+    height, width = received[0].shape
+    lower, upper = (np.pad(end, 1) for end in known)
+    result = lower.copy(), upper.copy()
+    for r in range(height):
+        for c in range(width):
+            box = source_hull(name, c - (width - 1) / 2, r - (height - 1) / 2, ranges)
+            value = float(received[0][r, c]), float(received[1][r, c])
+            for (row, column), (low, high) in _unions(box, value, lower, upper, least_weight).items():
+                result[0][row, column] = max(result[0][row, column], low)
+                result[1][row, column] = min(result[1][row, column], high)
+    return result
+
+
+def _unions(
+    box: tuple[Ends, Ends], value: Ends, lower: np.ndarray, upper: np.ndarray, least_weight: float
+) -> dict[tuple[int, int], Ends]:
+    """What one received pixel says of each original pixel (row, column) that it constrains, outside pixels included."""
+    height, width = lower.shape
+    # positions in the array with the ring; beyond the ring all is 0 as on it
+    xl, xu = (min(max(x + (width - 1) / 2, 0), width - 1) for x in box[0])
+    yl, yu = (min(max(y + (height - 1) / 2, 0), height - 1) for y in box[1])
+    cells = [
+        (v, w)
+        for v in range(width - 1)
+        for w in range(height - 1)
+        if xl <= v + 1 and xu >= v and yl <= w + 1 and yu >= w
+    ]
+    unions: dict[tuple[int, int], Ends] = {}
+    for row, column in {(w + j, v + i) for v, w in cells for i in (0, 1) for j in (0, 1)}:
+        found = []
+        for v, w in cells:
+            if column not in (v, v + 1) or row not in (w, w + 1):
+                break
+            opposite_column, opposite_row = 2 * v + 1 - column, 2 * w + 1 - row
+            for x in (max(xl, v), min(xu, v + 1)):
+                for y in (max(yl, w), min(yu, w + 1)):
+                    s, t = abs(x - column), abs(y - row)
+                    if min(1 - s, 1 - t) < least_weight:
+                        found.append((-math.inf, math.inf))
+                        continue
+                    own = (1 - s) * (1 - t)
+                    others = [
+                        (s * (1 - t), (row, opposite_column)),
+                        ((1 - s) * t, (opposite_row, column)),
+                        (s * t, (opposite_row, opposite_column)),
+                    ]
+                    low = (value[0] - sum(weight * upper[pixel] for weight, pixel in others)) / own
+                    high = (value[1] - sum(weight * lower[pixel] for weight, pixel in others)) / own
+                    found.append((low, high))
+        else:
+            unions[row, column] = min(end[0] for end in found), max(end[1] for end in found)
+    return unions
