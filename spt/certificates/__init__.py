@@ -5,6 +5,7 @@ recomputes every conclusion from the counts.
 """
 
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel
+from spt.certificates.individual import IndividualCertificate
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate
 from spt.certificates.rounding import quantity, rounded_down, rounded_up
@@ -18,6 +19,7 @@ __all__ = [
     "ErrorLevel",
     "Evidence",
     "ImageErrorLevel",
+    "IndividualCertificate",
     "OneErrorCertificate",
     "Prediction",
     "quantity",

@@ -1,0 +1,185 @@
+"""`IndividualCertificate`: what IndivSPT found about an image that was received, with its whole evidence."""
+
+import dataclasses
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spt import statistics
+from spt.certificates.rounding import quantity, rounded_down, rounded_up
+
+
+@dataclass(frozen=True)
+class IndividualCertificate:
+    """IndivSPT: a proof about one received image x' and all the originals that it can come from, with its whole evidence.
+
+    Guarantee: with probability at least 1 - alpha over the sampling, if ``label`` is not None then g(x') = label, and
+    g(x) = label for every image x with pixels in [0, 1] such that x' = T_gamma x for a gamma in Gamma = [-limit, limit]^d
+    with |gamma| < radius (rounded to multiples of 1/255 by the attacker named "8-bit"). Neither x nor gamma is known. g is
+    the nested smoothed classifier of `spt.defences.IndivSPT`.
+
+    Attributes:
+        image_sha256: of x'.
+        surviving: the ranges of Gamma (one pair for each parameter) in which something can explain x'. Outside of
+            them no x in [0, 1] gives x'; if there are none x' is ``inconsistent``, and nothing is sampled.
+        share: of Gamma that survives; split_width: of the splits of Gamma that were tested.
+        selection_counts, selected: the votes that chose the class, and the class.
+        n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label.
+        points: each sample beta; radii: of the ball that holds P A_beta x' and P A_{beta+gamma} x of all explanations;
+            inner_votes: (votes for the class, votes) at which its inner test stopped. It passes if that test accepts.
+        q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
+    """
+
+    classifier: str
+    classifier_fingerprint: str
+    class_names: tuple[str, ...]
+    transform: str
+    unit: str
+    parameter_sigma: float
+    pixel_sigma: float
+    limit: float
+    attacker: str
+    image_sha256: str
+    seed: int
+    alpha: float
+    inner_alpha: float
+    split_width: float
+    surviving: tuple[tuple[tuple[float, float], ...], ...]
+    share: float
+    selection_counts: tuple[int, ...]
+    selected: int
+    n_gamma: int
+    points: tuple[tuple[float, ...], ...]
+    radii: tuple[float, ...]
+    inner_votes: tuple[tuple[int, int], ...]
+    seconds: float
+    passes: int
+    q_lower: float
+    radius: float
+    label: int | None
+
+    @classmethod
+    def conclude(cls, **evidence: Any) -> "IndividualCertificate":
+        """The certificate that follows from the evidence: passes, bound, radius and label."""
+        return cls(**evidence, **cls._conclusions(evidence))
+
+    @staticmethod
+    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
+        pixel_sigma, inner_alpha = evidence["pixel_sigma"], evidence["inner_alpha"]
+        verdicts = [
+            statistics.SequentialTest.for_radius(radius, pixel_sigma, inner_alpha).decide(*votes)
+            for radius, votes in zip(evidence["radii"], evidence["inner_votes"], strict=True)
+        ]
+        passes, q_lower = verdicts.count(statistics.Decision.ACCEPT), 0.0
+        if len(verdicts) == evidence["n_gamma"]:
+            share = statistics.clopper_pearson_lower(passes, len(verdicts), evidence["alpha"])
+            q_lower = statistics.corrected_lower_bound(share, inner_alpha)
+        return {
+            "passes": passes,
+            "q_lower": q_lower,
+            "radius": statistics.certified_radius(q_lower, evidence["parameter_sigma"]),
+            "label": evidence["selected"] if q_lower > 0.5 else None,
+        }
+
+    @property
+    def class_name(self) -> str | None:
+        """Name of the certified class, None for ABSTAIN."""
+        return None if self.label is None else self.class_names[self.label]
+
+    @property
+    def inconsistent(self) -> bool:
+        """Whether nothing explains x': no image with pixels in [0, 1] becomes x' under any gamma in Gamma."""
+        return not self.surviving
+
+    @property
+    def complete(self) -> bool:
+        """Whether all samples are in (or none is needed); before that nothing is certified."""
+        return self.inconsistent or len(self.radii) == self.n_gamma
+
+    def verify(self) -> bool:
+        """Recompute selection, inner tests, bound, radius and label from the evidence; True if all agree."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        names = ("passes", "q_lower", "radius", "label")
+        claimed = {name: fields.pop(name) for name in names}
+        selection = self.selection_counts
+        try:
+            best = max(range(len(selection)), key=lambda index: (selection[index], -index))
+            return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
+        except (ValueError, TypeError):
+            return False
+
+    def _well_formed(self) -> bool:
+        """Whether the evidence is of one piece: as many samples as it says, no impossible counts, ranges within Gamma."""
+        sizes = {len(self.points), len(self.radii), len(self.inner_votes)}
+        counts = [*self.selection_counts, *(count for pair in self.inner_votes for count in pair)]
+        ends = [(-self.limit, *pair, self.limit) for ranges in self.surviving for pair in ranges]
+        return (
+            len(sizes) == 1
+            and max(sizes) <= (0 if self.inconsistent else self.n_gamma)
+            and min(counts) >= 0
+            and len(self.selection_counts) == len(self.class_names)
+            and self.attacker in ("8-bit", "exact")
+            and 0 < self.limit < float("inf")
+            and all(list(end) == sorted(end) for end in ends)
+            and (self.share > 0) <= (not self.inconsistent)
+        )
+
+    def explain(self) -> str:
+        """The outcome in words, with the reason."""
+        tests = f"{self.passes} of {self.n_gamma} samples pass"
+        if self.inconsistent:
+            return (
+                f"INCONSISTENT WITH Γ: no image with pixels in [0, 1] gives this one by a {self.transform} in "
+                f"±{self.limit:g} {self.unit} ({self.attacker} images)."
+            )
+        if not self.complete:
+            return (
+                f"PROVISIONAL: {self.passes} of {len(self.radii)} samples pass so far ({self.n_gamma} to come in all)."
+            )
+        if self.label is None:
+            return f"ABSTAIN: {tests}, lower bound {rounded_down(self.q_lower, 4)}; more than 1/2 is needed."
+        reach = quantity(min(self.radius, self.limit), self.unit)
+        return (
+            f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a {self.transform} of "
+            f"less than {reach} turned into this ({tests}, lower bound {rounded_down(self.q_lower, 4)} at confidence "
+            f"{1 - self.alpha:g})."
+        )
+
+    def to_text(self) -> str:
+        """The certificate as lines of text for a terminal."""
+        votes = sum(trials for _, trials in self.inner_votes) + sum(self.selection_counts)
+        lines = [
+            self.explain(),
+            "  defence      IndivSPT, recentred per-sample errors of the received image",
+            f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
+            f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
+            f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
+            f"  explained by {self._ranges()} ({self.share:.2%} of Γ)",
+        ]
+        if self.radii:
+            lines.append(f"  errors       ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}")
+        lines += [
+            f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
+            f"  time         {self.seconds:.2f} s, {votes:,} network calls",
+        ]
+        return "\n".join(lines)
+
+    def _ranges(self, most: int = 4) -> str:
+        shown = [" × ".join(f"[{low:.4g}, {high:.4g}]" for low, high in ranges) for ranges in self.surviving[:most]]
+        more = len(self.surviving) - most
+        return (", ".join(shown) or "nothing") + (f" and {more} more" if more > 0 else "")
+
+    def to_json(self) -> str:
+        """All fields as JSON."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "IndividualCertificate":
+        """The certificate that `to_json` wrote."""
+        fields: dict[str, Any] = json.loads(text)
+        for name in ("class_names", "selection_counts", "radii"):
+            fields[name] = tuple(fields[name])
+        for name in ("points", "inner_votes"):
+            fields[name] = tuple(tuple(item) for item in fields[name])
+        fields["surviving"] = tuple(tuple((low, high) for low, high in ranges) for ranges in fields["surviving"])
+        return cls(**fields)

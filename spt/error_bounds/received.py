@@ -1,0 +1,351 @@
+"""The interpolation error as the receiver of x' = T_gamma x can bound it, knowing neither x nor gamma (sections 5, 7, 9).
+
+Let every x and gamma that explain x' lie in one of a few clusters: gamma in a box and |x - mid| <= rad (`spt.inverse`).
+What is known of T_gamma x is |c - A_gamma x| <= delta, c within the attacker's rounding of x'. With any matrix Y that does
+not depend on gamma, N(gamma) = Y A_gamma - P A_{beta+gamma} and u = x - mid,
+
+    e = P A_beta x' - P A_{beta+gamma} x = v(gamma) + N(gamma) u + Y (c - A_gamma x),
+    v(gamma) = P A_beta x' - Y c + N(gamma) mid.
+
+At one gamma, component p of e is thus within (|N| rad + |Y| delta)_p of v_p. Between two angles g and h let
+gamma = (1 - t) g + t h. For each x in the cluster A_gamma x is within r1 of (1 - t) A_g x + t A_h x, and A_{beta+gamma} x
+within r2 of its own chord (`spt.error_bounds.clusters`), so e = (1 - t) e_g + t e_h with e_g in the box of middle v(g) and
+radius |N(g)| rad + |Y| (delta + r1) + P r2, e_h likewise. Translations need no r: A_gamma x and A_{beta+gamma} x are affine in
+each shift between the lines where a shift is an integer, which become nodes. Hence e lies in the convex hull of the boxes
+at the nodes of all clusters (`ErrorHull`), and a convex function of e is at most its largest value on one of them.
+
+Methods, sound as any Y is:
+
+- "kernel": Y = P A_beta. Good where the inverse is narrow. Row p of N = P (A_beta A_gamma - A_{beta+gamma}) reads only
+  pixels less than ``reach`` from one point: a pixel of P x reads inputs at most s pixels away in either axis, hence sqrt(2) s in
+  the plane; the one warp reads less than sqrt(2) away, the other less than 1 in either axis; rotations keep distances. So columns
+  of N of pixels 2 ``reach`` apart share no row and can share an image (`combs`): |N| rad costs as many warps as there are combs.
+- "regularised": Y = P A_{beta+m} K, m the middle of the cluster, K = R A^T (A R A^T + D)^-1, A = A_m, R = diag(rad²),
+  D = diag(`NOISE` delta)²: the best linear estimate of x from c if u and c - A x were random and independent. It uses what
+  x' says about sums of pixels, which the per-pixel inverse forgets. K A_gamma does not depend on beta: warps only, too.
+  (To narrow the inverse with the same K first, by 15 to 40 %, was tried: it does not lower the bound.)
+- "automatic": for each cluster one of these.
+- "interval", the paper's: Y = 0, and the interval image of T_{beta+gamma} [x] for gamma in a split instead of nodes.
+
+Floating point. Warps of images in [-1, 1] are within 1e-11 of exact arithmetic, remainders lose at most 8 TOUCH (see
+`spt.error_bounds.arcs`), and A, P and their products do not amplify. What passes through K is amplified by at most its largest
+absolute row sum k; the few pixels around a source change by no more than nine such rows. So every component is
+inflated by `arcs.PER_PIXEL` (1 + k), with all roundings of middles and radii included.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from spt.error_bounds.arcs import PER_PIXEL
+from spt.error_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
+from spt.error_bounds.interval import interpolate, source_boxes
+from spt.error_bounds.record import MEMORY_BUDGET, Progress, Stopwatch, as_points, float_slack, silent
+from spt.error_bounds.samples import centre_weights
+from spt.error_bounds.search import halving_on_oom
+from spt.intervals import Interval
+from spt.inverse import Inverse
+from spt.inverse.record import as_received, received_ends
+from spt.preprocessing import Preprocessing
+from spt.transforms import Transform
+
+Method = Literal["automatic", "kernel", "regularised", "interval"]
+METHODS: tuple[Method, ...] = ("automatic", "kernel", "regularised", "interval")
+
+NOISE = 5.0
+"""Standard deviation of c - A x that the estimate assumes, in units of delta: 3 to 10 are about equally good."""
+MOST_PIXELS = 1 << 12
+"""The regularised method holds matrices of pixels x pixels, so it is for images of at most this many."""
+BETAS_AT_ONCE = 16
+"""On a CPU; more do not help."""
+MOST_SHARED = 8
+"""Nodes of gamma for which what does not depend on beta is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorHull:
+    """Boxes whose convex hull contains e = P A_beta x' - P A_{beta+gamma} x for every x and gamma that explain x'.
+
+    Attributes:
+        count: N, the number of betas.
+        item: (M,) long: which beta a box belongs to, sorted.
+        middle, radius: (M, C, H', W') float64: component p of the box is within radius_p of middle_p.
+        slack: norm of what floating point can change, to be added to every norm.
+    """
+
+    count: int
+    item: Tensor
+    middle: Tensor
+    radius: Tensor
+    slack: float
+
+    def distances(self, offsets: Tensor | None = None) -> Tensor:
+        """(N,) proved upper bounds of ||e - offset|| for each beta, on the CPU; offsets (N, C, H', W'), by default 0."""
+        middle = self.middle if offsets is None else self.middle - offsets[self.item]
+        norms = torch.linalg.vector_norm((middle.abs() + self.radius).flatten(1), dim=1)
+        largest: Tensor = norms.new_zeros(self.count).scatter_reduce_(0, self.item, norms, "amax")
+        return largest.cpu() * (1 + 1e-12) + self.slack
+
+    def centres(self) -> Tensor:
+        """(N, C, H', W') nearly the centre of the smallest ball around 0 and the middles of each beta's boxes."""
+        order = torch.arange(len(self.item), device=self.item.device)
+        rank = order - torch.searchsorted(self.item, self.item) + 1
+        points = self.middle.new_zeros(self.count, int(rank.max()) + 1, self.middle[0].numel())
+        points[self.item, rank] = self.middle.flatten(1)
+        weights = centre_weights(points @ points.mT)
+        centres: Tensor = weights[:, None] @ points
+        return centres.reshape(self.count, *self.middle.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class ReceivedBound:
+    """Bounds of the error over everything that explains the received image.
+
+    Attributes:
+        values: (N,) float64 on the CPU, for each beta an upper bound of ||P A_beta x' - P A_{beta+gamma} x||.
+        method: see `received_bound`.
+        clusters: (S, d, 2) the parts of Gamma that were bounded together.
+        evaluations: boxes evaluated.
+        seconds: wall-clock time.
+    """
+
+    values: Tensor
+    method: Method
+    clusters: Tensor
+    evaluations: int
+    seconds: float
+
+
+def received_bound(
+    received: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    inverse: Inverse,
+    method: Method = "automatic",
+    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
+) -> ReceivedBound:
+    """Sound upper bounds of ||P A_beta x' - P A_{beta+gamma} x|| over every x and gamma that explain x', for N betas.
+
+    Args:
+        received: x', (C, H, W), values in [0, 1], as it was given to `spt.inverse.invert`.
+        betas: (N, d); inverse: what `invert` found for it. Its Gamma and attacker are those of the statement.
+        method: "kernel", "regularised" (images of up to 64x64), "automatic" or "interval"; see the module.
+
+    ValueError if nothing explains the image or an argument makes no sense.
+    """
+    watch = Stopwatch()
+    hull = error_hull(received, transform, preprocessing, betas, inverse, method, memory_budget, progress)
+    boxes = inverse.boxes if method == "interval" else torch.stack([each.box for each in find_clusters(inverse)])
+    return ReceivedBound(hull.distances(), method, boxes, len(hull.item), watch.seconds)
+
+
+def received_balls(
+    received: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    inverse: Inverse,
+    method: Method = "automatic",
+    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
+) -> tuple[Tensor, Tensor]:
+    """Balls that contain P A_beta x' and every P A_{beta+gamma} x that can explain x' (section 9), for N betas.
+
+    Returns: centres (N, C, H', W') float64 on the device of x', nearly the best, and proved radii (N,) on the CPU.
+    Arguments and errors: `received_bound`.
+    """
+    hull = error_hull(received, transform, preprocessing, betas, inverse, method, memory_budget, progress)
+    offsets = hull.centres()
+    shown = preprocessing(transform(received.detach().double(), betas))
+    own = torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() * (1 + 1e-12) + hull.slack
+    return shown - offsets, torch.maximum(own, hull.distances(offsets))
+
+
+def error_hull(
+    received: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    inverse: Inverse,
+    method: Method = "automatic",
+    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
+) -> ErrorHull:
+    """What e can be for each beta; arguments and errors: `received_bound`."""
+    image, _ = as_received(received, transform, inverse.gamma_range)
+    points = as_points(transform, betas)
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, but is {method!r}.")
+    if not inverse.consistent:
+        raise ValueError("Nothing explains this image, so there is no error to bound: the inverse is empty.")
+    if inverse.lower.shape[1:] != image.shape:
+        raise ValueError(f"The inverse is of images {tuple(inverse.lower.shape[1:])}, not {tuple(image.shape)}.")
+    if method == "regularised" and image[0].numel() > MOST_PIXELS:
+        raise ValueError(f"The regularised method is for images of up to {MOST_PIXELS} pixels, not {image[0].numel()}.")
+    ends = [end.view_as(image) for end in received_ends(received, inverse.attacker)]
+    problem = _Received(image, (ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2, transform, preprocessing, points)
+    clusters = list(map(Cluster, inverse.boxes, inverse.lower, inverse.upper))
+    clusters = clusters if method == "interval" else find_clusters(inverse)
+    parts, gain = [], 0.0
+    for cluster in progress(clusters, desc="bounding what explains the image", total=len(clusters)):
+        boxes = problem.boxes_of(cluster, _chosen(method, cluster, image), memory_budget)
+        parts.append(boxes[:3])
+        gain = max(gain, float(boxes[3].max()))
+    item, middle, radius = (torch.cat(column) for column in zip(*parts, strict=True))
+    order = torch.argsort(item, stable=True)
+    slack = float_slack(preprocessing, torch.ones_like(received), PER_PIXEL * (1 + gain))
+    return ErrorHull(len(points), item[order], middle[order], radius[order], slack)
+
+
+def _chosen(method: Method, cluster: Cluster, image: Tensor) -> Method:
+    if method != "automatic":
+        return method
+    return "regularised" if cluster.width > NARROW and image[0].numel() <= MOST_PIXELS else "kernel"
+
+
+def combs(preprocessing: Preprocessing, height: int, width: int) -> Tensor:
+    """Images (K, H, W) of zeros and ones that sum to 1, each with its ones so far apart that no row of N meets two."""
+    span = float(preprocessing.blur_size // 2)
+    if preprocessing.resize is not None:  # a triangle filter
+        rows, columns = replace(preprocessing, crop=None).output_size(height, width)
+        scale = max(height / rows, width / columns)
+        span = span * scale + max(scale, 1.0)
+    reach = math.sqrt(2) * span + math.sqrt(2) + 1
+    period = math.ceil(2 * reach + 1e-6)
+    place = (torch.arange(height) % period)[:, None] * period + torch.arange(width) % period
+    found: Tensor = place == torch.unique(place)[:, None, None]
+    return found.double()
+
+
+@dataclass(frozen=True, eq=False)
+class _Received:
+    """A received image, the middle and radius of what T_gamma x can be, and the betas (N, d)."""
+
+    image: Tensor
+    middle: Tensor
+    delta: Tensor
+    transform: Transform
+    preprocessing: Preprocessing
+    betas: Tensor
+
+    def boxes_of(self, cluster: Cluster, method: Method, memory_budget: int) -> tuple[Tensor, ...]:
+        """Item, middle and radius of the boxes of one cluster, and by how much roundings are amplified, (pieces,)."""
+        pixels = self.image.numel()
+        work: Callable[[Tensor], tuple[Tensor, ...]]
+        if method == "regularised":
+            work, columns = _Regularised(self, cluster).boxes, self.image[0].numel()
+        elif method == "kernel":
+            teeth = combs(self.preprocessing, *self.image.shape[1:]).to(self.image.device)
+            weighted = (cluster.radius[:, None] * teeth).flatten(0, 1)
+            work, columns = self._kernel(cluster, weighted), len(teeth)
+        else:
+            work, columns = self._interval(cluster), 1
+        size = max(1, memory_budget // (8 * 30 * columns * pixels))
+        if not self.image.is_cuda:
+            size = min(size, BETAS_AT_ONCE)
+        items = torch.arange(len(self.betas))
+        parts = [halving_on_oom(work, items[i : i + size]) for i in range(0, len(items), size)]
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    def _kernel(self, cluster: Cluster, weighted: Tensor) -> Callable[[Tensor], tuple[Tensor, ...]]:
+        transform, preprocessing, channels = self.transform, self.preprocessing, len(self.image)
+        columns = torch.cat((cluster.middle, weighted))  # for N mid, and for |N| rad
+        ones = columns.new_ones(1, len(weighted) // channels)  # a product sums faster than sum()
+
+        @lru_cache(MOST_SHARED)
+        def once(gamma: tuple[float, ...]) -> Tensor:
+            return transform(columns, torch.tensor([gamma], dtype=torch.float64))[0]
+
+        def boxes(items: Tensor) -> tuple[Tensor, ...]:
+            nodes = find_nodes(transform, cluster, self.betas, items)
+            middle, radius = [], []
+            for item in items:  # images read at the same places are warped faster
+                beta, gammas = self.betas[item][None], nodes.gamma[nodes.item == item]
+                twice = transform(torch.stack([once(tuple(gamma)) for gamma in gammas.tolist()]), beta)
+                image = preprocessing(twice - transform(columns, beta + gammas))
+                middle.append(image[:, :channels])
+                teeth = image[:, channels:].abs().view(len(image), channels, -1, image[0, 0].numel())
+                radius.append((ones @ teeth).view_as(middle[-1]))
+            betas = self.betas[nodes.item]
+            known = (self.delta + nodes.inner).expand(len(betas), -1, -1, -1)
+            rest = preprocessing(transform(known, betas) + nodes.outer)
+            shown = preprocessing(transform(self.image - self.middle, betas))
+            return nodes.item.to(rest.device), shown + torch.cat(middle), torch.cat(radius) + rest, rest.new_ones(1)
+
+        return boxes
+
+    def _interval(self, cluster: Cluster) -> Callable[[Tensor], tuple[Tensor, ...]]:
+        def boxes(items: Tensor) -> tuple[Tensor, ...]:
+            betas = self.betas[items]
+            moved = Interval.point(betas) + Interval(cluster.box[:, 0], cluster.box[:, 1])
+            split = torch.stack((moved.lower, moved.upper), dim=-1).to(self.image.device)
+            x, y = source_boxes(self.transform, self.image.shape[1], self.image.shape[2], split)
+            low = self.preprocessing(interpolate(cluster.lower[None], x, y)[0])
+            high = self.preprocessing(interpolate(cluster.upper[None], x, y)[1])
+            shown = self.preprocessing(self.transform(self.image, betas))
+            return items.to(low.device), shown - (low + high) / 2, (high - low) / 2, low.new_ones(1)
+
+        return boxes
+
+
+class _Regularised:
+    """The regularised method on one cluster: what does not depend on beta, and the boxes for some betas.
+
+    Matrices of the module are transposed, so that a row is an image: of K the column of one received pixel.
+    """
+
+    def __init__(self, problem: _Received, cluster: Cluster) -> None:
+        self.problem, self.cluster = problem, cluster
+        image = problem.image
+        self.unit = torch.eye(image[0].numel(), dtype=torch.float64, device=image.device)
+        self.unit = self.unit.view(-1, *image.shape[1:])
+        self.centre = cluster.box.mean(dim=1)[None]
+        warp = self._warp(self.centre)
+        variance = cluster.radius.square().mean(0).flatten()
+        noise = (NOISE * problem.delta).square().mean(0).flatten()
+        weighted = warp.T * variance
+        self.estimator = torch.linalg.solve(weighted @ warp + torch.diag(noise + 1e-12), weighted)
+        self.gain = self.estimator.abs().sum(0).amax(0, keepdim=True)
+        self.estimated = lru_cache(MOST_SHARED)(self._estimated)
+
+    def _warp(self, gamma: Tensor) -> Tensor:
+        warped: Tensor = self.problem.transform(self.unit, gamma)[0].flatten(1)
+        return warped
+
+    def _estimated(self, gamma: tuple[float, ...]) -> Tensor:
+        """K A_gamma."""
+        moved: Tensor = self._warp(torch.tensor([gamma], dtype=torch.float64)) @ self.estimator
+        return moved.view_as(self.unit)
+
+    def boxes(self, items: Tensor) -> tuple[Tensor, ...]:
+        """As `_Received.boxes_of`."""
+        parts = [self._boxes(int(item)) for item in items]
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    def _boxes(self, item: int) -> tuple[Tensor, ...]:
+        problem, cluster = self.problem, self.cluster
+        transform, preprocessing = problem.transform, problem.preprocessing
+        nodes = find_nodes(transform, cluster, problem.betas, torch.tensor([item]))
+        beta, outer = problem.betas[item][None], problem.betas[item][None] + self.centre
+        moved = beta + nodes.gamma
+        y = preprocessing(transform(self.estimator.view_as(self.unit), outer)[0]).abs()
+        radius = torch.einsum("qhw,mcq->mchw", y, (problem.delta + nodes.inner).flatten(2))
+        radius = radius + preprocessing(nodes.outer)
+        missing = (problem.middle - transform(cluster.middle, nodes.gamma)).flatten(2)
+        estimate = (missing @ self.estimator).view(-1, *problem.image.shape)
+        middle = preprocessing(
+            transform(problem.image, beta) - transform(estimate, outer) - transform(cluster.middle, moved)
+        )
+        columns = []
+        for gamma, angle in zip(nodes.gamma.tolist(), moved, strict=True):
+            twice = transform(self.estimated(tuple(gamma)), outer)
+            n = preprocessing(twice - transform(self.unit, angle[None]))[0].abs()
+            columns.append(torch.einsum("jhw,cj->chw", n, cluster.radius.flatten(1)))
+        return nodes.item.to(middle.device), middle, radius + torch.stack(columns), self.gain

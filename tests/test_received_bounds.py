@@ -1,0 +1,287 @@
+"""Bounds for a received image: no error of anything that explains it is above, with zero tolerance."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from test_error_bounds import KINDS, PREPROCESSINGS, ROTATION, TRANSLATION, fits, make_image
+
+from spt.error_bounds import clusters, received
+from spt.error_bounds.clusters import find_clusters
+from spt.error_bounds.received import METHODS, combs, error_hull, received_balls, received_bound
+from spt.images import to_8_bit
+from spt.inverse import Inverse, invert
+from spt.preprocessing import Preprocessing
+from spt.transforms import Rotation
+
+BLURRED = PREPROCESSINGS[2]
+
+
+def explained(transform, image, gamma, splits, half_width, attacker, seed) -> tuple[torch.Tensor, Inverse]:
+    """A received image, and splits (S, d, 2) each with a box of images, of whose pixels the true one is an end or within."""
+    attacked = transform(image, gamma)[0]
+    sent = to_8_bit(attacked) if attacker == "8-bit" else attacked.clamp(0, 1)
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(splits), *image.shape)
+    below, above = half_width * torch.rand(2, *shape, dtype=torch.float64, generator=generator)
+    kind = torch.randint(5, shape, generator=generator)
+    below, above = torch.where(kind < 2, 0.0, below), torch.where((kind == 2) | (kind == 3), 0.0, above)
+    lower, upper = (image.double() - below).clamp(min=0), (image.double() + above).clamp(max=1)
+    gamma_range = torch.stack((splits[..., 0].amin(0), splits[..., 1].amax(0)), dim=-1)
+    return sent, Inverse(splits, lower, upper, gamma_range, attacker, 1, 1, 0.0, None)
+
+
+def split_around(transform, gamma, width, seed, more=0):
+    """Touching splits of the width around gamma and ``more`` next to it (rotation)."""
+    generator = torch.Generator().manual_seed(seed)
+    low = gamma[0] - width * torch.rand(transform.dimensions, dtype=torch.float64, generator=generator)
+    splits = torch.stack((low, low + width), dim=-1)[None]
+    splits[..., 1] = torch.maximum(splits[..., 1], gamma[0])  # rounding
+    steps = width * torch.arange(more + 1, dtype=torch.float64)
+    if transform.dimensions == 1 and more:
+        ends = torch.cat((splits[0, 0, :1], splits[0, 0, 1:] + steps))
+        splits = torch.stack((ends[:-1], ends[1:]), dim=-1)[:, None]
+    return splits
+
+
+def errors(transform, preprocessing, sent, image, betas, gamma):
+    """||P A_beta x' - P A_{beta+gamma} x|| as it would be computed, in the image's type."""
+    shown, true = preprocessing(transform(sent, betas)), preprocessing(transform(image, betas + gamma))
+    return (shown.double() - true.double()).flatten(1).norm(dim=1)
+
+
+def check_bound(transform, preprocessing, image, gamma, betas, sent, inverse, method) -> None:
+    bound = received_bound(sent, transform, preprocessing, betas, inverse, method)
+    true = errors(transform, preprocessing, sent, image, betas, gamma)
+    assert (true <= bound.values).all(), (method, (true - bound.values).max())
+
+
+def check_balls(transform, preprocessing, image, gamma, betas, sent, inverse, method) -> None:
+    centres, radii = received_balls(sent, transform, preprocessing, betas, inverse, method)
+    for angles, pixels in ((betas, sent), (betas + gamma, image)):
+        distance = (preprocessing(transform(pixels, angles)).double() - centres).flatten(1).norm(dim=1)
+        assert (distance <= radii).all(), (method, (distance - radii).max())
+
+
+def check(*arguments) -> None:
+    check_bound(*arguments)
+    check_balls(*arguments)
+
+
+def random_gamma(transform, seed, limit):
+    generator = torch.Generator().manual_seed(seed)
+    gamma = limit * (2 * torch.rand(1, transform.dimensions, dtype=torch.float64, generator=generator) - 1)
+    betas = torch.randn(5, transform.dimensions, dtype=torch.float64, generator=generator)
+    special = torch.tensor([[0.0], [90.0]], dtype=torch.float64) if transform.dimensions == 1 else torch.zeros(2, 2)
+    scale = 30 if transform.dimensions == 1 else 1.5
+    return gamma, torch.cat((scale * betas, special - gamma * (seed % 2)))
+
+
+@given(data=st.data())
+def test_no_error_is_above_the_bound(data):
+    transform = data.draw(st.sampled_from([ROTATION, ROTATION, TRANSLATION]))
+    height, width = data.draw(st.integers(3, 9)), data.draw(st.integers(3, 9))
+    seed = data.draw(st.integers(0, 9999))
+    image = make_image(data.draw(st.sampled_from(KINDS)), data.draw(st.sampled_from([1, 3])), height, width, seed)
+    image = image.to(data.draw(st.sampled_from([torch.float64, torch.float32])))
+    preprocessing = data.draw(st.sampled_from([p for p in PREPROCESSINGS if fits(p, image)]))
+    gamma, betas = random_gamma(transform, seed, data.draw(st.sampled_from([0.0, 0.3, 10.0])))
+    splits = split_around(transform, gamma, data.draw(st.sampled_from([0.0, 0.05, 0.4, 1.5])), seed, seed % 4)
+    half_width = data.draw(st.sampled_from([0.0, 1e-3, 0.05, 1.0]))
+    attacker = data.draw(st.sampled_from(["exact", "8-bit"]))
+    sent, inverse = explained(transform, image, gamma, splits, half_width, attacker, seed)
+    check(transform, preprocessing, image, gamma, betas, sent, inverse, data.draw(st.sampled_from(METHODS)))
+
+
+@pytest.mark.parametrize("method", ["kernel", "regularised"])
+def test_it_is_nearly_attained(method):
+    """One gamma and one image explain what was received: the bound is the error."""
+    image = make_image("noise", 1, 8, 8, 0)
+    gamma, betas = torch.tensor([[4.0]], dtype=torch.float64), torch.tensor([[20.0], [-33.0]], dtype=torch.float64)
+    splits = torch.tensor([[[4.0, 4.0]]], dtype=torch.float64)
+    sent, inverse = explained(ROTATION, image, gamma, splits, 0.0, "exact", 0)
+    true = errors(ROTATION, BLURRED, sent, image, betas, gamma)
+    bound = received_bound(sent, ROTATION, BLURRED, betas, inverse, method).values
+    assert (bound < true * 1.001 + 2e-6).all()
+
+
+def test_bound_without_remainders_fails(monkeypatch):
+    """Between the nodes the images bend: a hull of the nodes alone does not contain the errors."""
+    zero = lambda maps, which, index, factors, shape: torch.zeros(len(index), maps.shape[3], *shape).double()  # noqa: E731
+    monkeypatch.setattr(clusters, "remainder", zero)
+    monkeypatch.setattr(clusters, "NODE_SPACING", 10.0)
+    image = make_image("checkerboard", 1, 9, 9, 0)
+    with pytest.raises(AssertionError):
+        for seed in range(40):
+            gamma, betas = random_gamma(ROTATION, seed, 10.0)
+            sent, inverse = explained(
+                ROTATION, image, gamma, split_around(ROTATION, gamma, 4.0, seed), 0.0, "exact", seed
+            )
+            check(ROTATION, Preprocessing(), image, gamma, betas, sent, inverse, "kernel")
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "kind", "half_width"), [("images", "checkerboard", 0.3), ("rounding", "noise", 0)]
+)
+def test_a_bound_without_one_of_its_parts_fails(forgotten, kind, half_width, monkeypatch):
+    if forgotten == "images":
+        monkeypatch.setattr(received, "combs", lambda preprocessing, *shape: torch.zeros(1, *shape).double())
+    else:
+        monkeypatch.setattr(received, "received_ends", lambda image, attacker: [image.double().flatten(1)] * 2)
+    with pytest.raises(AssertionError):
+        for seed in range(40):
+            image = make_image(kind, 1, 9, 9, seed)
+            gamma, betas = random_gamma(ROTATION, seed, 10.0)
+            splits = gamma[:, :, None].expand(1, 1, 2)
+            sent, inverse = explained(ROTATION, image, gamma, splits, half_width, "8-bit", seed)
+            check(ROTATION, BLURRED, image, gamma, betas, sent, inverse, "kernel")
+
+
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=str)
+@pytest.mark.parametrize("transform", [ROTATION, TRANSLATION], ids=["rotation", "translation"])
+def test_combs_give_the_absolute_row_sums(preprocessing, transform):
+    """|N| rad with combs equals the sum over single pixels, computed one by one."""
+    shape = (24, 20)
+    weights = torch.rand(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    unit = torch.eye(24 * 20, dtype=torch.float64).view(-1, *shape)
+    scale = 1.0 if transform.dimensions == 1 else 0.1
+    points = scale * torch.tensor([[7.3, 21.0], [-52.0, 5.5]], dtype=torch.float64)
+    for gamma, beta in points[:, : transform.dimensions].split(1), points[:, -transform.dimensions :].split(1):
+
+        def columns(images, gamma=gamma, beta=beta):
+            return preprocessing(transform(transform(images, gamma), beta) - transform(images, beta + gamma))
+
+        teeth = combs(preprocessing, *shape)
+        assert torch.equal(teeth.sum(0), torch.ones(shape, dtype=torch.float64))
+        found = columns(teeth * weights).abs().sum(1)
+        true = columns(unit * weights).abs().sum(1)
+        torch.testing.assert_close(found, true, rtol=0, atol=1e-10)
+    assert len(combs(BLURRED, 64, 64)) == 11 * 11
+
+
+@pytest.mark.parametrize("attacker", ["8-bit", "exact"])
+def test_with_the_inverse_itself_on_a_digit(attacker):
+    image = make_image("digit", 1, 20, 20, 3).float()
+    gamma, betas = torch.tensor([[-6.33]], dtype=torch.float64), torch.tensor([[25.0], [-40.0], [3.0]]).double()
+    attacked = ROTATION(image, gamma)[0]
+    sent = to_8_bit(attacked) if attacker == "8-bit" else attacked
+    inverse = invert(sent, ROTATION, (-10, 10), attacker=attacker)
+    true = errors(ROTATION, BLURRED, sent, image, betas, gamma)
+    for method in METHODS:
+        check(ROTATION, BLURRED, image, gamma, betas, sent, inverse, method)
+    bound = received_bound(sent, ROTATION, BLURRED, betas, inverse)
+    assert (bound.values <= 1.6 * true).all()
+    _, radii = received_balls(sent, ROTATION, BLURRED, betas, inverse)
+    assert (radii < 0.8 * bound.values).all()  # recentring
+    assert bound.clusters[..., 0].min() >= -10 and bound.evaluations > 6 and bound.seconds > 0
+
+
+def test_regularising_helps_where_the_inverse_is_wide():
+    image = make_image("noise", 1, 12, 12, 1)
+    gamma, betas = torch.tensor([[5.0]], dtype=torch.float64), torch.tensor([[20.0]], dtype=torch.float64)
+    splits = torch.tensor([[[4.98, 5.02]]], dtype=torch.float64)
+    sent, inverse = explained(ROTATION, image, gamma, splits, 0.5, "8-bit", 0)
+    bounds = {name: float(received_bound(sent, ROTATION, BLURRED, betas, inverse, name).values) for name in METHODS}
+    assert bounds["regularised"] < 0.7 * bounds["kernel"] < 0.7 * bounds["interval"]
+    assert bounds["automatic"] == bounds["regularised"]
+
+
+def test_narrow_splits_are_joined_and_wide_ones_are_not():
+    image, gamma = make_image("noise", 1, 6, 6, 1), torch.tensor([[5.05]], dtype=torch.float64)
+    splits = torch.tensor([[[5 + k / 10, 5 + (k + 1) / 10]] for k in range(5)], dtype=torch.float64)
+    splits[..., 0, 0][1:] = splits[..., 0, 1][:-1]
+    _, narrow = explained(ROTATION, image, gamma, splits, 0.02, "exact", 0)
+    _, wide = explained(ROTATION, image, gamma, splits, 1.0, "exact", 0)
+    assert [len(find_clusters(each)) for each in (narrow, wide)] == [2, 5]
+    joined = find_clusters(narrow)[0]
+    assert torch.equal(joined.lower, narrow.lower[:3].amin(0)) and torch.equal(joined.upper, narrow.upper[:3].amax(0))
+
+
+def test_it_does_not_depend_on_the_memory_budget():
+    image = make_image("digit", 1, 10, 10, 1)
+    gamma, betas = random_gamma(ROTATION, 3, 10.0)
+    sent, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.1, 3), 0.3, "8-bit", 3)
+    for method in METHODS:
+        large, small = (
+            received_bound(sent, ROTATION, BLURRED, betas, inverse, method, memory_budget=budget).values
+            for budget in (1 << 30, 1)
+        )
+        torch.testing.assert_close(large, small, rtol=1e-12, atol=1e-12)
+
+
+def test_hull_items_are_sorted_and_complete():
+    image = make_image("digit", 1, 10, 10, 1)
+    gamma, betas = random_gamma(ROTATION, 3, 10.0)
+    sent, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.4, 3), 0.3, "8-bit", 3)
+    hull = error_hull(sent, ROTATION, BLURRED, betas, inverse, "kernel")
+    assert hull.item.unique().tolist() == list(range(len(betas))) and (hull.item.diff() >= 0).all()
+    assert (hull.radius >= 0).all() and hull.slack > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "magic"}, "automatic, kernel"),
+        ({"betas": []}, "beta"),
+        ({"received": torch.zeros(8, 8)}, r"\(C, H, W\)"),
+        ({"received": torch.full((1, 8, 8), 2.0)}, r"\[0, 1\]"),
+        ({"received": torch.zeros(1, 8, 9)}, "inverse is of images"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    image = torch.zeros(1, 8, 8)
+    inverse = invert(image, ROTATION, (-1, 1))
+    settings = {"received": image, "betas": [1.0], "method": "automatic"} | change
+    with pytest.raises(ValueError, match=message):
+        received_bound(transform=ROTATION, preprocessing=BLURRED, inverse=inverse, **settings)
+
+
+def test_an_empty_inverse_and_too_large_an_image_are_refused(monkeypatch):
+    image = torch.zeros(1, 8, 8)
+    inverse = invert(image, ROTATION, (-1, 1))
+    empty = replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
+    with pytest.raises(ValueError, match="Nothing explains"):
+        received_bound(image, ROTATION, BLURRED, [1.0], empty)
+    monkeypatch.setattr(received, "MOST_PIXELS", 50)
+    with pytest.raises(ValueError, match="up to 50 pixels"):
+        received_bound(image, ROTATION, BLURRED, [1.0], inverse, "regularised")
+    assert received_bound(image, ROTATION, BLURRED, [1.0], inverse).values > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("transform", [ROTATION, TRANSLATION], ids=["rotation", "translation"])
+def test_no_error_is_above_the_bound_many(transform, method):
+    """More than 10^5 triples of image, gamma and beta in all."""
+    triples, limit = 0, 10.0 if isinstance(transform, Rotation) else 2.0
+    for seed in range(260):
+        image = make_image(KINDS[seed % len(KINDS)], 1, 5 + seed % 5, 5 + seed % 7, seed)
+        image = image.to((torch.float64, torch.float32)[seed % 2])
+        fitting = [p for p in PREPROCESSINGS if fits(p, image)]
+        gamma, _ = random_gamma(transform, seed, limit)
+        scale = 30 if transform.dimensions == 1 else 1.5
+        generator = torch.Generator().manual_seed(seed)
+        betas = scale * torch.randn(60, transform.dimensions, dtype=torch.float64, generator=generator)
+        splits = split_around(transform, gamma, (0.1, 0.0, 0.5, 3.0)[seed % 4], seed, seed % 3)
+        attacker = ("8-bit", "exact")[seed % 2]
+        sent, inverse = explained(
+            transform, image, gamma, splits, (0.0, 0.01, 0.3, 1.0)[(seed // 4) % 4], attacker, seed
+        )
+        one = (check_bound, check_balls)[seed // 2 % 2]
+        one(transform, fitting[seed % len(fitting)], image, gamma, betas, sent, inverse, method)
+        triples += len(betas)
+    assert triples * len(METHODS) * 2 > 1e5
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", METHODS)
+def test_it_is_the_same_on_cuda(method):
+    image = make_image("digit", 3, 12, 12, 1)
+    gamma, betas = random_gamma(ROTATION, 3, 10.0)
+    sent, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.4, 3), 0.3, "8-bit", 3)
+    there = replace(inverse, lower=inverse.lower.cuda(), upper=inverse.upper.cuda())
+    cpu = received_bound(sent, ROTATION, BLURRED, betas, inverse, method).values
+    cuda = received_bound(sent.cuda(), ROTATION, BLURRED, betas, there, method).values
+    torch.testing.assert_close(cpu, cuda, rtol=1e-5, atol=1e-6)
