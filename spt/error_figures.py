@@ -185,7 +185,7 @@ def error_map(
     axis: np.ndarray,
     norms: np.ndarray,
     lines: tuple[np.ndarray, np.ndarray],
-    maximum: tuple[float, float],
+    maximum: tuple[float, float] | None,
     at: tuple[float, float],
     worst: np.ndarray | None,
     unit: str,
@@ -194,7 +194,8 @@ def error_map(
 
     Args:
         axis: (S,) values of both parameters. norms: (S, S), first axis the first parameter (dx).
-        lines: the vertex grid's positions along dx and along dy. maximum: the vertex with the largest error.
+        lines: the vertex grid's positions along dx and along dy. maximum: the vertex with the largest error, if
+            it is known.
         at: gamma of the controls. worst: (2, 2) the interval bound's worst split, [[dx], [dy]] from low to high.
     """
     figure = go.Figure()
@@ -219,11 +220,12 @@ def error_map(
             x=[None], y=[None], mode="markers", name="worst split of the interval bound",
             marker={"symbol": "square-open", "size": 12, "color": INTERVAL, "line": {"width": 2.5}},
         )  # fmt: skip
-    figure.add_scatter(
-        x=[maximum[0]], y=[maximum[1]], mode="markers", name="exact maximum (a vertex)",
-        marker={"symbol": "star", "size": 17, "color": CHORD, "line": {"width": 1.5, "color": "white"}},
-        hovertemplate=f"exact maximum<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
-    )  # fmt: skip
+    if maximum is not None:
+        figure.add_scatter(
+            x=[maximum[0]], y=[maximum[1]], mode="markers", name="exact maximum (a vertex)",
+            marker={"symbol": "star", "size": 17, "color": CHORD, "line": {"width": 1.5, "color": "white"}},
+            hovertemplate=f"exact maximum<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
+        )  # fmt: skip
     figure.add_scatter(
         x=[at[0]], y=[at[1]], mode="markers", name="γ of the sliders", cliponaxis=True,
         marker={"symbol": "x-thin", "size": 14, "line": {"width": 3, "color": "#CC79A7"}},

@@ -19,7 +19,7 @@ from spt.networks import FastInference, StridedNet, build_network, fuse_batch_no
 from spt.preprocessing import Preprocessing
 from spt.training import RECIPES
 
-NAMES = ("mnist-plain", "mnist-rotation", "mnist-translation")
+NAMES = ("mnist-plain", "mnist-rotation", "mnist-rotation-fine", "mnist-translation")
 DIGITS = Path(__file__).parent.parent / "assets" / "samples" / "digits.npz"
 
 
@@ -445,6 +445,8 @@ class TestBundled:
         rotation = read_card("mnist-rotation")["accuracy"][precision]
         assert rotation["parameter_noise"] >= 0.985
         assert rotation["parameter_and_pixel_noise"] >= 0.97
+        fine = read_card("mnist-rotation-fine")["accuracy"][precision]
+        assert all(fine[noise] > rotation[noise] for noise in ("parameter_noise", "parameter_and_pixel_noise"))
 
     def test_start_classifier(self, mnist_rotation):
         assert mnist_rotation.transform == "rotation" and mnist_rotation.input_shape == (1, 28, 28)

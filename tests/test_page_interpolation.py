@@ -1,5 +1,7 @@
 """The page "Interpolation error", driven by Streamlit's AppTest: every control, and its numbers against the core's."""
 
+import csv
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -22,11 +24,12 @@ from spt.error_bounds import (
     sample_bound,
     vertex_bound,
 )
-from spt.transforms import Rotation, Translation
-from spt.ui import interpolation_data as data
-from spt.ui import interpolation_hover, interpolation_samples
+from spt.preprocessing import Preprocessing
+from spt.transforms import Rotation, Transform, Translation
 from spt.ui.controls import Subject
-from spt.ui.interpolation_data import about, at_least, at_most
+from spt.ui.interpolation import data, export, hover, samples, work
+from spt.ui.interpolation.data import about, at_least, at_most
+from spt.ui.presets import INTERPOLATION
 from tests.pages import assert_healthy, texts
 from tests.test_pages import open_page
 
@@ -170,7 +173,7 @@ def test_an_empty_range_is_one_sentence(page: AppTest) -> None:
 
 
 def test_proving_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interpolation_samples, "PROFILE_POINTS", 3)
+    monkeypatch.setattr(samples, "PROFILE_POINTS", 3)
     app = open_interpolation(digits_image="5")  # no other test has this image's profile in the cache
     app.button(key="prove_profile").click().run()
     assert_healthy(app)
@@ -223,20 +226,203 @@ def test_natural_pictures() -> None:
     assert "Without P the error is" in texts(app)
 
 
-def test_large_images_show_samples_first_and_bounds_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat digits as large images."""
     monkeypatch.setattr(data, "LARGE", 100)
+
+
+@pytest.mark.usefixtures("large")
+def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tensor) -> None:
     app = open_interpolation(splits="10")
     assert_healthy(app)
-    assert "SAMPLED" in texts(app) and "PROVED" not in texts(app)
-    app.button(key="large_bounds").click().run()
+    assert "SAMPLED" in texts(app) and "PROVED" not in texts(app) and "0 of 10 splits bounded" in texts(app)
+    assert app.button(key="refine").label == "Prove bounds"
+    app.button(key="refine").click().run()
     assert_healthy(app)
-    assert "PROVED: chord" in texts(app)
-    app.toggle(key="large_table").set_value(True).run()
-    app.toggle(key="large_balls").set_value(True).run()
-    assert_healthy(app)
+    state, settings = app.session_state["error_refinement"], load_classifier("mnist-rotation").preprocessing
+    for bound, partition in ((interval_bound, state.interval), (chord_bound, state.chord)):
+        expected = bound(digit, Rotation(), settings, [20.0], RANGE, splits=10, tolerance=None)
+        assert partition.bound <= float(expected.values[0]) * 1.001
+        assert partition.splits[0, 0] == -30 and partition.splits[-1, 1] == 30
+        assert (partition.splits[1:, 0] == partition.splits[:-1, 1]).all()
+    assert f"≤ **{at_most(state.chord.bound)}**" in texts(app) and "PROVED: interval" in texts(app)
+    for key in ("large_enclosure", "large_table", "large_balls", "large_profile"):
+        app.toggle(key=key).set_value(True).run()
+        assert_healthy(app)
     assert "recentred" in texts(app) and len(app.dataframe) == 1
     app.slider(key="beta").set_value(5.0).run()
     assert "PROVED: chord" not in texts(app)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_stopped_proof_of_a_large_image_says_how_far_it_came() -> None:
+    app = open_interpolation(splits="10")
+    app.session_state["error_refinement"].remaining = 3  # what pressing leaves when Stop ends it after three splits
+    app.run()
+    assert_healthy(app)
+    assert "PROVED" not in texts(app) and "0 of 10 splits bounded" in texts(app)
+    chord = app.session_state["error_refinement"].chord
+    assert chord.known.splits[[0, -1], [0, 1]].tolist() == [-30, -12] and np.isinf(chord.bound)
+    assert app.button(key="refine").label == "Prove bounds"
+
+
+@pytest.mark.usefixtures("large")
+def test_bounds_of_a_large_image_that_is_shifted(digit: torch.Tensor) -> None:
+    app = open_interpolation(transform="translation", classifier="mnist-translation", dx="0.5", splits_px="2")
+    assert_healthy(app)
+    assert "PROVED" not in texts(app)
+    app.button(key="map_bounds").click().run()
+    assert_healthy(app)
+    settings = load_classifier("mnist-translation").preprocessing
+    exact = vertex_bound(digit, Translation(), settings, [[0.3, 0.7]], (-2.0, 2.0))
+    assert f"**{at_most(float(exact.values[0]))}**" in texts(app) and "PROVED: interval" in texts(app)
+    app.slider(key="beta_dx").set_value(1.0).run()
+    assert "PROVED" not in texts(app)
+
+
+def test_work_in_the_background_hands_on_results_and_failures() -> None:
+    assert work.in_background(lambda progress: sum(progress(range(4), total=4)), "Adding") == 6
+
+    def fails(progress: object) -> None:
+        raise ValueError("no such split")
+
+    with pytest.raises(ValueError, match="no such split"):
+        work.in_background(fails, "Failing")
+
+
+# -------------------------------------------------------------------------------------------------- presets and export
+
+
+def open_preset(title: str) -> AppTest:
+    """The page of a preset, as its link opens it."""
+    preset = next(preset for preset in INTERPOLATION if preset.title == title)
+    app = open_interpolation(**preset.parameters)
+    assert_healthy(app)
+    return app
+
+
+def captions(app: AppTest) -> str:
+    """The captions of all pictures."""
+    return "\n".join(element.proto.imgs[0].caption for element in app.get("image"))
+
+
+def test_presets_set_every_control_that_they_rely_on() -> None:
+    for preset in INTERPOLATION:
+        app = open_interpolation(**preset.parameters)
+        keys = {element.key for kind in (app.slider, app.select_slider, app.toggle) for element in kind}
+        own = {key for key in keys if key and not key.startswith(("sample", "rotation_s", "translation_s", "pixel"))}
+        assert own <= set(preset.parameters), f"{preset.title} leaves {own - set(preset.parameters)} as they are"
+
+
+def test_presets_in_turn_show_what_their_links_show() -> None:
+    """Also back to defaults, and from a page where everything is set otherwise."""
+    app = open_interpolation(
+        digits_image="3", beta="-70", angle="3", splits="10", interp_range=["-5", "5"], blur="false"
+    )
+    for number in (4, 0, 1, 2, 3, 0):
+        app.button(key=f"preset_{number}").click().run()
+        assert_healthy(app)
+        direct = open_interpolation(**INTERPOLATION[number].parameters)
+        assert captions(app) == captions(direct), INTERPOLATION[number].title
+        kept = "K(b′)"  # b' stays where it is unless the preset names it
+        lines = [
+            [line for line in texts(one).split("\n") if "max ‖e‖" in line and kept not in line] for one in (app, direct)
+        ]
+        assert lines[0] == lines[1]
+
+
+def test_preset_rotations_do_not_compose() -> None:
+    shown = captions(open_preset("Rotations do not compose"))
+    assert "by γ = 25.00°, then β = 20.00°" in shown and "by 45.00°" in shown
+    assert float(shown.split("before P: **norm ")[1].split("*")[0]) > 0.5
+
+
+def test_preset_vignette_and_blur() -> None:
+    app = open_preset("Vignette and blur")
+    assert "neither vignette nor blur" in captions(app)
+    table = app.dataframe[0].value
+    errors = table["E occurs (≥)"].astype(float).tolist()
+    assert errors[0] > 3 * errors[3] and min(errors[1:3]) > 1.5 * errors[3], "each part is needed"
+    assert table[""].tolist() == ["◀ now", "", "", ""]
+
+
+def test_preset_two_bounds() -> None:
+    app = open_preset("Two bounds, one error")
+    state = app.session_state["error_refinement"]
+    assert state.interval.bound > 1.7 * state.sampled and state.chord.bound < 1.15 * state.sampled
+
+
+def test_preset_recentred() -> None:
+    app = open_preset("Recentred")
+    assert app.slider(key="sample").value == 45
+    ((shifted, recentred),) = app.session_state["proved_clouds"].values()
+    assert 0.45 < recentred / shifted < 0.7
+
+
+def test_preset_translation_is_exact() -> None:
+    app = open_preset("Translation is exact")
+    figure = json.loads(next(chart.proto.spec for chart in app.get("plotly_chart") if "heatmap" in chart.proto.spec))
+    star = next(trace for trace in figure["data"] if "exact maximum" in trace.get("name", ""))
+    lines = [shape for shape in figure["layout"]["shapes"] if shape["type"] == "line"]
+    assert any(line["x0"] == line["x1"] == pytest.approx(star["x"][0]) for line in lines)
+    assert any(line["y0"] == line["y1"] == pytest.approx(star["y"][0]) for line in lines)
+    assert "PROVED: vertices, exact" in texts(app)
+
+
+def a_request(digit: torch.Tensor, transform: Transform, **changes: object) -> data.Request:
+    """What the controls say at the start of the page."""
+    classifier = load_classifier(f"mnist-{transform.name}")
+    subject = Subject(digit.float(), "digest", 7, "", "digits:7")
+    points = ((25.0,), (20.0,)) if transform.dimensions == 1 else ((0.5, 0.0), (0.3, 0.7))
+    limits = RANGE if transform.dimensions == 1 else (-2.0, 2.0)
+    request = data.Request(classifier, subject, transform, *points, limits, classifier.preprocessing, 10, 30.0, 0.0)
+    return replace(request, **changes)
+
+
+@pytest.mark.parametrize(("parameters", "point"), [
+    ({"splits": "20", "angle": "-7.5", "sample": "-40"}, (-40.0,)),
+    ({"transform": "translation", "classifier": "mnist-translation", "dx": "0.5", "splits_px": "4"}, (0.3, 0.7)),
+])  # fmt: skip
+def test_the_exported_python_gives_the_displayed_numbers(
+    parameters: dict[str, str], point: tuple[float, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = open_interpolation(**parameters)
+    assert_healthy(app)
+    code = next(block.value for block in app.code if "interpolation_error" in block.value)
+    exec(compile(code, "exported", "exec"), {})
+    printed = dict(line.rsplit(": ", 1) for line in capsys.readouterr().out.strip().splitlines())
+    shown = texts(app)
+    assert f"norm {about(float(printed.pop('e at gamma')))}" in captions(app)
+    assert len(printed) == 4
+    for name, value in printed.items():
+        assert f"≤ **{at_most(float(value))}**" in shown, name
+
+
+@pytest.mark.parametrize("transform", [Rotation(), Translation()])
+def test_exported_numbers(digit: torch.Tensor, transform: Transform) -> None:
+    request, point = a_request(digit, transform, splits=4), (20.0,) if transform.dimensions == 1 else (0.3, 0.7)
+    found = export.collect(request, point)
+    exported = json.loads(export.as_json(found))
+    settings, numbers = exported["settings"], exported["numbers"]
+    assert settings["seed"] == samples.SEED and settings["image"] == "digits:7" and settings["b_prime"] == list(point)
+    assert Preprocessing(**settings["preprocessing"]) == request.preprocessing
+    sampled = [row["value"] for row in numbers if (row["figure"], row["series"]) == ("error over gamma", "sampled")]
+    assert sampled == data.sampled_norms(request)[1].flatten().tolist()
+    proved = [row["value"] for row in numbers if row["kind"] == export.PROVED and row["figure"] == "error over gamma"]
+    assert max(sampled) <= max(proved)
+    radii = [row for row in numbers if row["figure"] == "radius over b'"]
+    assert len(radii) == 2 * samples.PROFILE_POINTS and {row["kind"] for row in radii} == {export.SAMPLED}
+    lines = export.as_csv(found).splitlines()
+    comments = [line for line in lines if line.startswith("#")]
+    assert len(comments) == len(settings) and "# seed: 0" in comments
+    table = list(csv.DictReader(lines[len(comments) :]))
+    assert [float(row["value"]) for row in table] == [row["value"] for row in numbers]
+
+
+def test_downloads_are_offered(page: AppTest) -> None:
+    labels = {button.proto.label for button in page.get("download_button")}
+    assert labels == {"Numbers as JSON", "Numbers as CSV"}
 
 
 def test_the_pixels_sources(page: AppTest, digit: torch.Tensor) -> None:
@@ -247,7 +433,7 @@ def test_the_pixels_sources(page: AppTest, digit: torch.Tensor) -> None:
     request = data.Request(
         classifier, subject, Rotation(), (25.0,), (20.0,), RANGE, classifier.preprocessing, 40, 30.0, 0.0
     )
-    found = interpolation_hover.sources(request, ((5.0, 6.5),))
+    found = hover.sources(request, ((5.0, 6.5),))
     columns, rows = found["arcs"][..., 0], found["arcs"][..., 1]
     low_column, high_column, low_row, high_row = found["boxes"].T[:, :, None]
     assert (low_column <= columns).all() and (columns <= high_column).all()

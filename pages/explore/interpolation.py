@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from spt.ui import controls, interpolation
+from spt.ui import controls
+from spt.ui.interpolation import page
 
 st.header("Interpolation error: how far are two moves from one?", anchor=False)
 st.markdown(
@@ -10,6 +11,7 @@ st.markdown(
     "**once** by β + γ: pixels are interpolated twice. This error **e** decides every certificate. "
     "*Try:* move γ, go to the largest error, then press **Refine** and watch the bounds close in."
 )
+page.show_presets()
 with st.sidebar:
     image_area = st.container()
     classifier = controls.choose_classifier()
@@ -17,6 +19,6 @@ with st.sidebar:
         subject = controls.choose_image(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
     gamma = controls.choose_parameters(transform)
-    request = interpolation.choose(classifier, subject, transform, gamma)
+    request = page.choose(classifier, subject, transform, gamma)
 
-interpolation.show(request)
+page.show(request)

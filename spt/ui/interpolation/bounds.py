@@ -1,0 +1,322 @@
+"""The areas of the page "Interpolation error" on bounds over Gamma: the curve with its live refinement, the map of a
+translation's error, and what interval arithmetic knows on one split.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+from torch import Tensor
+
+from spt import error_figures as figures
+from spt.error_bounds import ErrorBound
+from spt.ui import cache, pictures
+from spt.ui.controls import BOUND
+from spt.ui.interpolation import data, hover
+from spt.ui.interpolation.data import Request, at_least, at_most
+
+SIGNED_SCALE, WIDTH_SCALE = 0.15, 0.3  # pixel values at full colour: fixed, so that colours can be compared
+
+
+def signed(values: Tensor, title: str, description: str) -> None:
+    """A signed map in the page's fixed colours."""
+    colours = figures.signed_picture(values.numpy(), SIGNED_SCALE)
+    pictures.show(torch.from_numpy(colours), title, description)
+
+
+# ----------------------------------------------------------------------------------------------------------------- curve
+
+
+def _press(state: data.Refinement, steps: int) -> None:
+    state.remaining = steps
+
+
+def _go_to_worst(request: Request) -> None:
+    axis, norms = data.sampled_norms(request)
+    for parameter, place in zip(
+        request.transform.parameters, np.unravel_index(norms.argmax(), norms.shape), strict=True
+    ):
+        value = round(float(axis[place]) / parameter.step) * parameter.step
+        st.session_state[parameter.name] = round(min(max(value, request.limits[0]), request.limits[1]), 6)
+
+
+def worst_button(request: Request) -> None:
+    """Draw the button that moves the sliders of gamma to the largest sampled error."""
+    st.button(
+        "Go to the largest error", key="to_worst", icon=":material/my_location:", on_click=_go_to_worst, args=(request,),
+        width="stretch", help="Move γ to where the sampled error is largest.",
+    )  # fmt: skip
+
+
+def _reset() -> None:
+    st.session_state.pop("error_refinement", None)
+
+
+def curve_area(request: Request) -> Callable[[], bool]:
+    """Draw the curve; returns what goes on refining, and says whether it did."""
+    st.subheader("How large can the error be within Γ?", anchor=False)
+    left, right = st.columns([2, 1], vertical_alignment="center")
+    numbers, chart = left.empty(), st.empty()
+    with right, st.container(key="refine_controls"):
+        first, second = st.columns(2)
+    button, again, progress = first.empty(), second.empty(), right.empty()
+    with right:
+        worst_button(request)
+    state = data.refinement(request)
+    highest = _highest(request, state)
+
+    def draw() -> None:
+        numbers.markdown(_numbers(state))
+        series = curve_series(request, state)
+        specification = figures.lines_specification(
+            series,
+            "γ in °",
+            "‖e(γ)‖",
+            request.limits,
+            1.05 * max(highest, _highest(request, state)),
+            request.gamma[0] if request.gamma_inside else None,
+        )
+        most = f", at most {at_most(state.chord.bound)}" if not state.waiting else ""
+        alt = f"Error norm over gamma: at least {at_least(state.sampled)}{most}."
+        chart.vega_lite_chart(pd.DataFrame(figures.series_rows(series)), specification, alt=alt)
+
+    def standing() -> None:
+        waiting = state.waiting
+        button.button(
+            "Prove bounds" if waiting else "Refine", key="refine", type="primary", icon=":material/target:",
+            on_click=_press, args=(state, waiting or data.STEPS_A_PRESS), disabled=state.done, shortcut="f",
+            width="stretch",
+        )  # fmt: skip
+        again.button(
+            "Start over", key="refine_reset", icon=":material/replay:", on_click=_reset, disabled=not state.steps,
+            width="stretch",
+            help="Back to uniform splits.",
+        )  # fmt: skip
+        progress.caption(
+            "So far only sampled. Bounds of this large image take a while, split by split; Stop at any time." if waiting
+            else "Both bounds have reached their goals." if state.done and state.steps
+            else f"{state.steps} refinements. A stopped refinement is still a proof." if state.steps
+            else "Solid steps hold for every γ in the split. Refine halves the splits with the largest bounds, again and again."
+        )  # fmt: skip
+
+    def run() -> bool:
+        if state.remaining <= 0:
+            return False
+        total, waiting = state.remaining, state.waiting
+        with cache.heavy_work():
+            while state.remaining > 0 and not state.done:
+                text = (
+                    f"{waiting - state.waiting} of {waiting} splits bounded"
+                    if waiting
+                    else f"{state.steps} refinements"
+                )
+                progress.progress(min(1.0, 1 - state.remaining / total), text=text)
+                state.advance(request)
+                draw()
+        state.remaining = 0
+        standing()
+        return True
+
+    draw()
+    if state.remaining > 0:
+        button.button(
+            "Stop", key="refine_stop", icon=":material/stop_circle:", on_click=_press, args=(state, 0), shortcut="s",
+            width="stretch",
+        )  # fmt: skip
+    else:
+        standing()
+    return run
+
+
+def curve_series(request: Request, state: data.Refinement) -> list[figures.Series]:
+    """The sampled curve and the two proved bounds of the state."""
+    axis, norms = data.sampled_norms(request)
+    series = [figures.Series("sampled (at least)", figures.SAMPLED, axis, norms, proved=False, points=True)]
+    for name, colour, partition in (
+        ("interval (proved)", figures.INTERVAL, state.interval.known),
+        ("chord (proved)", figures.CHORD, state.chord.known),
+    ):
+        if len(partition.values):
+            series.append(figures.step_series(name, colour, partition.splits, partition.values))
+    return series
+
+
+def _highest(request: Request, state: data.Refinement) -> float:
+    """What the chart must have room for: it keeps its scale while bounds are refined."""
+    uniform = [] if request.large else [float(bound(request).values[0]) for bound in (data.interval, data.chord)]
+    known = [value for partition in (state.interval, state.chord) for value in partition.known.values.tolist()]
+    return float(max([1.2 * state.sampled, 1e-9, *uniform, *known]))
+
+
+def _numbers(state: data.Refinement) -> str:
+    """The three values of max ||e|| over Gamma in words, each with what it is."""
+    lines = [f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(state.sampled)}**"]
+    for name, colour, partition in (("interval", "orange", state.interval), ("chord", "blue", state.chord)):
+        count = len(partition.values)
+        if np.isinf(partition.bound):
+            done = f"{int(np.isfinite(partition.values).sum())} of {count} splits bounded"
+            lines.append(f":gray-badge[{name}: not proved yet] {done}")
+            continue
+        excess = f"{at_most(partition.bound / state.sampled)} × sampled" if state.sampled > 1e-6 else "sampled 0"
+        lines.append(
+            f":{colour}-badge[PROVED: {name}] max ‖e‖ ≤ **{at_most(partition.bound)}** ({count} splits, {excess})"
+        )
+    return "  \n".join(lines)
+
+
+# ------------------------------------------------------------------------------------------------------------------- map
+
+
+def map_area(request: Request) -> Callable[[], bool]:
+    """Draw the map; there is nothing to refine. A large image's bounds are computed when asked for."""
+    st.subheader("How large can the error be within Γ?", anchor=False)
+    axis, norms = data.sampled_norms(request)
+    left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+    with right:
+        numbers, note = st.empty(), st.empty()
+        worst_button(request)
+    chart = left.empty()
+
+    def draw(exact: ErrorBound | None, interval: ErrorBound | None) -> None:
+        numbers.markdown("\n\n".join(_map_numbers(request, norms, exact, interval)))
+        top = tuple(exact.worst[0, :, 0].tolist()) if exact else None
+        worst = interval.worst[0].numpy() if interval else None
+        figure = figures.error_map(
+            axis, norms, vertex_lines(request), top, (request.gamma[0], request.gamma[1]), worst, request.transform.unit
+        )
+        most = f"; exact maximum {at_most(float(exact.values[0]))} at a vertex of the grid" if exact else ""
+        chart.plotly_chart(figure, alt=f"Error norm over both shifts{most}.")
+
+    if request.large and not _map_bounds_wanted(request, note):
+        draw(None, None)
+        return lambda: False
+    if request.large:
+        draw(None, None)
+    with note.container():
+        exact = data.vertices(request)
+        if request.large:
+            draw(exact, None)
+        interval = data.interval(request)
+    note.caption(
+        "White lines: where γ or β + γ is a whole number of pixels. Between them ‖e‖ is convex along each axis, so the "
+        "maximum is at a crossing: no search is needed, and the bound is exact."
+    )
+    draw(exact, interval)
+    return lambda: False
+
+
+def _map_bounds_wanted(request: Request, slot: Any) -> bool:
+    """Whether the bounds over a translation's Gamma have been asked for; else offer them."""
+    key = (*request.key, request.splits)
+    with slot.container():
+        st.caption("So far only sampled. Bounds of this large image take a while; any control stops them.")
+        if st.button("Prove bounds", key="map_bounds", type="primary", icon=":material/target:", width="stretch"):
+            st.session_state["map_bounds_for"] = key
+    return bool(st.session_state.get("map_bounds_for") == key)
+
+
+def _map_numbers(
+    request: Request, norms: np.ndarray, exact: ErrorBound | None, interval: ErrorBound | None
+) -> list[str]:
+    """What is known about max ||e|| over a translation's Gamma, in words."""
+    lines = [f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(float(norms.max()))}** ({norms.size} points)"]
+    if interval:
+        lines.append(
+            f":orange-badge[PROVED: interval] max ‖e‖ ≤ **{at_most(float(interval.values[0]))}** "
+            f"({int(interval.evaluations[0])} splits)"
+        )
+    if exact:
+        lines.append(
+            f":blue-badge[PROVED: vertices, exact] max ‖e‖ ≤ **{at_most(float(exact.values[0]))}** "
+            f"({int(exact.evaluations[0])} vertices), reached at {request.transform.describe(exact.worst[0, :, 0])}"
+        )
+    return lines
+
+
+def vertex_lines(request: Request) -> tuple[np.ndarray, np.ndarray]:
+    """Along dx and dy: the ends of Gamma, and where gamma or beta + gamma is a whole number of pixels."""
+    low, high = request.limits
+
+    def lines(beta: float) -> np.ndarray:
+        whole = np.arange(np.floor(low), np.ceil(high) + 1)
+        shifted = np.arange(np.floor(low + beta), np.ceil(high + beta) + 1) - beta
+        values = np.concatenate([[low, high], whole, shifted])
+        return np.unique(values[(values >= low) & (values <= high)].round(12))
+
+    return lines(request.beta[0]), lines(request.beta[1])
+
+
+# ------------------------------------------------------------------------------------------------------------- enclosure
+
+_ENCLOSED = {"e after P": "error", "before P": "difference", "T_β T_γ x": "twice", "T_(β+γ) x": "once"}
+
+
+def enclosure_area(request: Request) -> Callable[[bool], None]:
+    """Controls for one split; returns what draws its images: the pixels' sources as well if nothing is refining them."""
+    st.subheader("What interval arithmetic knows on one split", anchor=False)
+    if request.large and not st.toggle("Compute these images for a large image (a second)", key="large_enclosure"):
+        return lambda settled: None
+    left, right = st.columns(2)
+    which = left.segmented_control(
+        "Split", ["worst", "at γ"], default="worst", required=True, key="split",
+        help="The split with the largest interval bound, or the one that holds γ.", **BOUND,
+    )  # fmt: skip
+    what = right.segmented_control(
+        "Enclosure of", list(_ENCLOSED), default="e after P", required=True, key="enclosed",
+        help="Interval images of the two warps, of their difference, and of e.", **BOUND,
+    )  # fmt: skip
+    with st.container(key="enclosed_pictures"):
+        slot = st.empty()
+    return partial(_show_enclosure, request, slot, str(which), str(what))
+
+
+def _chosen_split(request: Request, which: str) -> tuple[tuple[float, float], ...]:
+    if request.rotates:
+        partition = data.refinement(request).interval
+        known = partition.known
+        worst = which == "worst" and len(known.values) > 0
+        partition = known if worst else partition
+        index = int(known.values.argmax()) if worst else partition.at(request.gamma[0])
+        low, high = partition.splits[index].tolist()
+        return ((low, high),)
+    bound = data.known_interval(request)
+    if which == "worst" and bound is not None:
+        return tuple((float(low), float(high)) for low, high in bound.worst[0])
+    low, high = request.limits
+    edges = np.linspace(low, high, request.splits + 1)
+    places = [int(np.clip(np.searchsorted(edges, g, side="right") - 1, 0, request.splits - 1)) for g in request.gamma]
+    return tuple((float(edges[k]), float(edges[k + 1])) for k in places)
+
+
+def _show_enclosure(request: Request, slot: Any, which: str, what: str, settled: bool) -> None:
+    split = _chosen_split(request, which)
+    low, high = getattr(data.enclosure(request, split), _ENCLOSED[what])
+    unit = request.transform.unit
+    ranges = " × ".join(f"[{a:.4g}, {b:.4g}]{'' if unit == '°' else ' '}{unit}".replace("-", "−") for a, b in split)
+    width = high - low
+    norm = float(torch.maximum(-low, high).clamp(min=0).norm())
+    with slot.container():
+        first, second, third = st.columns(3, gap="medium")
+        differs = _ENCLOSED[what] in ("error", "difference")
+        for column, values, name in ((first, low, "lower"), (second, high, "upper")):
+            with column:
+                if differs:
+                    signed(values, f"{name} end", f"The {name} end of the interval image.")
+                else:
+                    pictures.show(values, f"{name} end", f"The {name} end of the interval image.")
+        with third:
+            widest = at_most(float(width.max()))
+            colours = torch.from_numpy(figures.unsigned_picture(width.numpy(), WIDTH_SCALE))
+            pictures.show(colours, f"width: at most {widest} (yellow: {WIDTH_SCALE:g})", f"Width, at most {widest}.")
+        ending = (
+            f" Norm of the larger end: **{at_most(norm)}**, the bound on this split." if what == "e after P" else ""
+        )
+        st.caption(
+            f"γ in {ranges}: every pixel lies between the lower and the upper image for each γ of the split.{ending}"
+        )
+        if settled and not request.large:
+            hover.area(request, split)

@@ -1,0 +1,217 @@
+"""The export area of the page "Interpolation error": the numbers behind its figures with the settings that made them, as
+JSON and CSV, and Python that computes the displayed bounds.
+
+Numbers are exported as computed, not rounded as on the screen; each says whether it is sampled or proved.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from spt.error_figures import Ball
+from spt.ui.interpolation import data, samples
+from spt.ui.interpolation.data import Request
+
+COLUMNS = ("figure", "series", "kind", "from", "to", "from_dy", "to_dy", "value")
+SAMPLED, PROVED = "sampled (at least)", "proved (at most)"
+Row = dict[str, Any]
+
+
+def settings(request: Request, point: tuple[float, ...]) -> dict[str, Any]:
+    """Everything that decides the numbers, as plain values."""
+    return {
+        "image": request.subject.reference,
+        "image_sha256": request.subject.sha256,
+        "classifier": request.classifier.name,
+        "transform": request.transform.name,
+        "unit": request.transform.unit,
+        "gamma": list(request.gamma),
+        "beta": list(request.beta),
+        "gamma_range": list(request.limits),
+        "preprocessing": asdict(request.preprocessing),
+        "splits": request.splits,
+        "attacker": "exact",
+        "smoothing_sigma": request.sigma,
+        "b_prime": list(point),
+        "drawn_samples": samples.DRAWN_SAMPLES,
+        "seed": samples.SEED,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """What is drawn now, and the settings that made it: nothing here changes any more, so a file can be written later.
+
+    Attributes:
+        error: ||e|| at gamma of the controls. axis, norms: sampled over Gamma. bounds: name, splits (M, d, 2) and proved
+            values (M,). balls: those around K(b'). places, sampled, proved: the profile over b', by centre.
+    """
+
+    settings: dict[str, Any]
+    gamma: tuple[float, ...]
+    error: float
+    axis: np.ndarray
+    norms: np.ndarray
+    bounds: tuple[tuple[str, np.ndarray, np.ndarray], ...]
+    point: tuple[float, ...]
+    balls: tuple[Ball, ...]
+    places: np.ndarray
+    sampled: dict[str, np.ndarray]
+    proved: dict[str, list[float]]
+
+
+def collect(request: Request, point: tuple[float, ...]) -> Numbers:
+    """All numbers behind the figures that are known now."""
+    axis, norms = data.sampled_norms(request)
+    balls = samples.known_cloud(request, point).balls if not request.large or samples.is_known(request, point) else ()
+    with_profile = samples.profile_is_known(request, point)
+    return Numbers(
+        settings=settings(request, point),
+        gamma=request.gamma,
+        error=float(data.difference(request).after.norm()),
+        axis=axis,
+        norms=norms,
+        bounds=tuple(_bounds(request)),
+        point=point,
+        balls=balls,
+        places=samples.profile_points(request, point).numpy(),
+        sampled=samples.sampled_profile(request, point) if with_profile else {},
+        proved={name: list(radii) for name, radii in samples.proved_profile(request, point).items()},
+    )
+
+
+def _bounds(request: Request) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    if request.rotates:
+        state = data.refinement(request)
+        for name, partition in (("interval", state.interval.known), ("chord", state.chord.known)):
+            yield name, partition.splits[:, None], partition.values
+        return
+    for name, bound in (("vertices", data.known_vertices(request)), ("interval", data.known_interval(request))):
+        if bound is not None:
+            yield name, np.array([[request.limits] * 2]), bound.values.numpy()
+
+
+def rows(numbers: Numbers) -> list[Row]:
+    """One row for each number."""
+    return [
+        _row("images", "e at gamma", "exact", numbers.gamma, numbers.gamma, numbers.error),
+        *_error_rows(numbers),
+        *_ball_rows(numbers),
+    ]
+
+
+def _row(figure: str, series: str, kind: str, low: Sequence[float], high: Sequence[float], value: float) -> Row:
+    """One number for parameters from ``low`` to ``high``."""
+    ends = [low[0], high[0], *(low[1:] or ("",)), *(high[1:] or ("",))]
+    return dict(zip(COLUMNS, (figure, series, kind, *ends, value), strict=True))
+
+
+def _error_rows(numbers: Numbers) -> Iterator[Row]:
+    figure, axis = "error over gamma", numbers.axis.tolist()
+    for place, value in zip(product(axis, repeat=numbers.norms.ndim), numbers.norms.flatten().tolist(), strict=True):
+        yield _row(figure, "sampled", SAMPLED, place, place, value)
+    for name, splits, values in numbers.bounds:
+        for split, value in zip(splits, values.tolist(), strict=True):
+            yield _row(figure, name, PROVED, split[:, 0].tolist(), split[:, 1].tolist(), value)
+
+
+def _ball_rows(numbers: Numbers) -> Iterator[Row]:
+    for ball in numbers.balls:
+        yield _row("K(b')", ball.name, SAMPLED, numbers.point, numbers.point, ball.sampled)
+        if ball.proved is not None:
+            yield _row("K(b')", ball.name, PROVED, numbers.point, numbers.point, ball.proved)
+    places = numbers.places.tolist()
+    for kind, found in ((SAMPLED, numbers.sampled), (PROVED, numbers.proved)):
+        for name, radii in found.items():
+            for place, radius in zip(places, radii, strict=False):  # those proved so far
+                yield _row("radius over b'", name, kind, place, place, float(radius))
+
+
+def as_json(numbers: Numbers) -> str:
+    """Settings and numbers as JSON."""
+    found = [{name: value for name, value in row.items() if value != ""} for row in rows(numbers)]
+    return json.dumps({"settings": numbers.settings, "numbers": found}, indent=1, ensure_ascii=False)
+
+
+def as_csv(numbers: Numbers) -> str:
+    """The settings as lines that begin with #, then one line for each number."""
+    file = io.StringIO()
+    for name, value in numbers.settings.items():
+        file.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows(numbers))
+    return file.getvalue()
+
+
+def code(request: Request, point: tuple[float, ...]) -> str:
+    """Python that prints the displayed numbers: e at gamma, bounds over Gamma on uniform splits, radii of K(b')."""
+    name, _, index = (request.subject.reference or "picture.png").partition(":")
+    shape = tuple(request.image.shape)
+    if index:
+        imports, load = "load_dataset", f"load_dataset({name!r}, shape={shape}).image({index})"
+    else:
+        imports, load = "fit_image, read_image", f"fit_image(read_image(Path({name!r})), {shape})"
+    arguments = f"image, transform, preprocessing, {[request.beta]}, {request.limits}"
+    if request.rotates:
+        bounds = ("interval_bound", "chord_bound")
+        calls = [f"interval_bound({arguments}, splits={request.splits})",
+                 f"chord_bound({arguments}, splits={request.splits}, tolerance=None)"]  # fmt: skip
+    else:
+        bounds = ("interval_bound", "vertex_bound")
+        calls = [f"interval_bound({arguments}, splits={request.splits})", f"vertex_bound({arguments})"]
+    gamma, beta = (f"torch.tensor([{list(values)}], dtype=torch.float64)" for values in (request.gamma, request.beta))
+    lines = [
+        *(() if index else ("from pathlib import Path", "")),
+        "import torch",
+        "",
+        f"from spt import Preprocessing, get_transform, {imports}",
+        f"from spt.error_bounds import {', '.join(sorted(('interpolation_error', 'sample_bound', *bounds)))}",
+        "",
+        f"image = {load}.double()",
+        f"transform = get_transform({request.transform.name!r})",
+        f"preprocessing = {request.preprocessing!r}",
+        f"error = interpolation_error(image, transform, preprocessing, {beta}, {gamma})[0]",
+        'print("e at gamma:", float(error.norm()))',
+        *(f'print("{call.partition("(")[0]}:", float({call}.values))' for call in calls),
+        'for centre in ("shifted", "recentred"):',
+        f"    ball = sample_bound(image, transform, preprocessing, {[point]}, {request.limits}, centre=centre, "
+        f"tolerance={samples.TOLERANCE})",
+        '    print(f"radius of K(b\'), {centre}:", float(ball.values))',
+    ]
+    return "\n".join(lines)
+
+
+def area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
+    """The export, folded; returns what draws its downloads, once all that is proved in this run is known."""
+    with st.expander("Export: numbers, Python"):
+        slot = st.empty()
+        st.caption(
+            "All that is drawn, as computed, with the settings and the seed; each number says whether it is sampled or "
+            "proved. The Python below prints the displayed numbers, on uniform splits."
+        )
+        st.code(code(request, point), language="python", wrap_lines=True)
+    slot.caption("The files are ready when nothing is being proved any more.")
+    return partial(_show_downloads, request, point, slot)
+
+
+def _show_downloads(request: Request, point: tuple[float, ...], slot: Any) -> None:
+    numbers = collect(request, point)
+    with slot.container():
+        first, second = st.columns(2)
+        first.download_button(
+            "Numbers as JSON", partial(as_json, numbers), "interpolation_error.json", "application/json",
+            key="export_json", icon=":material/data_object:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+        second.download_button(
+            "Numbers as CSV", partial(as_csv, numbers), "interpolation_error.csv", "text/csv",
+            key="export_csv", icon=":material/table:", on_click="ignore", width="stretch",
+        )  # fmt: skip

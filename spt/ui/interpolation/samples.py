@@ -1,0 +1,385 @@
+"""The area "per sample" of the page "Interpolation error": the set K(b'), its balls, and the radius profile over b'.
+
+K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} is all that the classifier can be shown when a vote lands on b'.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from spt import error_figures as figures
+from spt.certificates import quantity
+from spt.error_bounds import find_centres, sample_bound
+from spt.error_bounds.record import Progress, silent
+from spt.error_bounds.samples import gammas_for_centre
+from spt.ui import cache
+from spt.ui.controls import BOUND
+from spt.ui.interpolation import work
+from spt.ui.interpolation.data import Key, Request, at_least, at_most, in_session, in_words, is_in_session
+
+CENTRES: tuple[Literal["shifted", "recentred"], ...] = ("shifted", "recentred")
+COLOURS = {"shifted": figures.SHIFTED, "recentred": figures.RECENTRED}
+CLOUD_POINTS, PROFILE_POINTS, DRAWN_SAMPLES = 121, 49, 500
+TOLERANCE = 0.1
+SEED = 0
+
+
+def _key(request: Request) -> Key:
+    """What decides K(b'): beta and gamma of the controls do not."""
+    return (request.subject.sha256, request.transform.name, request.preprocessing, request.limits)
+
+
+def _box(request: Request) -> torch.Tensor:
+    return torch.tensor([request.limits] * request.transform.dimensions, dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Samples of K(b') in the plane of their principal axes (K, 2), their gammas (K, d), the share of their variance in
+    that plane, and the shifted and the recentred ball."""
+
+    points: np.ndarray
+    gammas: np.ndarray
+    share: float
+    balls: tuple[figures.Ball, ...]
+
+
+def _sample_cloud(request: Request, point: tuple[float, ...]) -> Cloud:
+    transform, preprocessing = request.transform, request.preprocessing
+    sample = torch.tensor([point], dtype=torch.float64)
+    gammas = gammas_for_centre(transform, sample, _box(request), CLOUD_POINTS)[0, :CLOUD_POINTS]
+    shown = preprocessing(transform(transform(request.image, gammas), sample - gammas)).flatten(1)
+    mean = shown.mean(dim=0)
+    _, sizes, directions = torch.linalg.svd(shown - mean, full_matrices=False)
+    directions = directions[:2]
+    balls = []
+    for centre in CENTRES:
+        found, farthest = find_centres(request.image, transform, preprocessing, sample, _box(request), centre)
+        distance = max(float(farthest[0]), float((shown - found[0].flatten()).norm(dim=1).max()))
+        where = ((found[0].flatten() - mean) @ directions.T).numpy()
+        balls.append(figures.Ball(centre, COLOURS[centre], where, distance, None))
+    squares = sizes.square()
+    share = float(squares[:2].sum() / squares.sum().clamp(min=1e-300))
+    return Cloud(((shown - mean) @ directions.T).numpy(), gammas.numpy(), share, tuple(balls))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _cloud(key: Key, point: tuple[float, ...], _request: Request) -> Cloud:
+    return _sample_cloud(_request, point)
+
+
+def _radius(
+    request: Request, point: torch.Tensor, centre: Literal["shifted", "recentred"], touch: Callable[[], object]
+) -> float:
+    """A proved radius of K(b') at one b', (1, d), around the centre that `find_centres` finds.
+
+    ``touch`` is called often while computing: a Streamlit call there lets a new run take over.
+    """
+
+    def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+        for item in items:
+            touch()
+            yield item
+
+    def compute(progress: Progress) -> float:
+        bound = sample_bound(
+            request.image, request.transform, request.preprocessing, point, request.limits,
+            centre=centre, tolerance=TOLERANCE, progress=progress,
+        )  # fmt: skip
+        return float(bound.values[0])
+
+    if request.large:
+        where = in_words(request, point[0].tolist())
+        return work.in_background(compute, f"Proving the {centre} radius at b′ = {where}")
+    return compute(progress)
+
+
+def cloud(request: Request, point: tuple[float, ...]) -> Cloud:
+    """K(b') at one b', with sampled radii only."""
+    if request.large:
+        found: Cloud = in_session(
+            ("cloud", *_key(request), point), lambda progress: _sample_cloud(request, point), "Sampling K(b′)"
+        )
+        return found
+    return _cloud(_key(request), point, request)
+
+
+def proved_cloud(request: Request, point: tuple[float, ...], touch: Callable[[], object]) -> Cloud:
+    """K(b') at one b', with its proved radii, which take longer and are kept in the session."""
+    known = st.session_state.setdefault("proved_clouds", {})
+    key = (_key(request), point)
+    if key not in known:
+        sample = torch.tensor([point], dtype=torch.float64)
+        known[key] = tuple(_radius(request, sample, centre, touch) for centre in CENTRES)
+    found = cloud(request, point)
+    balls = tuple(replace(ball, proved=radius) for ball, radius in zip(found.balls, known[key], strict=True))
+    return replace(found, balls=balls)
+
+
+def is_known(request: Request, point: tuple[float, ...]) -> bool:
+    """Whether the balls at one b' have been proved."""
+    return (_key(request), point) in st.session_state.get("proved_clouds", {})
+
+
+def profile_is_known(request: Request, point: tuple[float, ...]) -> bool:
+    """Whether the sampled profile is there at once."""
+    return not request.large or is_in_session(("profile", *_key(request), point[1:], request.sigma))
+
+
+def known_cloud(request: Request, point: tuple[float, ...]) -> Cloud:
+    """K(b') at one b' with its proved radii, if these are known, else with sampled ones only."""
+    return proved_cloud(request, point, lambda: None) if is_known(request, point) else cloud(request, point)
+
+
+def proved_profile(request: Request, point: tuple[float, ...]) -> dict[str, list[float]]:
+    """The radii along `profile_points` that have been proved so far, shifted and recentred."""
+    return _profile(request, point).proved
+
+
+def profile_points(request: Request, point: tuple[float, ...]) -> torch.Tensor:
+    """b' along the first parameter over ±3 sigma (the others as chosen), (PROFILE_POINTS, d)."""
+    reach = 3 * request.sigma
+    axis = torch.linspace(-reach, reach, PROFILE_POINTS, dtype=torch.float64)
+    points = torch.tensor([point], dtype=torch.float64).repeat(PROFILE_POINTS, 1)
+    points[:, 0] = axis
+    return points
+
+
+def _sample_profile(
+    request: Request, others: tuple[float, ...], progress: Progress = silent, portion: int = PROFILE_POINTS
+) -> dict[str, np.ndarray]:
+    points = torch.split(profile_points(request, (0.0, *others)), portion)
+    found: dict[str, list[np.ndarray]] = {centre: [] for centre in CENTRES}
+    for part in progress(points, total=len(points)):
+        for centre in CENTRES:
+            _, radii = find_centres(
+                request.image, request.transform, request.preprocessing, part, _box(request), centre
+            )
+            found[centre].append(radii.numpy())
+    return {centre: np.concatenate(parts) for centre, parts in found.items()}
+
+
+@st.cache_data(show_spinner="Sampling the profile …", max_entries=32)
+def _sampled_profile(key: Key, others: tuple[float, ...], sigma: float, _request: Request) -> dict[str, np.ndarray]:
+    return _sample_profile(_request, others)
+
+
+def sampled_profile(request: Request, point: tuple[float, ...]) -> dict[str, np.ndarray]:
+    """Sampled radii (lower bounds) along `profile_points`, shifted and recentred."""
+    if request.large:
+        found: dict[str, np.ndarray] = in_session(
+            ("profile", *_key(request), point[1:], request.sigma),
+            lambda progress: _sample_profile(request, point[1:], progress, portion=1),
+            "Sampling the radius over b′",
+        )
+        return found
+    return _sampled_profile(_key(request), point[1:], request.sigma, request)
+
+
+@dataclass
+class Profile:
+    """The state of the live proof of the profile, kept in the session: radii proved so far, by centre."""
+
+    key: Key
+    proved: dict[str, list[float]]
+    running: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether all radii are proved."""
+        return all(len(radii) == PROFILE_POINTS for radii in self.proved.values())
+
+
+def _profile(request: Request, point: tuple[float, ...]) -> Profile:
+    key = (*_key(request), point[1:], request.sigma)
+    state = st.session_state.get("radius_profile")
+    if not isinstance(state, Profile) or state.key != key:
+        state = st.session_state["radius_profile"] = Profile(key, {centre: [] for centre in CENTRES})
+    return state
+
+
+def _set_running(state: Profile, running: bool) -> None:
+    state.running = running
+
+
+def area(request: Request) -> tuple[tuple[float, ...], Callable[[], None]]:
+    """Controls for b', the set K(b') in a plane, and the profile over b'; returns b', and what goes on proving."""
+    st.subheader("Better: one ball for each vote b′ = β + γ", anchor=False)
+    st.caption(
+        "A vote at b′ may be shown any image of K(b′). Certify f at a **centre** with a radius that covers K(b′), and no "
+        "global E is needed. The image at γ = 0 (shifted) lies at the rim; a centre in the middle nearly halves the radius."
+    )
+    point = _choose_point(request)
+    if request.large and not st.toggle("Compute balls for this large image (slow)", key="large_balls"):
+        return point, lambda: None
+    left, right = st.columns(2, gap="large")
+    with left:
+        finish_plane = _plane_area(request, point)
+    with right:
+        finish_profile = _profile_area(request, point)
+
+    def finish() -> None:
+        finish_plane()
+        finish_profile()
+
+    return point, finish
+
+
+def _choose_point(request: Request) -> tuple[float, ...]:
+    columns = st.columns(2 if not request.rotates else [1, 1])
+    if request.rotates:
+        limits = [("sample", "b′", 120.0, 20.0, 1.0)]
+    else:
+        limits = [("sample_dx", "b′ (dx)", 6.0, 0.3, 0.05), ("sample_dy", "b′ (dy)", 6.0, 0.7, 0.05)]
+    return tuple(
+        column.slider(
+            f"{label} in {request.transform.unit}", -limit, limit, value, step, key=key,
+            help="Where the vote lands: the sum of the attacker's γ and the vote's β.", **BOUND,
+        )
+        for column, (key, label, limit, value, step) in zip(columns, limits, strict=False)
+    )  # fmt: skip
+
+
+def _plane_area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
+    """Draw K(b') with what is known; returns what proves and draws the rest."""
+    numbers, chart, note, working = st.empty(), st.empty(), st.empty(), st.empty()
+
+    def draw(found: Cloud) -> None:
+        lines = [f"**K(b′) at b′ = {in_words(request, point)}**", *map(_ball_in_words, found.balls)]
+        numbers.markdown("  \n".join(lines))
+        figure = _plane(request, point, found)
+        alt = f"K(b′) in the plane of its principal axes. {' '.join(map(_ball_in_words, found.balls))}"
+        chart.plotly_chart(figure, alt=alt)
+
+    def write_note() -> None:
+        found = cloud(request, point)
+        note.caption(
+            f"{len(found.points)} samples of K(b′) in the plane of their first two principal axes ({found.share:.0%} of "
+            "their variance). Crosses: centres. Solid: proved radius; dotted: largest sampled distance."
+        )
+
+    write_note()
+    if is_known(request, point):
+        draw(proved_cloud(request, point, write_note))
+        return lambda: None
+    draw(cloud(request, point))
+
+    def finish() -> None:
+        with working.container():
+            found = proved_cloud(request, point, write_note)
+        draw(found)
+
+    return finish
+
+
+def _plane(request: Request, point: tuple[float, ...], found: Cloud) -> go.Figure:
+    """K(b') in its plane; the last figure is kept, as gamma and beta of the controls do not change it."""
+    key = (_key(request), point, tuple(ball.proved for ball in found.balls))
+    known, figure = st.session_state.get("plane_figure", (None, None))
+    if known != key:
+        colours = found.gammas[:, 0] if request.rotates else np.hypot(found.gammas[:, 0], found.gammas[:, 1])
+        title = "γ in °" if request.rotates else "|γ| in px"
+        figure = figures.plane(found.points, colours, title, found.balls, line=request.rotates)
+        st.session_state["plane_figure"] = key, figure
+    return figure
+
+
+def _ball_in_words(ball: figures.Ball) -> str:
+    if ball.proved is None:
+        return f"**{ball.name}**: {at_least(ball.sampled)} ≤ radius :gray-badge[SAMPLED] proving …"
+    return f"**{ball.name}**: {at_least(ball.sampled)} ≤ radius ≤ **{at_most(ball.proved)}** :blue-badge[PROVED]"
+
+
+def _profile_area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
+    """Draw the profile with what is known; returns what goes on proving it."""
+    if request.large and not st.toggle("Radius over b′ as well (a minute)", key="large_profile"):
+        return lambda: None
+    state = _profile(request, point)
+    where = profile_points(request, point)[:, 0].numpy()
+    sampled = sampled_profile(request, point)
+    reach = (float(where[0]), float(where[-1]))
+    most = 1.3 * max(float(radii.max()) for radii in sampled.values()) or 1.0
+    generator = torch.Generator().manual_seed(SEED)
+    votes = request.transform.sample(DRAWN_SAMPLES, request.sigma, generator)[:, 0].numpy()
+    bars = figures.histogram_bars(votes, reach, 0.45 * most)
+    unit, name = request.transform.unit, "b′" if request.rotates else "b′ (dx)"
+    st.markdown(f"**Radius over {name}**, and where {DRAWN_SAMPLES} votes land (σ_γ = {quantity(request.sigma, unit)})")
+    chart, button, progress, working = st.empty(), st.empty(), st.empty(), st.empty()
+    marked = point[0] if reach[0] <= point[0] <= reach[1] else None
+
+    def draw() -> None:
+        series = profile_series(where, sampled, state.proved)
+        specification = figures.lines_specification(
+            series, f"{name} in {unit}", "radius of K(b′)", reach, most, marked, bars, height=380
+        )
+        alt = (
+            f"Radius over b′: shifted up to {sampled['shifted'].max():.3g}, recentred {sampled['recentred'].max():.3g}."
+        )
+        chart.vega_lite_chart(pd.DataFrame(figures.series_rows(series)), specification, alt=alt)
+
+    def standing() -> None:
+        button.button(
+            "Prove these radii", key="prove_profile", icon=":material/verified:", on_click=_set_running,
+            args=(state, True), disabled=state.done,
+        )  # fmt: skip
+        if state.done:
+            medians = ", ".join(f"{name} {at_most(float(np.median(r)))}" for name, r in state.proved.items())
+            progress.caption(f"All {PROFILE_POINTS} radii are proved. Median over the range: {medians}.")
+        else:
+            progress.caption("Dotted: sampled, a lower bound of each radius. Grey bars: the votes.")
+
+    draw()
+    if not state.running:
+        standing()
+        return lambda: None
+    button.button("Stop", key="stop_profile", icon=":material/stop_circle:", on_click=_set_running, args=(state, False))
+
+    def finish() -> None:
+        with cache.heavy_work():
+            _prove(request, point, state, draw, progress, working)
+        state.running = False
+        standing()
+
+    return finish
+
+
+def _prove(
+    request: Request, point: tuple[float, ...], state: Profile, draw: Callable[[], None], progress: Any, working: Any
+) -> None:
+    points = profile_points(request, point)
+
+    def touch() -> None:
+        done = len(state.proved["recentred"])
+        progress.progress(done / PROFILE_POINTS, text=f"{done} of {PROFILE_POINTS} values of b′ proved")
+
+    while not state.done:
+        for centre in CENTRES:
+            index = len(state.proved[centre])
+            if index < PROFILE_POINTS:
+                with working.container():
+                    radius = _radius(request, points[index : index + 1], centre, touch)
+                if len(state.proved[centre]) == index:  # else another run of the script was faster
+                    state.proved[centre].append(radius)
+        touch()
+        draw()
+
+
+def profile_series(
+    where: np.ndarray, sampled: dict[str, np.ndarray], proved: dict[str, list[float]]
+) -> list[figures.Series]:
+    """Sampled radii, and the proved ones as far as they go."""
+    series = []
+    for centre in CENTRES:
+        radii = np.array(proved[centre])
+        if len(radii):
+            series.append(
+                figures.Series(f"{centre} (proved)", COLOURS[centre], where[: len(radii)], radii, proved=True)
+            )
+        series.append(figures.Series(f"{centre} (sampled)", COLOURS[centre], where, sampled[centre], proved=False))
+    return series

@@ -1,0 +1,74 @@
+"""How the page "Interpolation error" computes: on one thread, and where it takes long in the background with progress."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import streamlit as st
+import torch
+
+from spt.error_bounds.record import Progress
+
+Result = TypeVar("Result")
+ALL_THREADS = torch.get_num_threads()
+POLL = 0.1  # seconds between two updates, at which a changed control or Stop takes over
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: these tensors are small, and on a busy machine a second thread waits more than it works
+    (measured with 2 cores, busy: one thread is 5 to 40 times as fast as two)."""
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(ALL_THREADS)
+
+
+class _Cancelled(Exception):
+    """Raised in the background when nobody waits for the result any more."""
+
+
+def in_background(compute: Callable[[Progress], Result], label: str) -> Result:
+    """What ``compute`` returns, computed by a thread while a progress bar runs.
+
+    ``compute`` is given a progress function as bounds take it. If the script ends here, because a control was changed
+    or Stop was pressed, the thread ends at its next step.
+    """
+    cancelled, started = threading.Event(), time.monotonic()
+    results: list[Result] = []
+    failures: list[Exception] = []
+    step = {"done": 0, "of": 1}
+
+    def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+        for done, item in enumerate(items):
+            if cancelled.is_set():
+                raise _Cancelled
+            step.update(done=done, of=max(1, total or 1))
+            yield item
+
+    def run() -> None:
+        try:
+            with one_thread():
+                results.append(compute(progress))
+        except _Cancelled:
+            pass
+        except Exception as error:  # handed to the script below
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    bar = st.empty()
+    thread.start()
+    try:
+        while thread.is_alive():
+            seconds = time.monotonic() - started
+            bar.progress(step["done"] / step["of"], text=f"{label} … {seconds:.0f} s")
+            thread.join(POLL)
+    finally:
+        cancelled.set()
+    bar.empty()
+    if failures:
+        raise failures[0]
+    return results[0]
