@@ -7,13 +7,19 @@ import pytest
 import torch
 from conftest import BrightestColumn
 
+from spt import statistics
+from spt.certificates import ErrorLevel, OneErrorCertificate, ReceivedErrorLevel, rounded_up
 from spt.certificates.individual import IndividualCertificate
+from spt.certificates.one_error import nested_radius
 from spt.classifiers import Classifier
 from spt.datasets import load_dataset
+from spt.defences import OneErrorSPT
 from spt.defences.individual import IndivSPT
+from spt.defences.one_error_votes import MARGIN
 from spt.images import to_8_bit
 from spt.preprocessing import Preprocessing
 from spt.smoothing import SmoothedClassifier
+from spt.statistics import ConfidenceBudget
 from spt.transforms import Rotation, Translation
 
 
@@ -46,6 +52,23 @@ def received(original) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def certificate(defence, received) -> IndividualCertificate:
     return defence.certify(received, n_gamma=150)
+
+
+@pytest.fixture(scope="module")
+def quiet(columns: Classifier) -> IndivSPT:
+    """Shifts by a tenth of a pixel: one E for all betas must be less than what a ball for each may be."""
+    return IndivSPT(columns, Translation(), parameter_sigma=0.1, pixel_sigma=0.3, limit=0.1, split_width=0.1)
+
+
+@pytest.fixture(scope="module")
+def level(quiet, received) -> ReceivedErrorLevel:
+    """E measured for the received image."""
+    return quiet.measure(received, n_choice=30, n_test=150)
+
+
+@pytest.fixture(scope="module")
+def one_error(quiet, received, level) -> OneErrorCertificate:
+    return quiet.certify_with_one_error(received, level, n0=50, n=100)
 
 
 def nested_vote(defence: IndivSPT, image: torch.Tensor, n: int, seed: int) -> int:
@@ -209,3 +232,178 @@ def test_a_digit_end_to_end(mnist_rotation):
     assert certificate.share < 0.1
     g = SmoothedClassifier(mnist_rotation, Rotation(), defence.parameter_sigma, defence.pixel_sigma)
     assert g.predict(data.image(0), n=200).label == certificate.label
+
+
+# --------------------------------------------------------------------------------------------------------- with one E
+
+
+def test_e_of_a_received_image(level, quiet, received):
+    assert level.verify() and level.accepted and level.error == MARGIN * level.largest
+    assert len(level.bounds) == level.n_test == 150 and level.exceeding == sum(b > level.error for b in level.bounds)
+    assert level.rho == statistics.clopper_pearson_upper(level.exceeding, 150, 0.001)
+    assert level.own_bound == max(level.bounds) and 0 < level.share <= 1
+    assert "ACCEPTED" in level.to_text() and "1.1 × the largest bound" in level.to_text()
+    assert ErrorLevel.from_json(level.to_json()) == level
+    other = quiet.measure(received, n_choice=29, n_test=20)
+    assert not set(other.bounds) & set(level.bounds)  # another number of betas draws other betas
+
+
+def test_e_bounds_the_error_of_the_original_for_fresh_betas(level, quiet, original, received):
+    betas = Translation().sample(400, 0.1, torch.Generator().manual_seed(99))
+    gamma = torch.tensor([[0.07, -0.05]], dtype=torch.float64)
+    shown = [Translation()(image.double(), at) for image, at in ((received, betas), (original, betas + gamma))]
+    errors = (shown[0] - shown[1]).flatten(1).norm(dim=1)
+    assert (errors <= level.error).double().mean() >= 1 - level.rho
+
+
+def test_a_certificate_with_one_error(one_error, level, quiet, original, received):
+    assert one_error.verify() and one_error.votes == "nested" and one_error.label == 1
+    expected = statistics.clopper_pearson_lower(one_error.successes, 100, 0.004)
+    assert one_error.p_lower == expected and one_error.radius == nested_radius(expected, level.rho, 0.1)
+    assert one_error.radius > (0.07**2 + 0.05**2) ** 0.5
+    assert one_error.radius <= quiet.largest_radius(level, n=100)
+    assert nested_vote(quiet, received, 300, 0) == nested_vote(quiet, original, 300, 1) == one_error.label
+    text = one_error.to_text()
+    assert "CERTIFIED middle: g answers middle here, and on every original" in text and "IndivSPT with one E" in text
+    assert "wrong with at most 0.01 = 0.004 (samples) + 0.005 (inner tests) + 0.001 (E)" in text
+    assert "explained by" in text and "DistSPT" not in text
+    assert OneErrorCertificate.from_json(one_error.to_json()) == one_error
+
+
+def test_a_given_e_accepts_or_refuses(quiet, level, received):
+    """The online form: E is fixed beforehand."""
+    given = quiet.measure(received, error=level.error, n_test=150)
+    assert given.verify() and given.accepted and (given.n_choice, given.margin, given.largest) == (0, None, None)
+    assert not set(given.bounds) & set(level.bounds)  # another E is tested on other betas
+    certificate = quiet.certify_with_one_error(received, given, n0=50, n=100)
+    assert certificate.verify() and certificate.label == 1 and "given" in certificate.to_text()
+    small = quiet.measure(received, error=min(level.bounds) / 2, n_test=20)
+    assert small.verify() and not small.accepted and small.exceeding == 20 and small.rho == 1
+    assert small.explain().startswith("REFUSED: E = ") and "20 of 20 β exceed it" in small.explain()
+    assert f"is {rounded_up(max(small.bounds))}." in small.explain().partition("Its own bound")[2]
+    with pytest.raises(ValueError, match=r"REFUSED: .* is too small for this image .* Its own bound"):
+        quiet.certify_with_one_error(received, small)
+
+
+def test_with_one_error_batches_and_progress_change_nothing(quiet, received, level, one_error):
+    seen = []
+
+    def progress(items, desc, total):
+        seen.append((desc, total))
+        return items
+
+    again = quiet.certify_with_one_error(received, level, n0=50, n=100, batch_size=30, progress=progress)
+    assert dataclasses.replace(again, seconds=one_error.seconds) == one_error and seen == [("inner tests", 4)]
+    again = quiet.measure(received, n_choice=30, n_test=150, progress=progress)
+    assert dataclasses.replace(again, seconds=level.seconds) == level
+    assert seen[-2:] == [("choosing E", 1), ("testing E", 3)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"error": 0.01},
+        {"margin": None},
+        {"n_choice": 0},
+        {"rho": 0.001},
+        {"n_test": 149},
+        {"bounds": ()},
+        {"bounds": (0.0,) * 149 + (float("inf"),)},
+        {"bounds": (9.0,) * 150},
+        {"alpha_error": 0.01},
+        {"share": 0.001},
+        {"surviving": ()},
+        {"surviving": (((-0.1, 0.3), (-0.1, 0.1)),)},
+        {"split_width": 0.0},
+        {"limit": 0.05},
+    ],
+    ids=str,
+)
+def test_verify_finds_tampering_with_the_level(one_error, level, change: dict[str, Any]):
+    changed = dataclasses.replace(level, **change)
+    assert not changed.verify()
+    assert not dataclasses.replace(one_error, level=changed).verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"radius": 0.2},
+        {"label": 0},
+        {"selected": 2},
+        {"p_lower": 0.999},
+        {"n": 99},
+        {"inner_votes": ((0, 32),) * 100},
+        {"image_sha256": "0" * 64},
+        {"budget": ConfidenceBudget(0.04, 0.005, 0.001)},
+        {"budget": ConfidenceBudget(0.004, 0.005, 0.0005)},
+    ],
+    ids=str,
+)
+def test_verify_finds_tampering_with_one_error(one_error, change: dict[str, Any]):
+    assert not dataclasses.replace(one_error, **change).verify()
+
+
+def test_joint_votes_prove_nothing_about_a_received_image(one_error):
+    evidence = {field.name: getattr(one_error, field.name) for field in dataclasses.fields(one_error)}
+    for name in ("successes", "p_lower", "radius", "label"):
+        del evidence[name]
+    joint = OneErrorCertificate.conclude(**evidence | {"votes": "joint", "inner_votes": (), "counts": (0, 100, 0)})
+    assert not joint.verify()
+
+
+def test_levels_for_something_else_are_refused(quiet, received, level):
+    dist = OneErrorSPT(quiet.classifier, Translation(), 0.1, 0.3, limit=0.1)
+    with pytest.raises(ValueError, match=r"about this received image and .* not what DistSPT certifies.*OneErrorSPT"):
+        dist.certify(received, level)
+    with pytest.raises(ValueError, match=r"about this image, which is not what IndivSPT certifies.*with IndivSPT"):
+        quiet.certify_with_one_error(received, dist.measure(received, n_choice=3, n_test=10))
+    with pytest.raises(ValueError, match="measured on another image"):
+        quiet.certify_with_one_error(1 - received, level)
+    with pytest.raises(ValueError, match=r"another limit: 0.1, but 0.05 is wanted"):
+        dataclasses.replace(quiet, limit=0.05).certify_with_one_error(received, level)
+    with pytest.raises(ValueError, match=r"the budget leaves it 0.0001"):
+        quiet.certify_with_one_error(received, level, budget=ConfidenceBudget(0.004, 0.005, 0.0001))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_choice": 0}, "n_choice must be at least 1, but is 0"),
+        ({"n_test": 0}, "n_test must be at least 1, but is 0"),
+        ({"n_test": 9}, "9 betas cannot show .* at least 10 are needed"),
+        ({"error": 0.0}, "E must be positive and finite, but is 0.0"),
+        ({"error": float("inf")}, "E must be positive and finite"),
+        ({"alpha_error": 0.0}, "alpha = 0.0 must be greater than 0"),
+    ],
+    ids=str,
+)
+def test_bad_measurements(defence, received, settings, message):
+    with pytest.raises(ValueError, match=message):
+        defence.measure(received, **settings)
+
+
+def test_nothing_to_measure_where_nothing_explains_the_image(defence, received, monkeypatch):
+    from spt.defences import individual
+    from spt.inverse import invert
+
+    def nothing(*arguments, **settings):
+        inverse = invert(*arguments, **settings)
+        return dataclasses.replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
+
+    monkeypatch.setattr(individual, "invert", nothing)
+    with pytest.raises(ValueError, match="Nothing explains this image"):
+        defence.measure(received)
+
+
+def test_a_digit_with_one_error(mnist_rotation):
+    """A turned digit and an E fixed beforehand: accepted, certified, and g's answer to the original is the class certified."""
+    defence = IndivSPT(mnist_rotation, Rotation(), 30.0, 0.3, limit=10.0)
+    data = load_dataset("digits", shape=mnist_rotation.input_shape)
+    sent = to_8_bit(Rotation()(data.image(3), [[3.1]])[0])
+    level = defence.measure(sent, error=0.65, n_test=40)
+    certificate = defence.certify_with_one_error(sent, level, n0=20, n=40)
+    assert certificate.label == data.label(3) and certificate.radius > 3.1 and certificate.verify()
+    assert any(low <= 3.1 <= high for ((low, high),) in level.surviving) and level.share < 0.1
+    g = SmoothedClassifier(mnist_rotation, Rotation(), 30.0, 0.3)
+    assert g.predict(data.image(3), n=200).label == certificate.label

@@ -16,7 +16,7 @@ from spt.classifiers import Classifier
 from spt.datasets import Dataset, load_dataset
 from spt.defences import OneErrorSPT, shared_budget
 from spt.defences.inner_tests import undecided
-from spt.defences.one_error import MARGIN, _looks
+from spt.defences.one_error_votes import MARGIN, _looks
 from spt.error_bounds import sampled_error
 from spt.images import image_digest, to_8_bit
 from spt.smoothing import SmoothedClassifier
@@ -96,6 +96,32 @@ def test_nested_radius():
     assert nested_radius(0.51, 0.02, 30.0) == 0 and nested_radius(0.01, 0.02, 30.0) == 0
 
 
+def test_the_radius_of_a_received_image():
+    """h is c at x' for beta in S, and E is exceeded in B; it is then c at x for b in (S - B) + gamma, in more than half of N(0, 1).
+
+    Half lines are the worst case, in which a larger radius is wrong.
+    """
+    u = np.linspace(-9, 9, 36001)
+    step, density = u[1] - u[0], norm.pdf(u)
+
+    def answers(inside: np.ndarray, exceeding: np.ndarray, factor: float) -> float:
+        p, rho = ((density * where).sum() * step for where in (inside, exceeding))
+        radius = nested_radius(min(p, 1.0), rho, 1.0)
+        gammas = (-factor * radius, factor * radius)
+        shares = [float((norm.pdf(u + gamma) * (inside & ~exceeding)).sum() * step) for gamma in gammas]
+        return min(shares) if radius > 0 else 1.0
+
+    random = np.random.default_rng(4)
+    found = []
+    for _ in range(200):
+        waves = (np.sin(random.uniform(0.3, 6) * u + random.uniform(0, 6)) for _ in range(2))
+        inside, exceeding = next(waves) > random.uniform(-1, -0.2), next(waves) > random.uniform(0.8, 1.0)
+        found.append(answers(inside, exceeding, 0.999))
+    assert min(found) > 0.5 and sum(share < 1 for share in found) > 50
+    worst = u < norm.ppf(0.9), (u < norm.ppf(0.9)) & (u > norm.ppf(0.88))
+    assert answers(*worst, 0.99) > 0.5 > answers(*worst, 1.01)
+
+
 def test_joint_radius():
     assert joint_radius(0.99, 0.005, 0.3, 30.0, 0.3) == pytest.approx(30 * (norm.ppf(0.985) ** 2 - 1) ** 0.5, rel=1e-9)
     assert joint_radius(0.99, 0.005, 0.0, 30.0, 0.3) == pytest.approx(30 * norm.ppf(0.985), rel=1e-9)
@@ -164,9 +190,11 @@ def test_false_nested_certificates_stay_below_alpha(q: float, rho: float):
     wrong = (p_lower > q) | (rho_upper < rho)
     assert not contradicts(wrong, BUDGET.total) and wrong.any()
     radius = np.array([nested_radius(*pair, 1.0) for pair in zip(p_lower, rho_upper, strict=True)])
-    true_radius = norm.ppf(q) - norm.ppf(0.5 + rho)
+    true_radius, received = norm.ppf(q) - norm.ppf(0.5 + rho), norm.ppf(q - rho)
     assert not contradicts(radius > true_radius, BUDGET.total)
     assert not (radius > true_radius)[~wrong].any()
+    assert received <= true_radius  # of a received image: rho counts under N(0), before the shift by gamma
+    assert not contradicts(radius > received, BUDGET.total) and not (radius > received)[~wrong].any()
     assert contradicts(norm.ppf(accepted.mean(axis=1).clip(0, 0.999)) > true_radius, BUDGET.total)  # without bounds
 
 

@@ -4,7 +4,7 @@ Plain values throughout, so that they print, compare, go to JSON and back, and c
 recomputes every conclusion from the counts.
 """
 
-from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel
+from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, ReceivedErrorLevel
 from spt.certificates.individual import IndividualCertificate
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate
@@ -22,6 +22,7 @@ __all__ = [
     "IndividualCertificate",
     "OneErrorCertificate",
     "Prediction",
+    "ReceivedErrorLevel",
     "quantity",
     "rounded_down",
     "rounded_up",

@@ -1,16 +1,18 @@
 """`ErrorLevel`: one number E for the interpolation error, with the evidence of how it was measured.
 
-Source: Fischer, Baader and Vechev 2020, section 4.2: rho_E for one image (DistSPT^x), q_E for a distribution (DistSPT^D).
+Source: Fischer, Baader and Vechev 2020, section 4.2: rho_E for one image (DistSPT^x), q_E for a distribution
+(DistSPT^D), and E for a received image and everything that explains it (IndivSPT).
 """
 
 import json
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
-from spt.certificates.rounding import rounded_down, rounded_up
+from spt.certificates.rounding import ranges_in_words, rounded_down, rounded_up
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class ErrorLevel(ABC):
     """One number E for the interpolation error of a vote beta ~ N(0, parameter_sigma² I).
 
     A beta exceeds E unless max over gamma in Gamma = [-limit, limit]^d of ||e(beta, gamma)|| <= E is proved, the rounding
-    term of the attacker included.
+    term of the attacker included. Which x and which gamma this is about, see the subclasses.
 
     Attributes:
         preprocessing, input_shape: P in words, and (C, H, W) before it: e is an error after P.
@@ -63,7 +65,7 @@ class ErrorLevel(ABC):
         """Whether the numbers that follow from counts do."""
 
     def verify(self) -> bool:
-        """Recompute E, rho and q_E from the evidence; True if all agree with the record."""
+        """Recompute E, rho, q_E and shares from the evidence; True if all agree with the record."""
         try:
             return (
                 self._choice_holds()
@@ -206,9 +208,112 @@ class DistributionErrorLevel(ErrorLevel):
         )
 
 
+@dataclass(frozen=True)
+class ReceivedErrorLevel(ErrorLevel):
+    """E of one received image x' and of everything that explains it: IndivSPT with one E.
+
+    e(beta, gamma, x) = P A_beta x' - P A_{beta+gamma} x. A beta exceeds E unless ||e|| <= E is proved for all explanations:
+    all gamma in Gamma and x with pixels in [0, 1] such that x' = T_gamma x. Neither is known.
+
+    Guarantee: with probability at least 1 - alpha_error over the n_test betas, Pr_beta(beta exceeds E) <= rho. They were
+    not used to choose E, neither by the defence nor, where E was given, by whoever gave it.
+
+    Attributes:
+        image_sha256: of x'.
+        surviving: the ranges of Gamma (one pair for each parameter) in which something can explain x'. Outside of
+            them no x in [0, 1] gives x'. share: of Gamma that survives; split_width: of the splits that were tested.
+        bounds: the proved bound of ||e|| over all explanations, for each of the n_test betas; rho is the Clopper-Pearson
+            upper bound from how many are greater than E.
+    """
+
+    image_sha256: str
+    surviving: tuple[tuple[tuple[float, float], ...], ...]
+    share: float
+    split_width: float
+    bounds: tuple[float, ...]
+
+    @property
+    def exceeding(self) -> int:
+        """How many of the n_test betas exceed E."""
+        return count_exceeding(self.bounds, self.error)
+
+    @property
+    def own_bound(self) -> float:
+        """The image's own bound: the largest of the n_test betas, with which none of them would have exceeded E."""
+        return max(self.bounds)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether a certificate is possible with this E: with rho >= 1/2 none is, whatever the votes say."""
+        return self.rho < 0.5
+
+    def covers(self, image_sha256: str) -> bool:
+        return image_sha256 == self.image_sha256
+
+    def rho_in_words(self) -> str:
+        return rounded_up(self.rho)
+
+    def scope(self) -> str:
+        return "this received image and every original that explains it"
+
+    def _evidence_holds(self) -> bool:
+        ends = [(-self.limit, *pair, self.limit) for ranges in self.surviving for pair in ranges]
+        volumes = (math.prod((high - low) / (2 * self.limit) for low, high in ranges) for ranges in self.surviving)
+        return (
+            len(self.bounds) == self.n_test
+            and all(0 <= bound < math.inf for bound in self.bounds)
+            and self.rho == statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
+            and all(list(end) == sorted(end) for end in ends)
+            and self.share > 0
+            and math.isclose(self.share, math.fsum(volumes), rel_tol=1e-9)
+            and 0 < self.split_width < math.inf
+        )
+
+    def explain(self) -> str:
+        """Whether this E can serve for this image, in words, with the reason."""
+        found = f"{self.exceeding} of {self.n_test} β exceed it, so ρ = {self.rho_in_words()}"
+        if self.accepted:
+            return (
+                f"ACCEPTED: E = {rounded_up(self.error)} is enough for this image ({found}; less than 1/2 is needed)."
+            )
+        return (
+            f"REFUSED: E = {rounded_down(self.error)} is too small for this image ({found}; less than 1/2 is needed). "
+            f"Its own bound, the largest of these β, is {rounded_up(self.own_bound)}."
+        )
+
+    def to_text(self) -> str:
+        """The measurement as lines of text for a terminal."""
+        return "\n".join(
+            (
+                self.explain(),
+                f"  transform    {self.transform}, β ~ N(0, ({self.parameter_sigma:g} {self.unit})²)",
+                f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
+                f"  explained by {self.explained_by()}",
+                f"  E            {self.origin()}{f', from {self.n_choice} other β' if self.n_choice else ''}",
+                f"  bounds       from {rounded_down(min(self.bounds))} to {rounded_up(self.own_bound)}, confidence of ρ "
+                f"{1 - self.alpha_error:g}",
+                f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
+                f"  time         {self.seconds:.2f} s",
+            )
+        )
+
+    def explained_by(self) -> str:
+        """The part of Gamma that can explain the image, in words."""
+        return f"{ranges_in_words(self.surviving)} ({self.share:.2%} of Γ)"
+
+
+def count_exceeding(bounds: Iterable[float], error: float) -> int:
+    """How many of these bounds do not prove an error of at most E."""
+    return sum(not bound <= error for bound in bounds)
+
+
 def level_from(fields: dict[str, Any]) -> ErrorLevel:
     """The level with these fields as JSON has them (lists for tuples)."""
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
-    }
-    return DistributionErrorLevel(**values) if "q_lower" in values else ImageErrorLevel(**values)
+    values: dict[str, Any] = {name: _as_tuples(value) for name, value in fields.items()}
+    if "q_lower" in values:
+        return DistributionErrorLevel(**values)
+    return ReceivedErrorLevel(**values) if "surviving" in values else ImageErrorLevel(**values)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

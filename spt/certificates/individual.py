@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
-from spt.certificates.rounding import quantity, rounded_down, rounded_up
+from spt.certificates.rounding import quantity, ranges_in_words, rounded_down, rounded_up
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class IndividualCertificate:
             f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
             f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
             f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
-            f"  explained by {self._ranges()} ({self.share:.2%} of Γ)",
+            f"  explained by {ranges_in_words(self.surviving)} ({self.share:.2%} of Γ)",
         ]
         if self.radii:
             lines.append(f"  errors       ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}")
@@ -163,11 +163,6 @@ class IndividualCertificate:
             f"  time         {self.seconds:.2f} s, {votes:,} network calls",
         ]
         return "\n".join(lines)
-
-    def _ranges(self, most: int = 4) -> str:
-        shown = [" × ".join(f"[{low:.4g}, {high:.4g}]" for low, high in ranges) for ranges in self.surviving[:most]]
-        more = len(self.surviving) - most
-        return (", ".join(shown) or "nothing") + (f" and {more} more" if more > 0 else "")
 
     def to_json(self) -> str:
         """All fields as JSON."""

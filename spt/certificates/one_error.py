@@ -1,7 +1,7 @@
 """`OneErrorCertificate`: what nested or joint votes certify with one number E for the interpolation error.
 
-Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, section 4.2); the joint certificate is section 8 of the
-design.
+Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, IndivSPT; section 4.2); the joint certificate is section 8
+of the design.
 """
 
 import dataclasses
@@ -11,7 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from spt import statistics
-from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, level_from
+from spt.certificates.error_level import (
+    DistributionErrorLevel,
+    ErrorLevel,
+    ImageErrorLevel,
+    ReceivedErrorLevel,
+    level_from,
+)
 from spt.certificates.rounding import quantity, rounded_down, rounded_up
 
 Votes = Literal["nested", "joint"]
@@ -27,6 +33,15 @@ def nested_radius(p_lower: float, rho: float, parameter_sigma: float) -> float:
     which is more than 1/2 for |gamma| < sigma (Phi^-1(p) - Phi^-1(1/2 + rho)). The paper's radius is not larger:
     D(p) = Phi^-1(p) - Phi^-1(p - rho) has the derivative 1 / phi(Phi^-1(p)) - 1 / phi(Phi^-1(p - rho)), which is not
     negative for p - rho >= 1/2, as the density phi falls there; so D(p) >= D(1/2 + rho) = Phi^-1(1/2 + rho).
+
+    For a received image x' (`ReceivedErrorLevel`) the roles are turned round, and this radius follows directly. Let p =
+    Pr_beta(h = c on the ball of radius E around P A_beta x'), and take any explanation x' = T_gamma x. Except with
+    probability rho over beta ||P A_beta x' - P A_{beta+gamma} x|| <= E, so with probability at least p - rho over beta ~
+    N(0, sigma² I) h(P A_{beta+gamma} x) = c. Hence h(P A_b x) = c with at least this probability over b = beta + gamma ~
+    N(gamma, sigma² I), and over b ~ N(0, sigma² I), as g(x) asks, with at least Phi(Phi^-1(p - rho) - |gamma| / sigma)
+    (Neyman-Pearson). That is more than 1/2, so g(x) = c, for |gamma| < sigma Phi^-1(p - rho). And g(x') = c if p > 1/2,
+    which p - rho > 1/2 implies: h(P A_beta x') itself is c wherever h = c on a ball around it. The betas that exceed E do
+    so for some explanation, so rho and p serve all of them at once.
     """
     return statistics.certified_radius(_less(p_lower, rho), parameter_sigma)
 
@@ -53,11 +68,18 @@ def _less(p_lower: float, rho: float) -> float:
 
 @dataclass(frozen=True)
 class OneErrorCertificate:
-    """DistSPT with one E: a proof about every attack gamma in Gamma, with its whole evidence.
+    """DistSPT or IndivSPT with one E: a proof about every attack gamma in Gamma, with its whole evidence.
 
-    Guarantee: with probability at least 1 - budget.total over all sampling, if ``label`` is not None then
+    Guarantee of DistSPT: with probability at least 1 - budget.total over all sampling, if ``label`` is not None then
     g(T_gamma x) = label for every gamma in Gamma with |gamma| < radius, for the attacker of ``level``: for this image
     (`ImageErrorLevel`), or for a fresh image of the distribution with probability q_E (`DistributionErrorLevel`).
+
+    Guarantee of IndivSPT (`ReceivedErrorLevel`, nested votes): with probability at least 1 - budget.total over all
+    sampling, if ``label`` is not None then g(x') = label for this received image x', and g(x) = label for every image x
+    with pixels in [0, 1] such that x' = T_gamma x (as the attacker of ``level`` does it) for a gamma in Gamma with
+    |gamma| < radius. Neither x nor gamma is known.
+
+    The budget, by the union bound: alpha_gamma for p_lower, alpha_eps for all inner tests together, alpha_error for rho.
 
     Nested and joint votes certify two different classifiers g. Which one is wanted is decided before; the better of the
     two certificates of an image is none.
@@ -143,6 +165,7 @@ class OneErrorCertificate:
             and len(self.selection_counts) == len(self.class_names)
             and self.level.verify()
             and self.level.covers(self.image_sha256)
+            and (nested or not isinstance(self.level, ReceivedErrorLevel))
             and self.level.alpha_error <= self.budget.alpha_error
         )
 
@@ -156,10 +179,16 @@ class OneErrorCertificate:
         if self.label is None:
             return f"ABSTAIN: {share}; {self._missing()}"
         reach = min(self.radius, level.limit)
+        confidence = f"confidence {1 - self.budget.total:g}"
+        if isinstance(level, ReceivedErrorLevel):
+            return (
+                f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a "
+                f"{level.transform} of less than {quantity(reach, level.unit)} turned into this ({share}, {confidence})."
+            )
         where = "" if isinstance(level, ImageErrorLevel) else f", for {level.scope()}"
         return (
             f"CERTIFIED {self.class_name}: no {level.transform} of less than {quantity(reach, level.unit)} changes g's "
-            f"answer ({share}, confidence {1 - self.budget.total:g}{where})."
+            f"answer ({share}, {confidence}{where})."
         )
 
     def _missing(self) -> str:
@@ -180,19 +209,24 @@ class OneErrorCertificate:
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
         level = self.level
+        name, explained = "DistSPT", []
+        if isinstance(level, ReceivedErrorLevel):
+            name, explained = "IndivSPT", [f"  explained by {level.explained_by()}"]
         g = {
             "nested": "nested: majority over β of h, which is the majority over pixel noise of f",
             "joint": "joint: majority over β and pixel noise together of f (not the nested classifier)",
         }
         lines = [
             self.explain(),
-            f"  defence      DistSPT with one E, for {level.scope()}",
+            f"  defence      {name} with one E, for {level.scope()}",
             f"  g            {g[self.votes]}",
             f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
             f"  transform    {level.transform}, smoothed over N(0, ({level.parameter_sigma:g} {level.unit})²)",
             f"  attacker     Γ = ±{level.limit:g} {level.unit}, {level.attacker} images",
+            *explained,
             f"  error        E = {rounded_up(level.error)}, {level.origin()}; exceeded with probability at most "
-            f"{level.rho_in_words()}, from {level.n_test} other β{self._tested_images()}",
+            f"{level.rho_in_words()}, from {level.n_test} {'other ' if level.n_choice else ''}β{self._tested_images()}",
+            f"  budget       {self._budget_in_words()}",
             f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
             f"  time         {self.seconds:.2f} s, {self.network_calls:,} network calls, and {level.seconds:.2f} s for E",
         ]
@@ -202,6 +236,13 @@ class OneErrorCertificate:
                 "like these, not about a given one."
             )
         return "\n".join(lines)
+
+    def _budget_in_words(self) -> str:
+        """How the probability that the certificate is wrong is divided."""
+        alpha, nested = self.budget, self.votes == "nested"
+        votes = f"{alpha.alpha_gamma:g} (samples) + {alpha.alpha_eps:g} (inner tests)"
+        joint = f"{vote_alpha(self.votes, alpha):g} (votes)"
+        return f"wrong with at most {alpha.total:g} = {votes if nested else joint} + {alpha.alpha_error:g} (E)"
 
     def _tested_images(self) -> str:
         level = self.level

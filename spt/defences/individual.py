@@ -3,69 +3,67 @@
 The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. The inverse (`spt.inverse`) finds
 which gammas and images explain x'; for each smoothing sample a ball holds everything the classifier can be shown
 (`spt.error_bounds.received`). Source: Fischer, Baader and Vechev 2020 (IndivSPT); sections 5, 7, 8 and 9 of the design.
+
+Two forms. `IndivSPT.certify` gives every sample a ball of its own. The paper's form has one number E for all samples
+(`measure`, `certify_with_one_error`), with the confidence divided as in section 4 of the design: 0.01 = 0.004 for the
+samples + 0.005 for their inner tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then
+an image whose own bound is too large is refused).
 """
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spt import statistics
+from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel, count_exceeding
 from spt.certificates.individual import IndividualCertificate
-from spt.classifiers import Classifier
+from spt.certificates.one_error import OneErrorCertificate
 from spt.defences.inner_tests import inner_votes, noise_seeds
-from spt.error_bounds import check_bounded
-from spt.error_bounds.received import METHODS, Method, received_balls
-from spt.error_bounds.record import Attacker, Progress, silent
+from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
+from spt.defences.proving import at_least_one, independent_generators
+from spt.error_bounds.received import METHODS, Method, received_balls, received_bound
+from spt.error_bounds.record import Progress, silent
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
-from spt.smoothing import SmoothedClassifier, generators
-from spt.transforms import Transform
-
-SAMPLES_AT_ONCE = 50
+from spt.smoothing import generators
 
 
 @dataclass(frozen=True)
-class IndivSPT:
-    """IndivSPT with recentred per-sample errors.
+class IndivSPT(OneErrorDefence):
+    """IndivSPT with recentred per-sample errors (`certify`, `stream`) or with one E (`certify_with_one_error`).
 
-    Draw beta ~ N(0, parameter_sigma² I). P A_beta x' and P A_{beta+gamma} x for all that explains x' lie in a ball of centre
-    z(beta) and proved radius rho(beta). A sample passes if an anytime-valid test shows that h, f smoothed over pixel noise,
-    is the class c on the whole ball. Let q be the probability to pass; if q > 1/2 then g(x') = c. For x with x' = T_gamma x,
-    h(P A_{b'} x) = c wherever b' - gamma passes, and b' ~ N(0, sigma²) is N(-gamma, sigma²) after that shift: by
-    Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(q).
+    Per sample: draw beta ~ N(0, parameter_sigma² I). P A_beta x' and P A_{beta+gamma} x for all that explains x' lie in a
+    ball of centre z(beta) and proved radius rho(beta). A sample passes if an anytime-valid test shows that h, f smoothed
+    over pixel noise, is the class c on the whole ball. Let q be the probability to pass; if q > 1/2 then g(x') = c. For x
+    with x' = T_gamma x, h(P A_{b'} x) = c wherever b' - gamma passes, and b' ~ N(0, sigma²) is N(-gamma, sigma²) after
+    that shift: by Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(q).
 
-    Attributes:
-        limit: Gamma is the box [-limit, limit]^d, in the transformation's unit.
-        attacker: "8-bit" (default: x' was rounded to multiples of 1/255) or "exact".
-        inner_alpha: level of each inner test; corrected for, so it does not add to alpha.
+    With one E: if all explanations keep ||P A_beta x' - P A_{beta+gamma} x|| <= E except with probability rho over beta, and h
+    is c on the ball of radius E around P A_beta x' with probability p, then g(x') = c, and g(x) = c if
+    |gamma| < parameter_sigma Phi^-1(p - rho); the proof stands at `spt.certificates.one_error.nested_radius`.
+
+    Attributes (see also `ProvingDefence`):
+        inner_alpha: level of each inner test of the per-sample form; corrected for, so it does not add to alpha.
         split_width: of the splits of Gamma that the inverse tests; refinements: its passes over what survives.
         method: of the bounds, see `spt.error_bounds.received`.
     """
 
-    classifier: Classifier
-    transform: Transform
-    parameter_sigma: float
-    pixel_sigma: float
-    limit: float
-    attacker: Attacker = "8-bit"
+    name: ClassVar[str] = "IndivSPT"
+    levels: ClassVar[tuple[type[ErrorLevel], ...]] = (ReceivedErrorLevel,)
+
     inner_alpha: float = 0.01
     split_width: float = 0.1
     refinements: int = 10
     method: Method = "automatic"
 
     def __post_init__(self) -> None:
-        SmoothedClassifier(self.classifier, self.transform, self.parameter_sigma, self.pixel_sigma)
-        check_bounded(self.transform)
-        if not self.pixel_sigma > 0:
-            raise ValueError(f"IndivSPT needs pixel noise: pixel_sigma must be positive, but is {self.pixel_sigma}.")
-        if not 0 < self.limit < float("inf"):
-            raise ValueError(f"The attack range ±{self.limit} {self.transform.unit} must be positive and finite.")
-        if self.attacker not in ("8-bit", "exact"):
-            raise ValueError(f"attacker must be '8-bit' or 'exact', but is {self.attacker!r}.")
+        super().__post_init__()
         if not 0 < self.inner_alpha < 1:
             raise ValueError(f"inner_alpha must be between 0 and 1, but is {self.inner_alpha}.")
         if not 0 < self.split_width < float("inf"):
@@ -74,6 +72,8 @@ class IndivSPT:
             raise ValueError(f"refinements must be 0 or more, but is {self.refinements}.")
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, but is {self.method!r}.")
+
+    # ---------------------------------------------------------------------------------------------- per-sample errors
 
     def certify(
         self, received: Tensor, n0: int = 100, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
@@ -102,20 +102,15 @@ class IndivSPT:
         ``progress`` goes round the steps of the inverse and of the bounds, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
-        if min(batch_size, n0) < 1:
-            raise ValueError(f"batch_size and n0 must be at least 1, but are {batch_size} and {n0}.")
+        at_least_one(batch_size=batch_size, n0=n0)
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
-        image = self.classifier.check_image(received).float()
-        inverse = invert(
-            image, self.transform, (-self.limit, self.limit), self.split_width, self.refinements, self.attacker,
-            progress=progress,
-        )  # fmt: skip
+        image = self._checked(received)
+        inverse = self._invert(image, progress)
         selection_generator, generator = generators(seed, n0, n_gamma)
-        base = SmoothedClassifier(self.classifier, self.transform, self.parameter_sigma, self.pixel_sigma)
-        classes = len(self.classifier.class_names)
-        selection = base.count(image, n0, selection_generator).counts if inverse.consistent else (0,) * classes
-        selected = max(range(classes), key=lambda index: (selection[index], -index))
-        points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
+        selection, selected = (0,) * len(self.classifier.class_names), 0
+        if inverse.consistent:
+            selection, selected = self._select(image, n0, selection_generator)
+        points = self._betas(n_gamma, generator)
         seeds = noise_seeds(n_gamma, generator)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
@@ -142,7 +137,7 @@ class IndivSPT:
                 alpha=alpha,
                 inner_alpha=self.inner_alpha,
                 split_width=self.split_width,
-                surviving=tuple(tuple(map(tuple, box)) for box in inverse.surviving.tolist()),
+                surviving=_ranges(inverse),
                 share=inverse.share,
                 selection_counts=selection,
                 selected=selected,
@@ -161,3 +156,115 @@ class IndivSPT:
         centres = exact.float()
         moved = torch.linalg.vector_norm((centres.double() - exact).flatten(1), dim=1).cpu()
         return centres, np.asarray((radii + moved) * (1 + 1e-12))
+
+    # ------------------------------------------------------------------------------------------------------ with one E
+
+    def measure(
+        self,
+        received: Tensor,
+        error: float | None = None,
+        n_choice: int = 100,
+        n_test: int = 400,
+        alpha_error: float = PAPER.alpha_error,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> ReceivedErrorLevel:
+        """E of one received image (C, H, W), and rho from n_test betas; look whether the level is ``accepted``.
+
+        Without ``error`` E is 1.1 x the largest proved bound of n_choice betas, and n_test others test it. A given
+        ``error`` is the online form: n_choice is not used, and the image is refused where rho is 1/2 or more. It must have
+        been fixed beforehand: who tries several E on one image must divide ``alpha_error`` by how many (each is tested on
+        betas of its own). Selection, choice, test and votes never share samples.
+
+        rho is wrong with probability at most ``alpha_error`` over the n_test betas. ``progress`` goes round the steps of
+        the inverse and of the bounds, tqdm-shaped; it may raise to cancel. ValueError if nothing explains the image.
+        """
+        started = time.perf_counter()
+        at_least_one(n_test=n_test)
+        if error is None:
+            at_least_one(n_choice=n_choice)
+        elif not 0 < error < math.inf:
+            raise ValueError(f"E must be positive and finite, but is {error}.")
+        else:
+            n_choice = 0
+        if statistics.clopper_pearson_upper(0, n_test, alpha_error) >= 0.5:  # refuses what is no level
+            needed = math.floor(math.log(alpha_error) / math.log(0.5)) + 1
+            raise ValueError(
+                f"{n_test} betas cannot show that less than half of all exceed E: at least {needed} are needed."
+            )
+        image = self._checked(received)
+        inverse = self._invert(image, progress)
+        choice, test = independent_generators(2, f"received error {error!r}", seed, n_choice, n_test)
+        largest = None
+        if error is None:
+            largest = max(self._bounds(image, self._betas(n_choice, choice), inverse, "choosing E", progress))
+        level = error if largest is None else MARGIN * largest
+        assert level is not None  # E was given or chosen
+        bounds = self._bounds(image, self._betas(n_test, test), inverse, "testing E", progress)
+        return ReceivedErrorLevel(
+            **self._settings(),
+            error=level,
+            margin=None if largest is None else MARGIN,
+            largest=largest,
+            n_choice=n_choice,
+            n_test=n_test,
+            rho=statistics.clopper_pearson_upper(count_exceeding(bounds, level), n_test, alpha_error),
+            alpha_error=alpha_error,
+            seed=seed,
+            seconds=time.perf_counter() - started,
+            image_sha256=image_digest(image),
+            surviving=_ranges(inverse),
+            share=inverse.share,
+            split_width=self.split_width,
+            bounds=bounds,
+        )
+
+    def certify_with_one_error(
+        self,
+        received: Tensor,
+        level: ReceivedErrorLevel,
+        n0: int = 100,
+        n: int = 200,
+        budget: statistics.ConfidenceBudget = PAPER,
+        seed: int = 0,
+        batch_size: int = SAMPLES_AT_ONCE,
+        progress: Progress = silent,
+    ) -> OneErrorCertificate:
+        """Certify one received image (C, H, W) with its E by nested votes; wrong with probability at most ``budget.total``.
+
+        The class is selected from n0 one-level votes; each of n fresh betas must pass an inner test at level alpha_eps / n
+        that h is the class within E. ``batch_size`` changes how often ``progress`` moves, not the result. ValueError if E was
+        measured for something else or for another image, or if the image was refused (``level.explain()`` says why).
+        """
+        return self._certify(received, level, "nested", n0, n, budget, seed, batch_size, progress)
+
+    def check_level(self, level: ErrorLevel, image: Tensor, budget: statistics.ConfidenceBudget = PAPER) -> None:
+        """ValueError unless this E may be used for this defence, image and budget, and the image was not refused."""
+        super().check_level(level, image, budget)
+        if isinstance(level, ReceivedErrorLevel) and not level.accepted:
+            raise ValueError(level.explain())
+
+    def _bounds(
+        self, image: Tensor, betas: Tensor, inverse: Inverse, step: str, progress: Progress
+    ) -> tuple[float, ...]:
+        """Proved bounds of the error over all explanations, for each beta."""
+        bounds: list[float] = []
+        starts = range(0, len(betas), SAMPLES_AT_ONCE)
+        for start in progress(starts, desc=step, total=len(starts)):
+            part = betas[start : start + SAMPLES_AT_ONCE]
+            bound = received_bound(image, self.transform, self.classifier.preprocessing, part, inverse, self.method)
+            bounds += bound.values.tolist()
+        return tuple(bounds)
+
+    # ----------------------------------------------------------------------------------------------------- the inverse
+
+    def _invert(self, image: Tensor, progress: Progress) -> Inverse:
+        return invert(
+            image, self.transform, (-self.limit, self.limit), self.split_width, self.refinements, self.attacker,
+            progress=progress,
+        )  # fmt: skip
+
+
+def _ranges(inverse: Inverse) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """The part of Gamma that survives, as the records have it."""
+    return tuple(tuple((low, high) for low, high in box) for box in inverse.surviving.tolist())

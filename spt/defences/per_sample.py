@@ -8,7 +8,7 @@ per-sample radii and the sequential inner tests are sections 7 and 8 of the desi
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,14 +16,13 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates import DistCertificate
-from spt.classifiers import Classifier
 from spt.defences.inner_tests import FIRST_LOOK, MOST_INNER_VOTES, count_votes, inner_test, inner_votes, noise_seeds
-from spt.error_bounds.record import Attacker, Progress, as_range, silent
+from spt.defences.proving import ProvingDefence
+from spt.error_bounds.record import Progress, as_range, silent
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.images import image_digest
-from spt.smoothing import SmoothedClassifier, generators
-from spt.transforms import Transform
+from spt.smoothing import generators
 
 __all__ = ["FIRST_LOOK", "MOST_INNER_VOTES", "DistSPT", "inner_test"]
 
@@ -34,7 +33,7 @@ PILOT_VOTES, PILOT_ALPHA, HOPELESS_ALPHA = 64, 0.2, 0.01
 
 
 @dataclass(frozen=True)
-class DistSPT:
+class DistSPT(ProvingDefence):
     """DistSPT^x with per-sample errors: the defence whose certificates are proofs.
 
     Draw b' ~ N(0, parameter_sigma² I). All that h can be shown when beta + gamma lands on b' lies in a ball of centre
@@ -42,28 +41,18 @@ class DistSPT:
     Pr_eps(f(z + eps) = c) > Phi(rho / pixel_sigma), hence h = c on the whole ball. With q the probability to pass,
     g(T_gamma x) = c for every gamma in Gamma with |gamma| < parameter_sigma Phi^-1(q) (Neyman-Pearson).
 
-    Attributes:
-        limit: Gamma is the box [-limit, limit]^d, in the transformation's unit.
-        attacker: "8-bit" (default: the attacked image is rounded to multiples of 1/255) or "exact".
+    Attributes (see also `ProvingDefence`):
         inner_alpha: level a' of each inner test; corrected for, so it does not add to alpha.
         centre: of each ball: "recentred" (its radius is nearly the smallest) or "shifted" (z = P A_{b'} x).
     """
 
-    classifier: Classifier
-    transform: Transform
-    parameter_sigma: float
-    pixel_sigma: float
-    limit: float
-    attacker: Attacker = "8-bit"
+    name: ClassVar[str] = "DistSPT"
+
     inner_alpha: float = 0.01
     centre: Literal["recentred", "shifted"] = "recentred"
 
     def __post_init__(self) -> None:
-        SmoothedClassifier(self.classifier, self.transform, self.parameter_sigma, self.pixel_sigma)
-        if not self.pixel_sigma > 0:
-            raise ValueError(f"DistSPT needs pixel noise: pixel_sigma must be positive, but is {self.pixel_sigma}.")
-        if not 0 < self.limit < float("inf"):
-            raise ValueError(f"The attack range ±{self.limit} {self.transform.unit} must be positive and finite.")
+        super().__post_init__()
         if self.centre not in ("recentred", "shifted"):
             raise ValueError(f"centre must be 'recentred' or 'shifted', but is {self.centre!r}.")
         if not 0 < self.inner_alpha < 1:
@@ -98,16 +87,9 @@ class DistSPT:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
-        image = self.classifier.check_image(image).float()
-        if not 0 <= float(image.min()) <= float(image.max()) <= 1:
-            raise ValueError(
-                f"DistSPT certifies images with values in [0, 1], but this one has {float(image.min()):g} to "
-                f"{float(image.max()):g}."
-            )
+        image = self._checked(image)
         selection_generator, generator = generators(seed, n0, n_gamma)
-        base = SmoothedClassifier(self.classifier, self.transform, self.parameter_sigma, self.pixel_sigma)
-        selection = base.count(image, n0, selection_generator).counts
-        selected = max(range(len(selection)), key=lambda index: (selection[index], -index))
+        selection, selected = self._select(image, n0, selection_generator)
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
         seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)
         block = batch_size * max(1, BALLS_AT_ONCE // batch_size)
