@@ -9,6 +9,7 @@ st.navigation(
         st.Page("explore/votes.py", title="Votes", url_path="votes"),
         st.Page("explore/certify.py", title="Certify", url_path="certify"),
         st.Page("explore/interpolation.py", title="Interpolation error", url_path="interpolation"),
+        st.Page("explore/inverse.py", title="Inverse", url_path="inverse"),
     ],
     position="top",
 ).run()

@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
+from spt.certificates.individual import IndividualCertificate
 from spt.defences import inner_test
 from spt.figures import Rows
 from spt.statistics import Decision
@@ -56,7 +57,7 @@ class Answer:
 # --------------------------------------------------------------------------------------------------------------- samples
 
 
-def outcomes(certificate: DistCertificate) -> tuple[str, ...]:
+def outcomes(certificate: DistCertificate | IndividualCertificate) -> tuple[str, ...]:
     """What became of each sample's inner test: PASSED, FUTILE or FAILED."""
     return tuple(
         _WORDS[inner_test(radius, certificate.pixel_sigma, certificate.inner_alpha).decide(*votes)]
@@ -64,7 +65,7 @@ def outcomes(certificate: DistCertificate) -> tuple[str, ...]:
     )
 
 
-def sample_rows(certificate: DistCertificate) -> Rows:
+def sample_rows(certificate: DistCertificate | IndividualCertificate) -> Rows:
     """One row for each sample so far: its place b', its radius rho (rounded up), its votes and its outcome."""
     rows: Rows = []
     parts = zip(certificate.points, certificate.radii, certificate.inner_votes, outcomes(certificate), strict=True)
@@ -85,9 +86,16 @@ def sample_rows(certificate: DistCertificate) -> Rows:
 
 
 def samples_specification(
-    dimensions: int, unit: str, sigma: float, most_radius: float, farthest: float = 0.0, height: int = 300
+    dimensions: int,
+    unit: str,
+    sigma: float,
+    most_radius: float,
+    farthest: float = 0.0,
+    height: int = 300,
+    symbol: str = "b′",
 ) -> dict[str, Any]:
-    """A Vega-Lite chart of `sample_rows`: rho over b' for one parameter, the plane of b' for two (size: rho).
+    """A Vega-Lite chart of `sample_rows`: rho over b' for one parameter, the plane of b' for two (size: rho); ``symbol`` is
+    what a sample is called.
 
     The axes depend on ``sigma`` and rarely on ``most_radius``, the largest radius so far, and on ``farthest``, the largest
     coordinate of a sample so far, so that points seldom jump.
@@ -96,7 +104,7 @@ def samples_specification(
     across = {"domain": [-most, most], "nice": False}
     if dimensions == 1:
         top = 0.2 * math.ceil(max(most_radius, 0.01) * 1.1 / 0.2)
-        x_title, y_title = f"sample b′ in {unit}", "error radius ρ(b′)"
+        x_title, y_title = f"sample {symbol} in {unit}", f"error radius ρ({symbol})"
         up: dict[str, Any] = {"domain": [0, round(top, 6)], "nice": False}
         size: dict[str, Any] = {
             "field": "votes",
@@ -105,7 +113,7 @@ def samples_specification(
             "legend": None,
         }
     else:
-        x_title, y_title = f"sample b′: dx in {unit}", f"dy in {unit} (down)"
+        x_title, y_title = f"sample {symbol}: dx in {unit}", f"dy in {unit} (down)"
         up = {**across, "reverse": True}
         size = {
             "field": "rho",
@@ -130,7 +138,7 @@ def samples_specification(
         },
         "tooltip": [
             {"field": "sample", "title": "sample"},
-            {"field": "x", "title": "b′" if dimensions == 1 else "dx", "format": ".2f"},
+            {"field": "x", "title": symbol if dimensions == 1 else "dx", "format": ".2f"},
             *([] if dimensions == 1 else [{"field": "y", "title": "dy", "format": ".2f"}]),
             {"field": "radius", "title": "ρ (rounded up)"},
             {"field": "share", "title": "inner votes for the class"},

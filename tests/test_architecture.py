@@ -37,6 +37,7 @@ LAYERS = {
     "spt.experiments": 6,
     "spt.figures": 7,
     "spt.certificate_figures": 7,
+    "spt.inverse_figures": 7,
     "spt.ui": 8,
     "spt.commands": 8,
     "spt.__main__": 8,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ import spt
 from spt import training
 from spt.__main__ import main
 from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction
+from spt.certificates.individual import IndividualCertificate
 from spt.datasets import DATASETS
+from spt.images import to_8_bit
+from spt.inverse import invert
 from spt.training import RECIPES, Recipe
 from spt.transforms import TRANSFORMS
 
@@ -267,6 +271,22 @@ BAD = {
     "two methods": (["attack", "--k", "9", "--steps", "9"], "not allowed with argument"),
     "recipe": (["train", "nope"], "Unknown recipe 'nope': choose one of mnist-plain"),
     "no data": (["train", "mnist-plain", "--data", "no-such-folder"], "mnist is not here yet"),
+    "received and attacked": (["invert", "--received", "digits:0", "--at", "5"], "--at is for --image"),
+    "image and received": (["invert", "--received", "digits:0", "--image", "digits:1"], "not allowed with argument"),
+    "range": (["invert", "--range", "5", "2"], "--range must be two finite numbers in ascending order, but is 5 2"),
+    "one shift of two": (["invert", "--transform", "translation", "--at", "1"], "takes 2 number(s) (dx dy), not 1"),
+    "no such transformation": (["invert", "--transform", "shear"], "shear"),
+    "split width": (["invert", "--width", "0"], "--width: must be a positive and finite number, but is '0'"),
+    "too many splits": (["invert", "--width", "1e-9"], "more than 1000000 splits"),
+    "passes": (["invert", "--passes", "-1"], "must be a whole number, at least 0, but is '-1'"),
+    "shape": (["invert", "--shape", "2", "8", "8"], "An image has shape (1 or 3, height, width)"),
+    "no npz": (["invert", "--out", "inverse.png"], "--out must name a .npz file, not 'inverse.png'"),
+    "no such folder": (["invert", "--limit", "1", "--width", "1", "--out", "no/inverse.npz"], "no/inverse.npz"),
+    "nothing received": (["invert", "--received", "no.png"], "There is no picture file 'no.png'"),
+    "indiv without noise": (
+        ["certify", *FEW, "--defence", "indiv", "--pixel-sigma", "0"],
+        "--defence indiv needs pixel noise: --pixel-sigma must be positive, but is 0.",
+    ),
     "option": (["list", "--quickly"], "unrecognized arguments: --quickly"),
     "command": (["fly"], "invalid choice: 'fly'"),
     "no command": ([], "required: command"),
@@ -412,7 +432,9 @@ def test_in_a_process_of_its_own():
     assert failed.stderr.startswith("error: There is no picture file 'no.png'")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["certify", "--help"], ["measure", "--help"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["certify", "--help"], ["invert", "--help"], ["measure", "--help"], ["train", "--help"]]
+)
 def test_help_and_import_do_not_load_torch(command):
     code = (
         "import sys, spt, spt.__main__\n"
@@ -497,6 +519,58 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = ("--pilot", "3", "--images", "12", "--betas", "50", "--rho", "0.1", "--limit", "2")
     assert main(["measure", "--out", str(path), *OWN_F, *sizes]) == 0
     return path
+
+
+def test_invert(capsys, tmp_path):
+    file = tmp_path / "inverse.npz"
+    arguments = ("invert", "--image", "digits:7", "--at", 5, "--range", 3, 7, "--splits", 20, "--passes", 2)
+    text = run(capsys, *arguments, "--out", file)
+    assert text.startswith("digits 7: 7 at angle 5.00°\nOf Γ = [3, 7]° ")
+    assert "original   inside" in text and f"written    {file}" in text
+    record = json.loads(run(capsys, *arguments, "--json"))
+    image = spt.load_dataset("digits").image(7)
+    expected = invert(to_8_bit(spt.Rotation()(image, [5.0])[0]), spt.Rotation(), (3, 7), 0.2, 2)
+    assert record["surviving"] == expected.surviving.tolist() and record["original_inside"] is True
+    assert record["mean_width"] == pytest.approx(float(expected.widths.mean())) and record["contradiction"] is None
+    with np.load(file) as arrays:
+        assert np.array_equal(arrays["lower"], expected.lower.numpy())
+        assert np.array_equal(arrays["boxes"], expected.boxes.numpy()) and arrays["received"].shape == (1, 28, 28)
+
+
+def test_invert_what_was_received(capsys, digit_file):
+    text = run(
+        capsys, "invert", "--received", digit_file, "--invert", "--shape", 1, 28, 28, "--range", 5, 20, "--width", 1
+    )
+    assert "INCONSISTENT WITH Γ: no image with pixels in [0, 1]" in text
+    assert re.search(r"pixel row \d+, column \d+, channel 0 of the original must be ≥ \S+ and ≤ \S+", text)
+    record = json.loads(run(capsys, "invert", "--received", "digits:7", "--range", 5, 20, "--width", 1, "--json"))
+    assert record["consistent"] is False and record["original_inside"] is None and record["surviving"] == []
+    assert record["contradiction"]["at_least"] > record["contradiction"]["at_most"]
+
+
+def test_invert_a_photograph_that_is_shifted_exactly(capsys):
+    options = (
+        "--transform",
+        "translation",
+        "--limit",
+        1,
+        "--splits",
+        4,
+        "--passes",
+        0,
+        "--attacker",
+        "exact",
+        "--naive",
+    )
+    record = json.loads(run(capsys, "invert", "--image", "natural:3", "--shape", 3, 32, 32, *options, "--json"))
+    assert record["original_inside"] is True and record["attacker"] == "exact" and record["passes"] == 3
+
+
+def test_certify_from_the_received_image_alone(capsys):
+    arguments = ("certify", "--image", "digits:7", "--at", 2, "--defence", "indiv", "--limit", 3, "--n-gamma", 20)
+    certificate = IndividualCertificate.from_json(run(capsys, *arguments, "--json"))
+    assert certificate.verify() and certificate.class_name == "7" and certificate.limit == 3
+    assert certificate.explain() in run(capsys, *arguments)
 
 
 def test_measure(capsys, tmp_path):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spt.classifiers import Classifier
     from spt.smoothing import SmoothedClassifier
     from spt.transforms import Transform
 
@@ -156,7 +155,10 @@ class Case:
 
         smoothed = read_smoothed(arguments)
         transform = smoothed.transform
-        image, label, caption = _read_image(arguments.image, smoothed.classifier, arguments.invert, arguments.download)
+        classifier = smoothed.classifier
+        image, label, caption = read_picture(
+            arguments.image, classifier.input_shape, arguments.invert, arguments.download, classifier.class_names
+        )
         if arguments.at is not None:
             point = parameter_point(arguments.at, transform)
             image = to_8_bit(transform(image, point)[0])
@@ -192,25 +194,30 @@ def parameter_point(values: list[float], transform: "Transform", option: str = "
     return transform.as_parameters([values])
 
 
-def _read_image(name: str, classifier: "Classifier", invert: bool, download: bool) -> "tuple[Tensor, int | None, str]":
-    """Image, true label (None if unknown) and caption, for a picture file or ``dataset:number``."""
+def read_picture(
+    name: str, shape: tuple[int, int, int] | None, invert: bool, download: bool, class_names: tuple[str, ...] = ()
+) -> "tuple[Tensor, int | None, str]":
+    """Image, true label among ``class_names`` (None if unknown) and caption, for a picture file or ``dataset:number``.
+
+    ``shape`` None leaves the image as it is.
+    """
     from spt.datasets import DATASETS, load_dataset
     from spt.images import fit_image, read_image, to_8_bit
 
     dataset_name, separator, number = name.rpartition(":")
     if separator and number.isdecimal():
-        dataset = load_dataset(
-            dataset_name, shape=classifier.input_shape, download=download, progress=visible_progress()
-        )
+        dataset = load_dataset(dataset_name, shape=shape, download=download, progress=visible_progress())
         image = dataset.image(int(number))
         image = to_8_bit(1 - image) if invert else image
-        return image, dataset.label_among(int(number), classifier.class_names), dataset.caption(int(number))
+        return image, dataset.label_among(int(number), class_names), dataset.caption(int(number))
     if not Path(name).is_file():
         raise ValueError(
             f"There is no picture file {name!r}: name a file, or an image of a data set by its number, such as "
             f"digits:0 (data sets: {', '.join(DATASETS)}, or the path of a .npz file or folder)."
         )
-    return fit_image(read_image(Path(name)), classifier.input_shape, invert), None, Path(name).name
+    picture = read_image(Path(name))
+    fitted = shape or (len(picture.getbands()), picture.height, picture.width)
+    return fit_image(picture, fitted, invert), None, Path(name).name
 
 
 def visible_progress() -> Callable[..., Any]:

@@ -9,12 +9,14 @@ from spt.commands.arguments import Case, Parser, add_command, add_smoothing, cou
 
 if TYPE_CHECKING:
     from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
+    from spt.certificates.individual import IndividualCertificate
     from spt.defences import OneErrorSPT
 
 DEFENCES = {
     "base": "BaseSPT, whose radius is heuristic",
     "dist-x": "DistSPT^x with an error of its own for every sample, a proof for this image",
     "dist-x-one-error": "DistSPT^x with one E of this image, the paper's procedure",
+    "indiv": "IndivSPT, a proof from the received image alone: for it and for every original it can come from",
     "dist-d": "DistSPT^D with one E of a data distribution, which the command measure wrote",
 }
 TESTED_BETAS = {"nested": 400, "joint": 2000}
@@ -43,7 +45,8 @@ def _add_proof(parser: Parser) -> None:
         "--limit",
         type=positive,
         metavar="SIZE",
-        help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error)",
+        help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error); for indiv --image is what was received, "
+        "or --at makes it so",
     )
     proof.add_argument("--n-gamma", type=count, default=200, help="samples of the parameter (default: %(default)s)")
     proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
@@ -78,8 +81,13 @@ def _certify(arguments: argparse.Namespace) -> str:
     if arguments.defence == "base":
         certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
         return certificate.to_json() if arguments.json else f"{case.caption}\n{certificate.to_text()}"
-    prove = _per_sample if arguments.defence == "dist-x" else _one_error
-    proof = prove(case, arguments)
+    proof: DistCertificate | IndividualCertificate | OneErrorCertificate
+    if arguments.defence == "indiv":
+        proof = _individual(case, arguments)
+    elif arguments.defence == "dist-x":
+        proof = _per_sample(case, arguments)
+    else:
+        proof = _one_error(case, arguments)
     return proof.to_json() if arguments.json else f"{case.caption}\n{proof.to_text()}"
 
 
@@ -89,6 +97,19 @@ def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate":
 
     g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
     defence = DistSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
+    share = statistics.clopper_pearson_lower(n, n, arguments.alpha)
+    most = statistics.corrected_lower_bound(share, defence.inner_alpha)
+    _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
+    *_, last = defence.stream(case.image, arguments.n0, n, arguments.alpha, arguments.seed, progress=visible_progress())
+    return last
+
+
+def _individual(case: Case, arguments: argparse.Namespace) -> "IndividualCertificate":
+    from spt import statistics
+    from spt.defences.individual import IndivSPT
+
+    g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
+    defence = IndivSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     share = statistics.clopper_pearson_lower(n, n, arguments.alpha)
     most = statistics.corrected_lower_bound(share, defence.inner_alpha)
     _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")

@@ -19,17 +19,23 @@ _FIRST_LIMIT, _MOST_LIMIT = {"°": 30.0, "px": 1.0}, {"°": 180.0, "px": 4.0}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the certificate is about and what it may cost; the fields of `DistSPT` and of its `certify`."""
+class Procedure:
+    """How a certificate is found: the noise of the smoothed classifier, and the statistics."""
 
-    limit: float
-    attacker: Attacker
     parameter_sigma: float
     pixel_sigma: float
     n_gamma: int
     n0: int
     alpha: float
     seed: int
+
+
+@dataclass(frozen=True)
+class Settings(Procedure):
+    """What the certificate is about and what it may cost; the fields of `DistSPT` and of its `certify`."""
+
+    limit: float
+    attacker: Attacker
 
 
 def choose_settings(transform: Transform) -> Settings:
@@ -45,6 +51,14 @@ def choose_settings(transform: Transform) -> Settings:
         "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker",
         help="8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded.", **BOUND,
     )  # fmt: skip
+    procedure = choose_procedure(transform)
+    kind: Attacker = "exact" if attacker == "exact" else "8-bit"
+    return Settings(**vars(procedure), limit=float(limit), attacker=kind)
+
+
+def choose_procedure(transform: Transform, nested: bool = False) -> Procedure:
+    """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
+    first, unit = transform.parameters[0], transform.unit
     sigma = st.slider(
         f"Smoothing noise σ_γ in {unit}", first.step, first.limit / 2, first.default_sigma, first.step,
         key=f"{transform.name}_sigma", help="Samples b′ are drawn from N(0, σ_γ²).", **BOUND,
@@ -58,7 +72,7 @@ def choose_settings(transform: Transform) -> Settings:
         "Samples n_γ", [20, 50, 100, 200, 500, 1000, 2000], 200, key="n_gamma",
         help="Samples b′ that the bound rests on. More: a larger radius, and more time.", **BOUND,
     )  # fmt: skip
-    with st.expander("Advanced"):
+    with st.container() if nested else st.expander("Advanced"):
         n0 = st.number_input(
             "Selection votes n₀", 1, 10000, 100, key="n0",
             help="Other votes, used only to choose the class that is then certified.", **BOUND,
@@ -70,10 +84,7 @@ def choose_settings(transform: Transform) -> Settings:
         seed = st.number_input(
             "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same samples.", **BOUND
         )
-    kind: Attacker = "exact" if attacker == "exact" else "8-bit"
-    return Settings(
-        float(limit), kind, float(sigma), float(pixel_sigma), int(n_gamma), int(n0), float(alpha), int(seed)
-    )
+    return Procedure(float(sigma), float(pixel_sigma), int(n_gamma), int(n0), float(alpha), int(seed))
 
 
 @dataclass(frozen=True, eq=False)

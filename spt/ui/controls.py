@@ -4,6 +4,7 @@ Each control's key is its name in the URL, so that a view can be shared and surv
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from spt.ui import cache, gallery
 UPLOAD, CAMERA = "upload", "camera"
 MOST_IN_GALLERY = 100
 BOUND: dict[str, Any] = {"bind": "query-params"}
+Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +64,9 @@ def choose_classifier() -> Classifier:
         st.stop()
 
 
-def choose_image(classifier: Classifier) -> Subject:
-    """Which image x, from the gallery, a data set, a file or the camera, fitted to the classifier's input."""
+def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | None = None) -> Subject:
+    """Which image x, from the gallery, a data set, a file or the camera, fitted to the classifier's input, or to the shape
+    that ``shape_for`` gives for the chosen source (it may draw a control)."""
     source = st.selectbox(
         "Image x from",
         [*cache.dataset_names(), UPLOAD, CAMERA],
@@ -72,19 +75,20 @@ def choose_image(classifier: Classifier) -> Subject:
         f".npz files: start the app with the environment variable {cache.OWN_DATASETS_VARIABLE} (see the README).",
         **BOUND,
     )
+    shape = classifier.input_shape if shape_for is None else shape_for(source)
     try:
         if source in (UPLOAD, CAMERA):
-            return _own_picture(source, classifier)
-        return _from_dataset(source, classifier)
+            return _own_picture(source, shape)
+        return _from_dataset(source, classifier, shape)
     except ValueError as error:
         st.error(str(error))
         if source in DATASETS and DATASETS[source].downloadable and st.button("Download it now", key="download"):
-            _download(source, classifier)
+            _download(source, shape)
         st.stop()
 
 
-def _from_dataset(name: str, classifier: Classifier) -> Subject:
-    data = cache.dataset(name, classifier.input_shape, download=False)
+def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
+    data = cache.dataset(name, shape, download=False)
     key = f"{name.split('/')[-1]}_image"
     index = st.number_input(
         f"Image number (0 to {len(data) - 1})", 0, len(data) - 1, min(7, len(data) - 1), key=key,
@@ -98,7 +102,7 @@ def _from_dataset(name: str, classifier: Classifier) -> Subject:
     return Subject(image, image_digest(image), label, data.caption(int(index)), f"{name}:{index}")
 
 
-def _own_picture(source: str, classifier: Classifier) -> Subject:
+def _own_picture(source: str, shape: Shape) -> Subject:
     if source == UPLOAD:
         file = st.file_uploader(
             "Picture",
@@ -118,14 +122,14 @@ def _own_picture(source: str, classifier: Classifier) -> Subject:
         st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
         st.stop()
     data = file.getvalue()
-    image = cache.decoded(hashlib.sha256(data).hexdigest(), classifier.input_shape, invert, data)
+    image = cache.decoded(hashlib.sha256(data).hexdigest(), shape, invert, data)
     return Subject(image, image_digest(image), None, f"your picture ({file.name})", None)
 
 
-def _download(name: str, classifier: Classifier) -> None:
+def _download(name: str, shape: Shape) -> None:
     with st.spinner(f"Downloading {name} …"):
         try:
-            cache.dataset(name, classifier.input_shape, download=True)
+            cache.dataset(name, shape, download=True)
         except ValueError as error:
             st.error(str(error))
             st.stop()

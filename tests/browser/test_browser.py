@@ -336,6 +336,31 @@ def test_hovering_a_pixel_shows_what_it_reads(server: str, page: Page) -> None:
     expect(words).to_contain_text("Pixel: row 0, column 1")
 
 
+def test_a_click_on_a_pixel_explains_it(server: str, page: Page) -> None:
+    page.goto(f"{server}/inverse")
+    canvas = page.locator("canvas.original")
+    words = page.locator(".inverse .words")
+    expect(words).to_contain_text("Chosen pixel row 8, column 10")
+    expect(page.locator(".inverse .pass")).to_contain_text("pass 14")
+    settled(page)
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.hover(position={"x": box["width"] * 14.5 / 28, "y": box["height"] * 8.5 / 28})
+    expect(words).to_contain_text("Pixel row 8, column 14: original in [")
+    expect(words).to_contain_text("✓ inside")
+    canvas.click(position={"x": box["width"] * 14.5 / 28, "y": box["height"] * 8.5 / 28})
+    page.wait_for_url(re.compile("inverse_column=14"))
+    settled(page)
+    expect(page.get_by_text("p(8, 14) in")).to_be_visible()
+    expect(page.locator(".drawing svg").first).to_be_visible()
+    expect(page.locator(".katex-display").first).to_be_visible()
+    photograph(page, "inverse")
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_text(re.compile("^After [0-9] of [0-9] steps"))).to_be_visible()
+    page.get_by_role("button", name="The slides’ Figure 3").click()
+    expect(page.get_by_text("Step 2: c(5, 1)")).to_be_visible()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1280, "dark")])
 def test_narrow_and_dark(server: str, browser: Browser, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]

@@ -18,11 +18,11 @@ from spt.classifiers import Classifier
 from spt.error_bounds import attacker_rounding
 from spt.preprocessing import Preprocessing
 from spt.transforms import Rotation, Transform
-from spt.ui import controls, pictures
+from spt.ui import controls, pictures, preset_buttons
 from spt.ui.controls import BOUND, Subject
 from spt.ui.interpolation import bounds, data, export, samples, work
 from spt.ui.interpolation.data import Request, about, at_least, at_most
-from spt.ui.presets import INTERPOLATION, Preset
+from spt.ui.presets import INTERPOLATION
 
 # -------------------------------------------------------------------------------------------------------------- controls
 
@@ -100,34 +100,7 @@ def show(request: Request) -> None:
 
 def show_presets() -> None:
     """Buttons that set the controls, each with what it shows as its help."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.caption("Presets", width="content")
-        for number, preset in enumerate(INTERPOLATION):
-            st.button(
-                preset.title, key=f"preset_{number}", icon=preset.icon, help=preset.text, on_click=_set_controls,
-                args=(preset,),
-            )  # fmt: skip
-
-
-def _set_controls(preset: Preset) -> None:
-    """Set the controls as the preset's link would. (A link to the page that is open already changes nothing back to a
-    default, as Streamlit leaves defaults out of the address.)"""
-    for name, value in preset.parameters.items():
-        st.session_state[name] = _control_value(name, value)
-
-
-def _control_value(name: str, value: str | list[str]) -> Any:
-    """What a control holds, from its value in the address."""
-    if isinstance(value, list):
-        return tuple(float(end) for end in value)
-    if value in ("true", "false"):
-        return value == "true"
-    if name in ("splits", "splits_px") or name.endswith("_image"):
-        return int(value)
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    preset_buttons.show(INTERPOLATION, lambda name: name in ("splits", "splits_px") or name.endswith("_image"))
 
 
 def _show(request: Request) -> None:

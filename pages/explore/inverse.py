@@ -1,0 +1,23 @@
+"""Inverse: what does a received image say about its original?"""
+
+import streamlit as st
+
+from spt.ui import controls
+from spt.ui.inverse import page
+
+st.header("Inverse: what does a received image say about its original?", anchor=False)
+st.markdown(
+    "Somebody turned or shifted an image and sent the result **x′**. Pixel by pixel that says between which values the "
+    "original must lie, and by which angles it can have been turned: *the image gives its angle away*. *Try:* click a pixel to "
+    "see where its bounds come from, or change the angle."
+)
+page.show_presets()
+with st.sidebar:
+    image_area = st.container()
+    classifier = controls.choose_classifier()
+    with image_area:
+        subject = page.choose_picture(classifier)
+    transform = controls.choose_transform(classifier, bounded=True)
+    request = page.choose(classifier, subject, transform)
+
+page.show(request)

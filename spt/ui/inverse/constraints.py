@@ -1,0 +1,220 @@
+"""The area of the page "Inverse" on one pixel: the paper's Figure 3, live, step by step, with every formula filled."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import streamlit as st
+
+from spt import inverse_figures as figures
+from spt.inverse import Trace
+from spt.inverse.trace import Cell, Step
+from spt.inverse_figures import interval
+from spt.ui.controls import BOUND
+from spt.ui.inverse import drawing
+from spt.ui.inverse.data import Box, Found, Request, pixel_trace
+
+CHANNELS = ("red", "green", "blue")
+MOST_SPLITS = 60  # that are offered one by one
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the figure shows: the split, the pixel with all steps, how many of them are done, its true value if known."""
+
+    split: Box
+    trace: Trace
+    done: int
+    truth: float | None
+
+
+def first_place(height: int, width: int) -> tuple[int, int]:
+    """The pixel that is explained at first: on the upper left of what is in the middle, where digits have an edge."""
+    return 2 * height // 7, 5 * width // 14
+
+
+def chosen_pixel(request: Request) -> tuple[int, int]:
+    """Row and column of the pixel as the controls of `area` hold it, before these are drawn."""
+    height, width = request.received.shape[1:]
+    found = []
+    first = first_place(height, width)
+    for name, size, usual in (("inverse_row", height, first[0]), ("inverse_column", width, first[1])):
+        value = st.session_state.get(name, st.query_params.get(name, ""))
+        place = int(value) if str(value).isdecimal() else usual
+        found.append(place if place < size else usual)
+        if name in st.session_state and place >= size:  # chosen on a larger image
+            st.session_state[name] = usual
+    return found[0], found[1]
+
+
+def choose_pixel(row: int, column: int) -> None:
+    """Choose a pixel, as a click does; its steps are shown up to the last one."""
+    st.session_state["inverse_row"], st.session_state["inverse_column"] = row, column
+    st.session_state.pop("inverse_step", None)
+
+
+def area(request: Request, found: Found, part: int) -> Shown:
+    """Draw the figure with its controls."""
+    st.subheader("Why? The constraints on one pixel", anchor=False)
+    st.markdown(
+        "A received pixel was read somewhere in its **source box** *c*: all places to which a γ of the split can take it. "
+        "Every box beside our pixel **p** says something about p. Step through the boxes and watch the interval shrink.",
+        help="Interpolation weighs the four pixels around the place that is read. A box within the four cells that meet at p "
+        "always gives p a positive weight, so that the equation can be solved for p.",
+    )
+    height, width = request.received.shape[1:]
+    first_row, first_column = first_place(height, width)
+    with st.container(key="inverse_place"):
+        controls = st.columns([1, 1, 2, 1.6], vertical_alignment="bottom")
+    row = controls[0].number_input(
+        "Row", 0, height - 1, first_row, key="inverse_row",
+        help=f"Of the original pixel, 0 to {height - 1} from the top. Clicking an image sets row and column.", **BOUND,
+    )  # fmt: skip
+    column = controls[1].number_input(
+        "Column", 0, width - 1, first_column, key="inverse_column", help=f"0 to {width - 1} from the left.", **BOUND
+    )
+    split = _choose_split(request, found, part, controls[2])
+    before = controls[3].slider(
+        "Passes before", 0, 10, 0, key="inverse_before",
+        help="What is known of the other pixels: 0: only that they are in [0, 1]. k: what k passes over this split left.",
+        **BOUND,
+    )  # fmt: skip
+    channel = 0
+    if len(request.received) == 3:
+        name = st.segmented_control(
+            "Channel", CHANNELS, default="red", required=True, key="inverse_channel",
+            help="Every colour channel is a picture of its own.", **BOUND,
+        )  # fmt: skip
+        channel = CHANNELS.index(str(name))
+    found_trace = pixel_trace(request, split, (int(row), int(column), channel), int(before))
+    original = request.original
+    truth = None if original is None else float(original[channel, int(row), int(column)])
+    done = _choose_step(len(found_trace.steps))
+    shown = Shown(split, found_trace, done, truth)
+    _draw(request, shown)
+    return shown
+
+
+def _choose_split(request: Request, found: Found, part: int, where: "st.delta_generator.DeltaGenerator") -> Box:
+    splits = found.splits_of(part)[:MOST_SPLITS]
+    names = [figures.range_in_words(split, request.transform.unit) for split in splits]
+    first = 0
+    if request.gamma is not None:
+        inside = [
+            all(low <= g <= high for g, (low, high) in zip(request.gamma, split, strict=True)) for split in splits
+        ]
+        first = inside.index(True) if True in inside else 0
+    if st.session_state.get("inverse_split") not in names:
+        st.session_state.pop("inverse_split", None)
+    chosen = where.selectbox(
+        "Split of Γ", names, index=first, key="inverse_split",
+        help="The figure is about γ in one split. On offer are those that survive, or the one that died last.", **BOUND,
+    )  # fmt: skip
+    return splits[names.index(chosen)] if chosen in names else splits[first]
+
+
+def _choose_step(count: int) -> int:
+    """How many of the steps are done."""
+    if not count:
+        return 0
+    if st.session_state.get("inverse_step", 0) > count:
+        st.session_state.pop("inverse_step", None)
+    with st.container(key="inverse_stepping"):
+        back, slide, on = st.columns([1, 5, 1], vertical_alignment="bottom")
+    done = int(
+        slide.slider(
+            f"Step (of {count})", 0, count, count, key="inverse_step",
+            help="So many of the boxes have been used; arrow keys go on by one.", **BOUND,
+        )
+    )  # fmt: skip
+    back.button(
+        "Back", key="inverse_back", icon=":material/arrow_back:", on_click=partial(_go_to, done - 1), disabled=done == 0,
+        width="stretch",
+    )  # fmt: skip
+    on.button(
+        "Next", key="inverse_next", icon=":material/arrow_forward:", on_click=partial(_go_to, done + 1),
+        disabled=done == count, width="stretch", shortcut="n",
+    )  # fmt: skip
+    return done
+
+
+def _go_to(step: int) -> None:
+    st.session_state["inverse_step"] = step
+
+
+def _draw(request: Request, shown: Shown) -> None:
+    trace, done = shown.trace, shown.done
+    left, right = st.columns([1, 1.15], gap="large")
+    with left:
+        drawing.show("inverse_figure", figures.constraints_svg(trace, done), 460)
+        axes = "(x, y) on the paper’s grid" if trace.pitch == 2 else "(row, column)"
+        st.caption(
+            f"Blue: the four interpolation cells around p; boxes named by their received pixel, {axes}. Dark to yellow: how "
+            "much the box alone cuts, from nothing to all. Of the present one the parts in each cell are framed, with the "
+            "corner that decides."
+        )
+        st.html(
+            '<div style="display:flex;gap:.6rem;align-items:center;font-size:.85rem">cuts nothing'
+            f'<span style="flex:0 0 8rem;height:.7rem;border-radius:2px;background:linear-gradient(90deg,'
+            f'{",".join(figures.cut_colour(k / 5) for k in range(6))})"></span>all</div>'
+        )
+    with right:
+        known = trace.steps[done - 1].known if done else trace.start
+        own = figures.index_of(trace, trace.x, trace.y)
+        truth = "" if shown.truth is None else f" (truly {shown.truth:.3f})"
+        if known[0] > known[1]:
+            st.markdown(
+                f":red-badge[contradiction] p({own}) would have to be at least **{figures.at_least(known[0])}** and at most "
+                f"**{figures.at_most(known[1])}**: no γ in this split is possible."
+            )
+        else:
+            st.markdown(f"After {done} of {len(trace.steps)} steps: p({own}) in **{interval(known)}**{truth}")
+        drawing.show("inverse_steps", figures.steps_svg(trace, done, shown.truth), 560)
+        st.caption(
+            "Orange: what the step says; blue: what is known after it" + (
+                "; green dashes: the true value." if shown.truth is not None else "."
+            )
+        )  # fmt: skip
+    if not trace.steps:
+        st.info(
+            "No box lies within the four cells around this pixel (the split is too wide, or the pixel turns out of the "
+            "frame), so nothing is said about it."
+        )
+    elif not done:
+        st.caption("Step 0: nothing has been used yet. Press Next.")
+    else:
+        _show_formulas(trace, trace.steps[done - 1], done)
+
+
+def _corners(trace: Trace, cell: Cell) -> str:
+    """The corners that decide the two ends, in words."""
+    lower, upper = (figures.point(trace, corner.x, corner.y) for corner in (cell.lower, cell.upper))
+    return f"both ends at its corner {lower}" if lower == upper else f"lower end at {lower}, upper end at {upper}"
+
+
+def _show_formulas(trace: Trace, step: Step, done: int) -> None:
+    name = figures.index_of(trace, step.x, step.y)
+    exact = step.value[1] - step.value[0] < 1e-6  # but for what floating point can change
+    value = f"= {sum(step.value) / 2:.4g}" if exact else f"in {interval(step.value)}"
+    st.markdown(
+        f"**Step {done}: c({name})** = {figures.region(trace, step.box_x, step.box_y)}; p′({name}) {value}",
+        help="The received value with what rounding to 8 bits (or floating point) can have changed. All ends are rounded "
+        "outward.",
+    )
+    for cell in step.cells:
+        st.markdown(
+            f"In the cell {figures.region(trace, cell.x, cell.y)} the part {figures.region(trace, cell.part_x, cell.part_y)}; "
+            f"{_corners(trace, cell)}:"
+        )
+        for column, formula in zip(st.columns(2), figures.cell_formulas(trace, step, cell), strict=True):
+            column.latex(formula)
+    before = trace.steps[done - 2].known if done > 1 else trace.start
+    union = "" if len(step.cells) == 1 else f"Hull over the {len(step.cells)} cells: {interval(step.union)}. "
+    st.markdown(
+        f"{union}Known before: {interval(before)}; "
+        + (
+            f"together **{interval(step.known)}**."
+            if step.known[0] <= step.known[1]
+            else f"together at least {figures.at_least(step.known[0])} and at most {figures.at_most(step.known[1])}: "
+            "**a contradiction**."
+        )
+    )

@@ -1,0 +1,171 @@
+"""The export area of the page "Inverse": numbers as JSON, CSV and NPZ, figures as SVG, the command, the Python lines."""
+
+import csv
+import io
+import json
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from spt import inverse_figures as figures
+from spt.ui.inverse.constraints import Shown
+from spt.ui.inverse.data import Found, Request
+from spt.ui.inverse.individual import Bounded
+
+
+def settings(request: Request) -> dict[str, Any]:
+    """All that decides the numbers."""
+    return {
+        "image": request.subject.caption,
+        "image_sha256": request.subject.sha256,
+        "transform": request.transform.name,
+        "gamma": request.gamma,
+        "gamma_range": request.gamma_range,
+        "splits": request.splits,
+        "refinements": request.refinements,
+        "attacker": request.attacker,
+        "naive_source_boxes": request.naive,
+    }
+
+
+def as_json(request: Request, found: Found, bounded: Bounded | None) -> str:
+    """Settings, what survived pass by pass, the contradiction, and the error bounds."""
+    died = found.contradiction
+    record: dict[str, Any] = {
+        "settings": settings(request),
+        "consistent": found.last.consistent,
+        "original_inside": found.inside,
+        "surviving": found.last.surviving.tolist(),
+        "passes": [
+            {"pass": one.number, "splits": len(one.boxes), "share": one.share, "mean_width": _mean_width(one.hulls[0])}
+            for one in found.passes
+        ],
+    }
+    if died is not None:
+        record["contradiction"] = {
+            "split": died.box.tolist(), "channel": died.channel, "row": died.row, "column": died.column,
+            "at_least": died.lower, "at_most": died.upper, "pass": died.passes,
+        }  # fmt: skip
+    if bounded is not None:
+        record["error"] = {
+            "beta": bounded.beta,
+            "preprocessing": repr(bounded.preprocessing),
+            "true": bounded.true_norm,
+            "proved": {name: one.value for name, one in bounded.bounds.items()},
+            "recentred_radius": {name: one.radius for name, one in bounded.bounds.items()},
+        }
+        if bounded.certificate is not None:
+            record["certificate"] = json.loads(bounded.certificate.to_json())
+    return json.dumps(record, indent=1, ensure_ascii=False)
+
+
+def _mean_width(hull: tuple[Any, Any] | None) -> float | None:
+    return None if hull is None else float((hull[1] - hull[0]).mean())
+
+
+def as_csv(request: Request, found: Found) -> str:
+    """One line for each pixel and part of Gamma, after the last pass."""
+    file = io.StringIO()
+    for name, value in settings(request).items():
+        file.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["part", "channel", "row", "column", "lower", "upper", "original"])
+    original = request.original
+    for part, hull in zip(found.parts, found.passes[-1].hulls, strict=True):
+        if hull is None:
+            continue
+        lower, upper = (end.numpy() for end in hull)
+        for place in np.ndindex(*lower.shape):
+            true = "" if original is None else repr(float(original[place]))
+            writer.writerow([part.name, *place, repr(float(lower[place])), repr(float(upper[place])), true])
+    return file.getvalue()
+
+
+def as_npz(request: Request, found: Found) -> bytes:
+    """The inverse on every surviving split: boxes (S, d, 2), lower and upper (S, C, H, W); and the received image."""
+    file = io.BytesIO()
+    last = found.last
+    arrays = {"boxes": last.boxes, "lower": last.lower, "upper": last.upper, "received": request.received}
+    np.savez_compressed(file, **{name: value.numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def command(request: Request) -> str | None:
+    """The command line that computes the same; None for images that it cannot name."""
+    reference = request.subject.reference
+    if reference is None:
+        return None
+    shape = " ".join(map(str, request.received.shape))
+    at = "" if request.gamma is None else " --at " + " ".join(f"{value:g}" for value in request.gamma)
+    low, high = request.limits
+    naive = " --naive" if request.naive else ""
+    source = f"--image {reference}" if request.gamma is not None else f"--received {reference}"
+    return (
+        f"python -m spt invert {source} --shape {shape}{at} --transform {request.transform.name} --range {low:g} {high:g} "
+        f"--splits {request.splits} --passes {request.refinements} --attacker {request.attacker}{naive} --out inverse.npz"
+    )
+
+
+def code(request: Request) -> str:
+    """Python that computes the same."""
+    name, _, index = (request.subject.reference or "picture.png").partition(":")
+    shape = tuple(request.received.shape)
+    if index:
+        imports, load = "load_dataset", f"load_dataset({name!r}, shape={shape}).image({index})"
+    else:
+        imports, load = "fit_image, read_image", f"fit_image(read_image(Path({name!r})), {shape})"
+    lines = [
+        *(() if index else ("from pathlib import Path", "")),
+        f"from spt import get_transform, {imports}",
+        "from spt.images import to_8_bit",
+        "from spt.inverse import invert",
+        "",
+        f"transform = get_transform({request.transform.name!r})",
+        f"image = {load}",
+    ]
+    if request.gamma is None:
+        lines.append("received = image")
+    elif request.attacker == "8-bit":
+        lines.append(f"received = to_8_bit(transform(image, [{request.gamma}])[0])")
+    else:
+        lines.append(f"received = transform(image.double(), [{request.gamma}])[0]")
+    lines += [
+        f"inverse = invert(received, transform, {list(request.gamma_range)}, width={request.split_width!r}, "
+        f"refinements={request.refinements}, attacker={request.attacker!r}, naive={request.naive})",
+        "print(inverse.surviving, inverse.share, inverse.contradiction)",
+        "lower, upper = inverse.hull",
+    ]
+    return "\n".join(lines)
+
+
+def area(request: Request, found: Found, shown: Shown, bounded: Bounded | None) -> None:
+    """Downloads and code, folded."""
+    with st.expander("Export: numbers, figures, command, Python"):
+        columns = st.columns(3)
+        files: list[tuple[str, Any, str, str, str]] = [
+            ("Numbers as JSON", partial(as_json, request, found, bounded), "inverse.json", "application/json", "data_object"),
+            ("Bounds as CSV", partial(as_csv, request, found), "inverse.csv", "text/csv", "table"),
+            ("Bounds as NPZ", partial(as_npz, request, found), "inverse.npz", "application/octet-stream", "dataset"),
+            ("Figure as SVG", partial(figures.constraints_svg, shown.trace, shown.done), "constraints.svg", "image/svg+xml",
+             "image"),
+            ("Steps as SVG", partial(figures.steps_svg, shown.trace, shown.done, shown.truth), "steps.svg", "image/svg+xml",
+             "image"),
+            ("What survives as SVG", partial(_surviving, request, found), "surviving.svg", "image/svg+xml", "image"),
+        ]  # fmt: skip
+        for number, (label, make, name, kind, icon) in enumerate(files):
+            columns[number % 3].download_button(
+                label, make, name, kind, key=f"inverse_file_{number}", icon=f":material/{icon}:", on_click="ignore",
+                width="stretch",
+            )  # fmt: skip
+        line = command(request)
+        if line is not None:
+            st.code(line, language="bash", wrap_lines=True)
+        if line is not None or request.subject.image.shape[1] != 8:
+            st.code(code(request), language="python", wrap_lines=True)
+
+
+def _surviving(request: Request, found: Found) -> str:
+    boxes = [[(low, high) for low, high in box] for box in found.last.surviving.tolist()]
+    return figures.surviving_svg(request.gamma_range, boxes, request.transform.unit, request.gamma)
