@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from spt.certificates import Certificate, Prediction
     from spt.classifiers import Classifier, bundled_classifiers, load_classifier
     from spt.datasets import DATASETS, Dataset, load_dataset
-    from spt.images import fit_image, read_image
+    from spt.defences import DistSPT, IndivSPT, OneErrorSPT
+    from spt.images import fit_image, read_image, to_8_bit
+    from spt.inverse import Inverse, invert
     from spt.preprocessing import Preprocessing
     from spt.smoothing import SmoothedClassifier, Votes
     from spt.transforms import TRANSFORMS, Rotation, Transform, Translation, get_transform
@@ -27,7 +29,11 @@ __all__ = [
     "Certificate",
     "Classifier",
     "Dataset",
+    "DistSPT",
     "Grid",
+    "IndivSPT",
+    "Inverse",
+    "OneErrorSPT",
     "Prediction",
     "Preprocessing",
     "Rotation",
@@ -39,12 +45,25 @@ __all__ = [
     "bundled_classifiers",
     "fit_image",
     "get_transform",
+    "invert",
     "load_classifier",
     "load_dataset",
     "read_image",
+    "to_8_bit",
 ]
 
-_MODULES = ("transforms", "preprocessing", "certificates", "images", "datasets", "classifiers", "smoothing", "attacks")
+_MODULES = (
+    "transforms",
+    "preprocessing",
+    "certificates",
+    "images",
+    "datasets",
+    "classifiers",
+    "smoothing",
+    "attacks",
+    "inverse",
+    "defences",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -151,7 +151,7 @@ def test_a_successful_attack_inside_is_an_alarm_with_a_link(page):
 
 
 def test_abstain_says_why_and_offers_no_attack():
-    app = open_page(certify_pixel_sigma="0.05", rotation_sigma="90", seed="5")
+    app = open_page(certify_pixel_sigma="0.02", rotation_sigma="90", seed="5")
     assert_healthy(app)
     assert app.session_state["certify_run"].certificate.label is None
     text = texts(app)
@@ -248,3 +248,11 @@ def test_the_labels_of_the_dial_never_exceed_the_radius(expected):
 def test_there_is_no_picture_of_a_provisional_certificate(expected):
     with pytest.raises(ValueError, match="provisional"):
         certificate_svg(changed(expected, n_gamma=21), "data:,", "7")
+
+
+def test_the_code_on_the_page_gives_its_certificate(page, capsys):
+    [code] = [block.value for block in page.code if block.language == "python"]
+    exec(compile(code, "page", "exec"), {})
+    certificate = page.session_state["certify_run"].certificate
+    printed = capsys.readouterr().out
+    assert certificate.explain() in printed and printed.rstrip().endswith("True")

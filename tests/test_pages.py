@@ -232,3 +232,9 @@ def test_bad_uploads_are_one_sentence_and_the_app_keeps_running(name: str) -> No
     app.selectbox(key="source").set_value("digits").run()
     assert_healthy(app)
     assert app.session_state["votes_run"].status == "done"
+
+
+def test_the_code_on_the_page_gives_its_certificate(votes_page: AppTest, capsys: pytest.CaptureFixture[str]) -> None:
+    [code] = [block.value for block in votes_page.code if block.language == "python"]
+    exec(compile(code, "page", "exec"), {})
+    assert votes_page.session_state["votes_run"].certificate.explain() in capsys.readouterr().out
