@@ -471,7 +471,8 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
     st.latex(rf"g(x) = \arg\max_c \Pr_\beta\big(h(P\,T_\beta x)=c\big),\ \beta\sim\mathcal N(0,({sigma:g}{unit})^2)")
     st.markdown(
         "**What h can be shown** when β + γ lands on b′ lies in a ball of centre z(b′) and radius ρ(b′), bounded for all γ "
-        "in Γ at once. Code: `spt.error_bounds.sample_bound`."
+        "in Γ at once. ρ is made only as small as the inner test will probably need, judged from other votes: that saves "
+        "time and costs no proof. Code: `spt.error_bounds.sample_bound`."
     )
     smallest, largest = rounded_down(min(certificate.radii)), rounded_up(max(certificate.radii))
     st.latex(
