@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
+from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.individual import IndividualCertificate
 from spt.defences import inner_test
 from spt.figures import Rows
@@ -353,12 +353,12 @@ def statement(certificate: DistCertificate) -> str:
     """What a complete certificate says, in one short sentence."""
     if certificate.label is None:
         return f"Nothing is certified: the lower bound {rounded_down(certificate.q_lower, 4)} is not above 1/2."
-    confidence = f"{100 * (1 - certificate.alpha):.6g}"
+    confident = confidence(certificate.alpha)
     if certificate.radius > certificate.limit * math.sqrt(len(certificate.points[0])):
-        attacks = f"within ±{certificate.limit:g}{'' if certificate.unit == '°' else ' '}{certificate.unit}"
+        attacks = f"within ±{certificate.limit:.15g}{'' if certificate.unit == '°' else ' '}{certificate.unit}"
     else:
         attacks = f"of less than {quantity(reach(certificate), certificate.unit)}"
-    return f"No {certificate.transform} {attacks} changes g's answer (confidence {confidence} %)."
+    return f"No {certificate.transform} {attacks} changes g's answer (confidence {confident})."
 
 
 def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
@@ -375,7 +375,7 @@ def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
             f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), pixels N(0, {certificate.pixel_sigma:g}²)",
         ),
         ("samples", f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}"),
-        ("bound", f"q ≥ {rounded_down(certificate.q_lower, 4)} with confidence {1 - certificate.alpha:g}"),
+        ("bound", f"q ≥ {rounded_down(certificate.q_lower, 4)} with confidence {confidence(certificate.alpha)}"),
         ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
         ("errors ρ", f"at most {rounded_up(max(certificate.radii))}"),
         ("cost", f"{network_calls(certificate):,} network calls, seed {certificate.seed}"),

@@ -49,7 +49,11 @@ def place(ends: Ends, shift: float = 0.0) -> str:
         Decimal(repr(round(end + shift, 9))).quantize(Decimal("0.001"), side)
         for end, side in zip(ends, (ROUND_FLOOR, ROUND_CEILING), strict=True)
     )
-    return f"[{float(low):g}, {float(high):g}]".replace("-", "−")
+    return f"[{_plain(low)}, {_plain(high)}]".replace("-", "−")
+
+
+def _plain(value: Decimal) -> str:
+    return format(value.normalize(), "f") if value else "0"
 
 
 def shift_of(trace: Trace) -> tuple[float, float]:

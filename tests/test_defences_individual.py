@@ -280,7 +280,7 @@ def test_a_given_e_accepts_or_refuses(quiet, level, received):
     small = quiet.measure(received, error=min(level.bounds) / 2, n_test=20)
     assert small.verify() and not small.accepted and small.exceeding == 20 and small.rho == 1
     assert small.explain().startswith("REFUSED: E = ") and "20 of 20 β exceed it" in small.explain()
-    assert f"is {rounded_up(max(small.bounds))}." in small.explain().partition("Its own bound")[2]
+    assert f"is {rounded_up(max(small.bounds))};" in small.explain().partition("Its own bound")[2]
     with pytest.raises(ValueError, match=r"REFUSED: .* is too small for this image .* Its own bound"):
         quiet.certify_with_one_error(received, small)
 

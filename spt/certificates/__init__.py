@@ -8,7 +8,7 @@ from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, Ima
 from spt.certificates.individual import IndividualCertificate
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate
-from spt.certificates.rounding import quantity, rounded_down, rounded_up
+from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Evidence, Prediction
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "OneErrorCertificate",
     "Prediction",
     "ReceivedErrorLevel",
+    "confidence",
     "quantity",
     "rounded_down",
     "rounded_up",

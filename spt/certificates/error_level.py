@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
-from spt.certificates.rounding import ranges_in_words, rounded_down, rounded_up
+from spt.certificates.ranges import ranges_hold, ranges_in_words
+from spt.certificates.rounding import confidence, rounded_down, rounded_up
+from spt.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class ErrorLevel(ABC):
     def scope(self) -> str:
         """What E is about, in words."""
 
+    @property
+    def usable(self) -> bool:
+        """Whether anything can follow from this E."""
+        return True
+
     @abstractmethod
     def _evidence_holds(self) -> bool:
         """Whether the numbers that follow from counts do."""
@@ -75,7 +82,7 @@ class ErrorLevel(ABC):
                 and self.attacker in ("8-bit", "exact")
                 and self._evidence_holds()
             )
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
             return False
 
     def _choice_holds(self) -> bool:
@@ -170,11 +177,16 @@ class DistributionErrorLevel(ErrorLevel):
         share = statistics.clopper_pearson_lower(accepted, len(exceeding), evidence["alpha_error"])
         return {"accepted": accepted, "q_lower": statistics.corrected_lower_bound(share, image_alpha)}
 
+    @property
+    def usable(self) -> bool:
+        """Whether the distribution has any share of images for which E holds."""
+        return self.q_lower > 0
+
     def covers(self, image_sha256: str) -> bool:
         return image_sha256 not in self.pilot_sha256 and image_sha256 not in self.image_sha256
 
     def rho_in_words(self) -> str:
-        return f"{self.rho:g}"
+        return f"{self.rho:.15g}"
 
     def scope(self) -> str:
         return f"a fresh image of {self.dataset} with probability at least {rounded_down(self.q_lower, 4)}"
@@ -184,6 +196,7 @@ class DistributionErrorLevel(ErrorLevel):
         return (
             0 < self.rho < 1
             and len(self.exceeding) == len(self.image_sha256)
+            and len({*self.pilot_sha256, *self.image_sha256}) == len(self.pilot_sha256) + len(self.image_sha256)
             and bool(self.pilot_sha256) == (self.largest is not None)
             and self._conclusions(vars(self)) == claimed
         )
@@ -194,9 +207,9 @@ class DistributionErrorLevel(ErrorLevel):
         pilots = f" of {self.n_choice} β on each of {len(self.pilot_sha256)} pilot images" if self.pilot_sha256 else ""
         return "\n".join(
             (
-                f"E = {rounded_up(self.error)}: a fresh image of {self.dataset} exceeds it in at most {self.rho:g} of all "
+                f"E = {rounded_up(self.error)}: a fresh image of {self.dataset} exceeds it in at most {self.rho_in_words()} of all "
                 f"votes, with probability at least q_E = {rounded_down(self.q_lower, 4)} "
-                f"(confidence {1 - self.alpha_error:g}).",
+                f"(confidence {confidence(self.alpha_error)}).",
                 f"  transform    {self.transform}, β ~ N(0, ({self.parameter_sigma:g} {self.unit})²)",
                 f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
                 f"  E            {self.origin()}{pilots}",
@@ -247,6 +260,11 @@ class ReceivedErrorLevel(ErrorLevel):
         """Whether a certificate is possible with this E: with rho >= 1/2 none is, whatever the votes say."""
         return self.rho < 0.5
 
+    @property
+    def usable(self) -> bool:
+        """Whether E is accepted."""
+        return self.accepted
+
     def covers(self, image_sha256: str) -> bool:
         return image_sha256 == self.image_sha256
 
@@ -257,15 +275,12 @@ class ReceivedErrorLevel(ErrorLevel):
         return "this received image and every original that explains it"
 
     def _evidence_holds(self) -> bool:
-        ends = [(-self.limit, *pair, self.limit) for ranges in self.surviving for pair in ranges]
-        volumes = (math.prod((high - low) / (2 * self.limit) for low, high in ranges) for ranges in self.surviving)
         return (
             len(self.bounds) == self.n_test
             and all(0 <= bound < math.inf for bound in self.bounds)
             and self.rho == statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
-            and all(list(end) == sorted(end) for end in ends)
             and self.share > 0
-            and math.isclose(self.share, math.fsum(volumes), rel_tol=1e-9)
+            and ranges_hold(self.surviving, self.share, self.limit, TRANSFORMS[self.transform].dimensions)
             and 0 < self.split_width < math.inf
         )
 
@@ -278,7 +293,8 @@ class ReceivedErrorLevel(ErrorLevel):
             )
         return (
             f"REFUSED: E = {rounded_down(self.error)} is too small for this image ({found}; less than 1/2 is needed). "
-            f"Its own bound, the largest of these β, is {rounded_up(self.own_bound)}."
+            f"Its own bound, the largest of these β, is {rounded_up(self.own_bound)}; another E needs another test, at a level "
+            "of its own."
         )
 
     def to_text(self) -> str:
@@ -291,7 +307,7 @@ class ReceivedErrorLevel(ErrorLevel):
                 f"  explained by {self.explained_by()}",
                 f"  E            {self.origin()}{f', from {self.n_choice} other β' if self.n_choice else ''}",
                 f"  bounds       from {rounded_down(min(self.bounds))} to {rounded_up(self.own_bound)}, confidence of ρ "
-                f"{1 - self.alpha_error:g}",
+                f"{confidence(self.alpha_error)}",
                 f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
                 f"  time         {self.seconds:.2f} s",
             )

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
-from spt.certificates.rounding import quantity, ranges_in_words, rounded_down, rounded_up
+from spt.certificates.per_sample import points_hold
+from spt.certificates.ranges import ranges_hold, ranges_in_words
+from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
+from spt.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,13 @@ class IndividualCertificate:
         try:
             best = max(range(len(selection)), key=lambda index: (selection[index], -index))
             return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
             return False
 
     def _well_formed(self) -> bool:
         """Whether the evidence is of one piece: as many samples as it says, no impossible counts, ranges within Gamma."""
         sizes = {len(self.points), len(self.radii), len(self.inner_votes)}
         counts = [*self.selection_counts, *(count for pair in self.inner_votes for count in pair)]
-        ends = [(-self.limit, *pair, self.limit) for ranges in self.surviving for pair in ranges]
         return (
             len(sizes) == 1
             and max(sizes) <= (0 if self.inconsistent else self.n_gamma)
@@ -120,8 +122,10 @@ class IndividualCertificate:
             and len(self.selection_counts) == len(self.class_names)
             and self.attacker in ("8-bit", "exact")
             and 0 < self.limit < float("inf")
-            and all(list(end) == sorted(end) for end in ends)
-            and (self.share > 0) <= (not self.inconsistent)
+            and (self.inconsistent or sum(self.selection_counts) > 0)
+            and points_hold(self.points, self.transform, self.unit)
+            and ranges_hold(self.surviving, self.share, self.limit, TRANSFORMS[self.transform].dimensions)
+            and 0 < self.split_width < float("inf")
         )
 
     def explain(self) -> str:
@@ -130,7 +134,7 @@ class IndividualCertificate:
         if self.inconsistent:
             return (
                 f"INCONSISTENT WITH Γ: no image with pixels in [0, 1] gives this one by a {self.transform} in "
-                f"±{self.limit:g} {self.unit} ({self.attacker} images)."
+                f"±{self.limit:.15g} {self.unit} ({self.attacker} images)."
             )
         if not self.complete:
             return (
@@ -142,7 +146,7 @@ class IndividualCertificate:
         return (
             f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a {self.transform} of "
             f"less than {reach} turned into this ({tests}, lower bound {rounded_down(self.q_lower, 4)} at confidence "
-            f"{1 - self.alpha:g})."
+            f"{confidence(self.alpha)})."
         )
 
     def to_text(self) -> str:

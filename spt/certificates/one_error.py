@@ -18,7 +18,7 @@ from spt.certificates.error_level import (
     ReceivedErrorLevel,
     level_from,
 )
-from spt.certificates.rounding import quantity, rounded_down, rounded_up
+from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 
 Votes = Literal["nested", "joint"]
 _ROUNDING = 1e-14  # relative, more than a few floating-point operations lose
@@ -130,6 +130,7 @@ class OneErrorCertificate:
             successes = evidence["counts"][evidence["selected"]]
         p_lower = statistics.clopper_pearson_lower(successes, n, vote_alpha(evidence["votes"], budget))
         radius = radius_for(evidence["votes"], p_lower, level, pixel_sigma)
+        radius = radius if level.usable else 0.0
         label = evidence["selected"] if radius > 0 else None
         return {"successes": successes, "p_lower": p_lower, "radius": radius, "label": label}
 
@@ -151,7 +152,7 @@ class OneErrorCertificate:
         try:
             best = max(range(len(selection)), key=lambda index: (selection[index], -index))
             return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
             return False
 
     def _well_formed(self) -> bool:
@@ -164,7 +165,9 @@ class OneErrorCertificate:
             and min(counts) >= 0
             and len(self.selection_counts) == len(self.class_names)
             and self.level.verify()
+            and self.level.usable
             and self.level.covers(self.image_sha256)
+            and sum(self.selection_counts) > 0
             and (nested or not isinstance(self.level, ReceivedErrorLevel))
             and self.level.alpha_error <= self.budget.alpha_error
         )
@@ -179,16 +182,16 @@ class OneErrorCertificate:
         if self.label is None:
             return f"ABSTAIN: {share}; {self._missing()}"
         reach = min(self.radius, level.limit)
-        confidence = f"confidence {1 - self.budget.total:g}"
+        confident = f"confidence {confidence(self.budget.total)}"
         if isinstance(level, ReceivedErrorLevel):
             return (
                 f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a "
-                f"{level.transform} of less than {quantity(reach, level.unit)} turned into this ({share}, {confidence})."
+                f"{level.transform} of less than {quantity(reach, level.unit)} turned into this ({share}, {confident})."
             )
         where = "" if isinstance(level, ImageErrorLevel) else f", for {level.scope()}"
         return (
             f"CERTIFIED {self.class_name}: no {level.transform} of less than {quantity(reach, level.unit)} changes g's "
-            f"answer ({share}, {confidence}{where})."
+            f"answer ({share}, {confident}{where})."
         )
 
     def _missing(self) -> str:

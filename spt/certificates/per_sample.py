@@ -2,11 +2,14 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
-from spt.certificates.rounding import quantity, rounded_down, rounded_up
+from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
+from spt.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class DistCertificate:
         try:
             best = max(range(len(selection)), key=lambda index: (selection[index], -index))
             return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
             return False
 
     def _well_formed(self) -> bool:
@@ -108,6 +111,8 @@ class DistCertificate:
             len(sizes) == 1
             and max(sizes) <= self.n_gamma
             and min(counts) >= 0
+            and sum(self.selection_counts) > 0
+            and points_hold(self.points, self.transform, self.unit)
             and len(self.selection_counts) == len(self.class_names)
             and self.attacker in ("8-bit", "exact")
             and self.centre in ("recentred", "shifted")
@@ -126,7 +131,7 @@ class DistCertificate:
         reach = min(self.radius, self.limit)
         return (
             f"CERTIFIED {self.class_name}: no {self.transform} of less than {quantity(reach, self.unit)} changes g's answer "
-            f"({tests}, lower bound {rounded_down(self.q_lower, 4)} at confidence {1 - self.alpha:g})."
+            f"({tests}, lower bound {rounded_down(self.q_lower, 4)} at confidence {confidence(self.alpha)})."
         )
 
     def to_text(self) -> str:
@@ -158,3 +163,13 @@ class DistCertificate:
         for name in ("points", "inner_votes"):
             fields[name] = tuple(tuple(item) for item in fields[name])
         return cls(**fields)
+
+
+def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) -> bool:
+    """Whether these can be the samples of a run: finite points of that transformation, no two alike."""
+    known = TRANSFORMS[transform]
+    return (
+        known.unit == unit
+        and all(len(point) == known.dimensions and all(map(math.isfinite, point)) for point in points)
+        and len(set(map(tuple, points))) == len(points)
+    )

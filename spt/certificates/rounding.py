@@ -1,6 +1,5 @@
 """Numbers as they are shown: rounded to the side on which a bound still holds."""
 
-from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 
@@ -23,8 +22,8 @@ def quantity(value: float, unit: str) -> str:
     return f"{rounded_down(value)}{'' if unit == '°' else ' '}{unit}"
 
 
-def ranges_in_words(boxes: Sequence[Sequence[tuple[float, float]]], most: int = 4) -> str:
-    """The first ranges of a part of Gamma, each one pair for every parameter: [-0.1, 0.1] × [0.5, 0.6] and 3 more."""
-    shown = [" × ".join(f"[{low:.4g}, {high:.4g}]" for low, high in ranges) for ranges in boxes[:most]]
-    more = len(boxes) - most
-    return (", ".join(shown) or "nothing") + (f" and {more} more" if more > 0 else "")
+def confidence(alpha: float) -> str:
+    """1 - alpha, rounded down to as many digits as tell it from 1: 0.99 for 0.01, 0.9999999 for 1e-7."""
+    error = Decimal(repr(alpha))
+    step = Decimal(1).scaleb(min(-4, error.adjusted() - 1))
+    return format((1 - error).quantize(step, ROUND_FLOOR).normalize(), "f")

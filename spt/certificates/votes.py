@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
-from spt.certificates.rounding import quantity, rounded_down
+from spt.certificates.rounding import confidence, quantity, rounded_down
 
 HEURISTIC_NOTE = (
     "Heuristic: this radius would be certified if the interpolated transformations composed. They do not, so BaseSPT "
@@ -144,9 +144,7 @@ class Certificate(Evidence):
     def reason(self) -> str:
         """Why, in words; and what would be needed if it is ABSTAIN."""
         name, votes = self.class_names[self.selected], self.counts[self.selected]
-        share = (
-            f"{votes} of {self.n} votes, lower bound {rounded_down(self.p_lower, 4)} at confidence {1 - self.alpha:g}"
-        )
+        share = f"{votes} of {self.n} votes, lower bound {rounded_down(self.p_lower, 4)} at confidence {confidence(self.alpha)}"
         if self.label is not None:
             kind = "heuristic radius" if self.heuristic else "radius"
             return f"{share}; {kind} {quantity(self.radius, self.unit)}."

@@ -112,7 +112,7 @@ class OneErrorSPT(OneErrorDefence):
         order, choice, test = independent_generators(
             3, "distribution error", seed, pilot_images, n_choice, images, n_test
         )
-        drawn = torch.randperm(len(dataset), generator=order)[: pilot_images + images].tolist()
+        drawn = self._distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), pilot_images + images)
         pilots, tested = drawn[:pilot_images], drawn[pilot_images:]
         largest = None
         used: list[str] = []
@@ -172,6 +172,17 @@ class OneErrorSPT(OneErrorDefence):
         return self._certify(image, level, votes, n0, n, budget, seed, batch_size, progress)
 
     # --------------------------------------------------------------------------------------------------------- bounds
+
+    def _distinct(self, dataset: Dataset, order: list[int], count: int) -> list[int]:
+        """The first ``count`` numbers of different images: a picture that is there twice must not test itself."""
+        chosen: dict[str, int] = {}
+        for index in order:
+            if len(chosen) == count:
+                break
+            chosen.setdefault(image_digest(self._checked(dataset.image(index))), index)
+        if len(chosen) < count:
+            raise ValueError(f"{count} different images were asked for, but {dataset.name} has {len(chosen)} only.")
+        return list(chosen.values())
 
     def _exceeding(self, image: Tensor, betas: Tensor, error: float, progress: Progress) -> int:
         """How many betas are not proved to stay within E."""

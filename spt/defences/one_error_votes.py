@@ -55,7 +55,7 @@ class OneErrorDefence(ProvingDefence):
                 if isinstance(level, DistributionErrorLevel)
                 else "This E was measured on another image."
             )
-        if isinstance(level, DistributionErrorLevel) and level.q_lower == 0:
+        if isinstance(level, DistributionErrorLevel) and not level.usable:
             raise ValueError("q_E of this E is 0, so nothing follows: measure a larger E or on more images.")
         if level.alpha_error > budget.alpha_error:
             raise ValueError(

@@ -153,6 +153,10 @@ def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: T
         return 0.0
     if attacker != "8-bit":
         raise ValueError(f"attacker must be 'exact' or '8-bit', but is {attacker!r}.")
+    if image.numel() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
+        raise ValueError(
+            f"An 8-bit attacker needs an image in [0, 1], but this one has {float(image.min()):g} to {float(image.max()):g}."
+        )
     ones = preprocessing(torch.ones(image.shape, dtype=torch.float64))
     return float(ones.norm()) / 510 * (1 + 1e-9)
 

@@ -99,8 +99,9 @@ def _levels(gamma_range: Tensor, width: float) -> tuple[Tensor, list[list[int]]]
         raise ValueError(f"width {width} cuts Gamma into more than {MAX_SPLITS} splits; take wider ones.")
     axes = []
     for (low, high), count in zip(gamma_range, counts, strict=True):
-        ends = low + (high - low) * (torch.arange(count + 1, dtype=torch.float64) / count)
-        ends[-1] = high
+        steps = torch.arange(count + 1, dtype=torch.float64)
+        ends = (low * (count - steps) + high * steps) / count  # exactly 0 in the middle of a symmetric Gamma
+        ends[0], ends[-1] = low, high
         axes.append(torch.stack((ends[:-1], ends[1:]), dim=-1))
     positions = torch.cartesian_prod(*[torch.arange(count) for count in counts]).reshape(-1, len(counts))
     boxes = torch.stack([axis[positions[:, i]] for i, axis in enumerate(axes)], dim=1)

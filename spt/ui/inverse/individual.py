@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spt import certificate_figures, error_figures
-from spt.certificates import quantity, rounded_down, rounded_up
+from spt.certificates import confidence, quantity, rounded_down, rounded_up
 from spt.certificates.individual import IndividualCertificate
 from spt.defences.individual import IndivSPT
 from spt.error_bounds.received import MOST_PIXELS, Method, error_hull
@@ -332,7 +332,7 @@ def _conclude(request: Request, certificate: IndividualCertificate) -> None:
     st.markdown(
         f":green-badge[:material/verified: CERTIFIED] g answers **{escape(names[certificate.label])}**{mark} for x′, and for "
         f"**every original** from which a {certificate.transform} of less than **{reach}** makes x′: neither the original nor "
-        f"the attack is known. {counts} Confidence {1 - certificate.alpha:.4g}."
+        f"the attack is known. {counts} Confidence {confidence(certificate.alpha)}."
     )
     if request.gamma is not None:
         size = math.hypot(*request.gamma)
