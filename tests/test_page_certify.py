@@ -50,7 +50,7 @@ def test_the_first_view_certifies_without_a_click_and_its_numbers_are_the_core_s
     text = texts(page)
     assert "CERTIFIED" in text and "PROVISIONAL" not in text and "ABSTAIN" not in text
     assert quantity(expected.radius, "°") in text and rounded_down(expected.q_lower, 4) in text
-    assert "confidence 99 %" in text and "8 bits" in text
+    assert "confidence 0.99" in text and "8 bits" in text
     assert "20 of 20 samples" in page.get("progress")[0].proto.text
 
 
