@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
-from spt.certificates.individual import IndividualCertificate
+from spt.certificates.per_sample import IndividualCertificate
 from spt.defences import inner_test
 from spt.figures import Rows
 from spt.statistics import Decision

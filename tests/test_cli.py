@@ -17,7 +17,7 @@ import spt
 from spt import training
 from spt.__main__ import main
 from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction
-from spt.certificates.individual import IndividualCertificate
+from spt.certificates.per_sample import IndividualCertificate
 from spt.datasets import DATASETS
 from spt.images import to_8_bit
 from spt.inverse import invert

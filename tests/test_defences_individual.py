@@ -9,8 +9,8 @@ from conftest import BrightestColumn
 
 from spt import statistics
 from spt.certificates import ErrorLevel, OneErrorCertificate, ReceivedErrorLevel, rounded_up
-from spt.certificates.individual import IndividualCertificate
 from spt.certificates.one_error import nested_radius
+from spt.certificates.per_sample import IndividualCertificate
 from spt.classifiers import Classifier
 from spt.datasets import load_dataset
 from spt.defences import OneErrorSPT

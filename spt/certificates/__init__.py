@@ -5,9 +5,8 @@ recomputes every conclusion from the counts.
 """
 
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, ReceivedErrorLevel
-from spt.certificates.individual import IndividualCertificate
 from spt.certificates.one_error import OneErrorCertificate
-from spt.certificates.per_sample import DistCertificate
+from spt.certificates.per_sample import DistCertificate, IndividualCertificate
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Evidence, Prediction
 

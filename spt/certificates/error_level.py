@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spt import statistics
+from spt.certificates.per_sample import as_tuples
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, rounded_down, rounded_up
 from spt.transforms import TRANSFORMS
@@ -325,11 +326,7 @@ def count_exceeding(bounds: Iterable[float], error: float) -> int:
 
 def level_from(fields: dict[str, Any]) -> ErrorLevel:
     """The level with these fields as JSON has them (lists for tuples)."""
-    values: dict[str, Any] = {name: _as_tuples(value) for name, value in fields.items()}
+    values: dict[str, Any] = {name: as_tuples(value) for name, value in fields.items()}
     if "q_lower" in values:
         return DistributionErrorLevel(**values)
     return ReceivedErrorLevel(**values) if "surviving" in values else ImageErrorLevel(**values)
-
-
-def _as_tuples(value: Any) -> Any:
-    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

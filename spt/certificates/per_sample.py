@@ -1,31 +1,29 @@
-"""`DistCertificate`: what DistSPT^x with per-sample errors found, with its whole evidence."""
+"""Certificates of defences that bound the error of every sample by itself: DistSPT^x and IndivSPT."""
 
 import dataclasses
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from spt import statistics
+from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 from spt.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True)
-class DistCertificate:
-    """DistSPT^x: a proof about every attack gamma in Gamma on one image, with its whole evidence.
-
-    Guarantee: with probability at least 1 - alpha over the sampling, if ``label`` is not None then g(T_gamma x) = label
-    for every gamma in Gamma = [-limit, limit]^d with |gamma| < radius, for the attacker named, where g is the nested
-    smoothed classifier of `spt.defences.DistSPT`.
+class PerSampleCertificate(ABC):
+    """What both rest on: the settings, the samples with their radii and inner tests, and what follows from these.
 
     Attributes:
+        limit: Gamma is [-limit, limit]^d, in ``unit``.
         selection_counts, selected: the votes that chose the class, and the class.
-        centre: how the centres of the balls were chosen, see `spt.defences.DistSPT`.
         n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label.
-        points: each sample b'; radii: its proved error radius rho; inner_votes: (votes for the class, votes) at which its
-            inner test stopped. A sample passes if that test accepts.
+        points: each sample; radii: the proved radius rho of its ball; inner_votes: (votes for the class, votes) at which
+            its inner test stopped. A sample passes if that test accepts.
         q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
     """
 
@@ -42,7 +40,6 @@ class DistCertificate:
     seed: int
     alpha: float
     inner_alpha: float
-    centre: str
     selection_counts: tuple[int, ...]
     selected: int
     n_gamma: int
@@ -55,25 +52,39 @@ class DistCertificate:
     radius: float
     label: int | None
 
+    @property
+    @abstractmethod
+    def inconsistent(self) -> bool:
+        """Whether nothing in Gamma explains the image, so that there is nothing to sample."""
+
+    @abstractmethod
+    def _own_evidence_holds(self) -> bool:
+        """Whether the fields of the subclass can be those of a run."""
+
+    @abstractmethod
+    def _claim(self, tests: str) -> str:
+        """What is certified (or that the image is inconsistent), in a sentence; ``tests`` says how."""
+
+    @abstractmethod
+    def _own_lines(self) -> dict[str, str]:
+        """Lines of `to_text` that the subclass adds, by their names; one is named "defence"."""
+
     @classmethod
-    def conclude(cls, **evidence: Any) -> "DistCertificate":
+    def conclude(cls, **evidence: Any) -> Self:
         """The certificate that follows from the evidence: passes, bound, radius and label."""
         return cls(**evidence, **cls._conclusions(evidence))
 
     @staticmethod
     def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        passes = sum(
-            statistics.SequentialTest.for_radius(radius, evidence["pixel_sigma"], evidence["inner_alpha"]).decide(
-                *votes
-            )
-            is statistics.Decision.ACCEPT
+        pixel_sigma, inner_alpha = evidence["pixel_sigma"], evidence["inner_alpha"]
+        verdicts = [
+            statistics.SequentialTest.for_radius(radius, pixel_sigma, inner_alpha).decide(*votes)
             for radius, votes in zip(evidence["radii"], evidence["inner_votes"], strict=True)
-        )
-        n_gamma = evidence["n_gamma"]
-        if len(evidence["radii"]) != n_gamma:
-            return {"passes": passes, "q_lower": 0.0, "radius": 0.0, "label": None}
-        share = statistics.clopper_pearson_lower(passes, n_gamma, evidence["alpha"])
-        q_lower = statistics.corrected_lower_bound(share, evidence["inner_alpha"])
+        ]
+        passes, q_lower = verdicts.count(statistics.Decision.ACCEPT), 0.0
+        if len(verdicts) == evidence["n_gamma"]:
+            share = statistics.clopper_pearson_lower(passes, len(verdicts), evidence["alpha"])
+            q_lower = statistics.corrected_lower_bound(share, inner_alpha)
         return {
             "passes": passes,
             "q_lower": q_lower,
@@ -88,14 +99,13 @@ class DistCertificate:
 
     @property
     def complete(self) -> bool:
-        """Whether all samples are in; before that nothing is certified."""
-        return len(self.radii) == self.n_gamma
+        """Whether all samples are in (or none is needed); before that nothing is certified."""
+        return self.inconsistent or len(self.radii) == self.n_gamma
 
     def verify(self) -> bool:
         """Recompute selection, inner tests, bound, radius and label from the evidence; True if all agree."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        names = ("passes", "q_lower", "radius", "label")
-        claimed = {name: fields.pop(name) for name in names}
+        claimed = {name: fields.pop(name) for name in ("passes", "q_lower", "radius", "label")}
         selection = self.selection_counts
         try:
             best = max(range(len(selection)), key=lambda index: (selection[index], -index))
@@ -104,65 +114,136 @@ class DistCertificate:
             return False
 
     def _well_formed(self) -> bool:
-        """Whether the evidence is of one piece: as many samples as it says, no impossible counts, a known attacker."""
+        """Whether the evidence is of one piece: as many samples as it says, points and counts that a run can have."""
         sizes = {len(self.points), len(self.radii), len(self.inner_votes)}
         counts = [*self.selection_counts, *(count for pair in self.inner_votes for count in pair)]
         return (
             len(sizes) == 1
-            and max(sizes) <= self.n_gamma
+            and max(sizes) <= (0 if self.inconsistent else self.n_gamma)
             and min(counts) >= 0
-            and sum(self.selection_counts) > 0
-            and points_hold(self.points, self.transform, self.unit)
+            and (self.inconsistent or sum(self.selection_counts) > 0)
             and len(self.selection_counts) == len(self.class_names)
+            and points_hold(self.points, self.transform, self.unit)
             and self.attacker in ("8-bit", "exact")
-            and self.centre in ("recentred", "shifted")
-            and 0 < self.limit < float("inf")
+            and 0 < self.limit < math.inf
+            and self._own_evidence_holds()
         )
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
         tests = f"{self.passes} of {self.n_gamma} samples pass"
+        bound = f"lower bound {rounded_down(self.q_lower, 4)}"
         if not self.complete:
             return (
                 f"PROVISIONAL: {self.passes} of {len(self.radii)} samples pass so far ({self.n_gamma} to come in all)."
             )
-        if self.label is None:
-            return f"ABSTAIN: {tests}, lower bound {rounded_down(self.q_lower, 4)}; more than 1/2 is needed."
-        reach = min(self.radius, self.limit)
-        return (
-            f"CERTIFIED {self.class_name}: no {self.transform} of less than {quantity(reach, self.unit)} changes g's answer "
-            f"({tests}, lower bound {rounded_down(self.q_lower, 4)} at confidence {confidence(self.alpha)})."
-        )
+        if self.label is None and not self.inconsistent:
+            return f"ABSTAIN: {tests}, {bound}; more than 1/2 is needed."
+        return self._claim(f"{tests}, {bound} at confidence {confidence(self.alpha)}")
 
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
         votes = sum(trials for _, trials in self.inner_votes) + sum(self.selection_counts)
-        return "\n".join(
-            (
-                self.explain(),
-                f"  defence      DistSPT^x, {self.centre} per-sample errors",
-                f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
-                f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
-                f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
-                f"  errors       ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}",
-                f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
-                f"  time         {self.seconds:.2f} s, {votes:,} network calls",
-            )
-        )
+        own = self._own_lines()
+        lines = {
+            "defence": own.pop("defence"),
+            "classifier": f"{self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
+            "transform": f"{self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
+            "attacker": f"Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
+            **own,
+        }
+        if self.radii:
+            lines["errors"] = f"ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}"
+        lines["image"] = f"sha256 {self.image_sha256[:16]}…, seed {self.seed}"
+        lines["time"] = f"{self.seconds:.2f} s, {votes:,} network calls"
+        return "\n".join([self.explain(), *(f"  {name:<12} {text}" for name, text in lines.items())])
 
     def to_json(self) -> str:
         """All fields as JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str) -> "DistCertificate":
+    def from_json(cls, text: str) -> Self:
         """The certificate that `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        for name in ("class_names", "selection_counts", "radii"):
-            fields[name] = tuple(fields[name])
-        for name in ("points", "inner_votes"):
-            fields[name] = tuple(tuple(item) for item in fields[name])
-        return cls(**fields)
+        return cls(**{name: as_tuples(value) for name, value in json.loads(text).items()})
+
+
+@dataclass(frozen=True)
+class DistCertificate(PerSampleCertificate):
+    """DistSPT^x: a proof about every attack gamma in Gamma on one image, with its whole evidence.
+
+    Guarantee: with probability at least 1 - alpha over the sampling, if ``label`` is not None then g(T_gamma x) = label
+    for every gamma in Gamma = [-limit, limit]^d with |gamma| < radius, for the attacker named, where g is the nested
+    smoothed classifier of `spt.defences.DistSPT`. The samples are b' = beta + gamma.
+
+    Attributes:
+        centre: how the centres of the balls were chosen, see `spt.defences.DistSPT`.
+    """
+
+    centre: str
+
+    @property
+    def inconsistent(self) -> bool:
+        """Never: the image is known."""
+        return False
+
+    def _own_evidence_holds(self) -> bool:
+        return self.centre in ("recentred", "shifted")
+
+    def _claim(self, tests: str) -> str:
+        reach = quantity(min(self.radius, self.limit), self.unit)
+        return f"CERTIFIED {self.class_name}: no {self.transform} of less than {reach} changes g's answer ({tests})."
+
+    def _own_lines(self) -> dict[str, str]:
+        return {"defence": f"DistSPT^x, {self.centre} per-sample errors"}
+
+
+@dataclass(frozen=True)
+class IndividualCertificate(PerSampleCertificate):
+    """IndivSPT: a proof about one received image x' and all the originals that it can come from, with its whole evidence.
+
+    Guarantee: with probability at least 1 - alpha over the sampling, if ``label`` is not None then g(x') = label, and
+    g(x) = label for every image x with pixels in [0, 1] such that x' = T_gamma x for a gamma in Gamma = [-limit, limit]^d
+    with |gamma| < radius (rounded to multiples of 1/255 by the attacker named "8-bit"). Neither x nor gamma is known. g is
+    the nested smoothed classifier of `spt.defences.IndivSPT`. Each sample is a beta, and its ball holds P A_beta x' and
+    P A_{beta+gamma} x of all explanations; ``image_sha256`` is of x'.
+
+    Attributes:
+        surviving: the ranges of Gamma (one pair for each parameter) in which something can explain x'. Outside of
+            them no x in [0, 1] gives x'; if there are none x' is ``inconsistent``, and nothing is sampled.
+        share: of Gamma that survives; split_width: of the splits of Gamma that were tested.
+    """
+
+    surviving: tuple[tuple[tuple[float, float], ...], ...]
+    share: float
+    split_width: float
+
+    @property
+    def inconsistent(self) -> bool:
+        """Whether nothing explains x': no image with pixels in [0, 1] becomes x' under any gamma in Gamma."""
+        return not self.surviving
+
+    def _own_evidence_holds(self) -> bool:
+        dimensions = TRANSFORMS[self.transform].dimensions
+        return ranges_hold(self.surviving, self.share, self.limit, dimensions) and 0 < self.split_width < math.inf
+
+    def _claim(self, tests: str) -> str:
+        if self.inconsistent:
+            return (
+                f"INCONSISTENT WITH Γ: no image with pixels in [0, 1] gives this one by a {self.transform} in "
+                f"±{self.limit:.15g} {self.unit} ({self.attacker} images)."
+            )
+        reach = quantity(min(self.radius, self.limit), self.unit)
+        return (
+            f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a {self.transform} of "
+            f"less than {reach} turned into this ({tests})."
+        )
+
+    def _own_lines(self) -> dict[str, str]:
+        return {
+            "defence": "IndivSPT, recentred per-sample errors of the received image",
+            "explained by": f"{ranges_in_words(self.surviving)} ({self.share:.2%} of Γ)",
+        }
 
 
 def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) -> bool:
@@ -173,3 +254,8 @@ def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) ->
         and all(len(point) == known.dimensions and all(map(math.isfinite, point)) for point in points)
         and len(set(map(tuple, points))) == len(points)
     )
+
+
+def as_tuples(value: Any) -> Any:
+    """A value from JSON with tuples for its lists, as the records have them."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value

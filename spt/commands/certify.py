@@ -9,7 +9,7 @@ from spt.commands.arguments import Case, Parser, add_command, add_smoothing, cou
 
 if TYPE_CHECKING:
     from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
-    from spt.certificates.individual import IndividualCertificate
+    from spt.certificates.per_sample import IndividualCertificate
     from spt.defences import OneErrorSPT
 
 DEFENCES = {

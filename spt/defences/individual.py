@@ -22,8 +22,8 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel, count_exceeding
-from spt.certificates.individual import IndividualCertificate
 from spt.certificates.one_error import OneErrorCertificate
+from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes, noise_seeds
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.defences.proving import at_least_one, independent_generators

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spt import certificate_figures, error_figures
 from spt.certificates import confidence, quantity, rounded_down, rounded_up
-from spt.certificates.individual import IndividualCertificate
+from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.individual import IndivSPT
 from spt.error_bounds.received import MOST_PIXELS, Method, error_hull
 from spt.error_bounds.record import Progress, Stopwatch
