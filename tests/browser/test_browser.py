@@ -289,7 +289,7 @@ def test_refining_is_live_and_can_be_stopped(server: str, page: Page) -> None:
     chord = page.get_by_text("PROVED: chord").locator("xpath=ancestor::p")
     before = chord.inner_text()
     page.get_by_role("button", name="Refine").click()
-    expect(page.get_by_role("button", name="Refine")).to_have_count(0)
+    expect(chord).not_to_have_text(before)  # the first refinements may improve what is not shown
     press_at_once(page.get_by_role("button", name="Stop"))
     expect(page.get_by_role("button", name="Refine")).to_be_visible()
     settled(page)
