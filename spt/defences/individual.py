@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from spt import statistics
@@ -26,7 +25,7 @@ from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes, noise_seeds
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import at_least_one, independent_generators
+from spt.defences.proving import as_network_takes, at_least_one, independent_generators
 from spt.error_bounds.received import METHODS, Method, received_balls, received_bound
 from spt.error_bounds.record import Progress, silent
 from spt.images import image_digest
@@ -153,9 +152,7 @@ class IndivSPT(OneErrorDefence):
         exact, radii = received_balls(
             image, self.transform, self.classifier.preprocessing, points, inverse, self.method, progress=progress
         )
-        centres = exact.float()
-        moved = torch.linalg.vector_norm((centres.double() - exact).flatten(1), dim=1).cpu()
-        return centres, np.asarray((radii + moved) * (1 + 1e-12))
+        return as_network_takes(exact, radii)
 
     # ------------------------------------------------------------------------------------------------------ with one E
 

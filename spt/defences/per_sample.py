@@ -16,15 +16,13 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates import DistCertificate
-from spt.defences.inner_tests import FIRST_LOOK, MOST_INNER_VOTES, count_votes, inner_test, inner_votes, noise_seeds
-from spt.defences.proving import ProvingDefence
+from spt.defences.inner_tests import count_votes, inner_votes, noise_seeds
+from spt.defences.proving import ProvingDefence, as_network_takes, at_least_one
 from spt.error_bounds.record import Progress, as_range, silent
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.images import image_digest
 from spt.smoothing import generators
-
-__all__ = ["FIRST_LOOK", "MOST_INNER_VOTES", "DistSPT", "inner_test"]
 
 SAMPLES_AT_ONCE = 50
 BALLS_AT_ONCE = 100
@@ -84,8 +82,7 @@ class DistSPT(ProvingDefence):
         ``progress`` goes round the steps of the error bounds, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, but is {batch_size}.")
+        at_least_one(batch_size=batch_size)
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
         image = self._checked(image)
         selection_generator, generator = generators(seed, n0, n_gamma)
@@ -142,16 +139,14 @@ class DistSPT(ProvingDefence):
         preprocessing, gamma_range = self.classifier.preprocessing, (-self.limit, self.limit)
         box = as_range(self.transform, gamma_range)
         exact, least = find_centres(image, self.transform, preprocessing, points, box, self.centre)
-        centres = exact.float()
-        votes = count_votes(self.classifier, centres, PILOT_VOTES, label, self.pixel_sigma, pilot_seeds)
+        votes = count_votes(self.classifier, exact.float(), PILOT_VOTES, label, self.pixel_sigma, pilot_seeds)
         rounding = np.asarray(rounding_at_samples(image, self.transform, preprocessing, self.attacker, points))
         target = radii_to_aim_at(votes, self.pixel_sigma, np.asarray(least.clamp(min=NEGLIGIBLE)), rounding)
         ball = sample_bound(
             image, self.transform, preprocessing, points, gamma_range,
             centre=self.centre, target=torch.from_numpy(target), attacker=self.attacker, centres=exact, progress=progress,
         )  # fmt: skip
-        moved = torch.linalg.vector_norm((centres.double() - exact).flatten(1), dim=1).cpu()
-        return centres, np.asarray((ball.values + moved) * (1 + 1e-12))
+        return as_network_takes(exact, ball.values)
 
 
 def radii_to_aim_at(votes: np.ndarray, pixel_sigma: float, least: np.ndarray, rounding: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,6 +74,13 @@ class ProvingDefence:
             "preprocessing": repr(self.classifier.preprocessing),
             "input_shape": self.classifier.input_shape,
         }
+
+
+def as_network_takes(exact: Tensor, radii: Tensor) -> tuple[Tensor, np.ndarray]:
+    """Centres (N, C, H', W') in float32, and the radii (N,) around these that cover the balls around the exact ones."""
+    centres = exact.float()
+    moved = torch.linalg.vector_norm((centres.double() - exact).flatten(1), dim=1).cpu()
+    return centres, np.asarray((radii + moved) * (1 + 1e-12))
 
 
 def at_least_one(**sizes: int) -> None:

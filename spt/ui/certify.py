@@ -17,7 +17,7 @@ from spt import statistics
 from spt.attacks import WorstOfK
 from spt.certificate_figures import Answer, covers, reach
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
-from spt.defences.per_sample import FIRST_LOOK, MOST_INNER_VOTES, inner_test
+from spt.defences.inner_tests import FIRST_LOOK, MOST_INNER_VOTES, inner_test
 from spt.images import to_8_bit
 from spt.smoothing import SmoothedClassifier, generators
 from spt.ui import cache, pictures
