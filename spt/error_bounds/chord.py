@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.arcs import PER_PIXEL, arc_weights, cells_for_quarter_turn, differences, remainder, rotated
+from spt.error_bounds.bounding import bounded
 from spt.error_bounds.record import (
     MEMORY_BUDGET,
     Attacker,
@@ -31,19 +32,14 @@ from spt.error_bounds.record import (
     as_points,
     as_range,
     attacker_rounding,
-    float_slack,
     inside_vignette,
     silent,
 )
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import (
     MAX_EVALUATIONS,
-    NEGLIGIBLE,
-    Outcome,
     SharedRows,
     Splits,
-    collect_splits,
-    search,
 )
 from spt.preprocessing import Preprocessing
 from spt.transforms import Rotation, Transform
@@ -233,64 +229,8 @@ def chord_bound(
     points, box = as_points(transform, betas)[:, 0], as_range(transform, gamma_range)
     quarter = cells_for(box, splits, *pixels.shape[1:])
     problem = _ErrorSplits(pixels, preprocessing, points, box, quarter)
-    slack = float_slack(preprocessing, image, PER_PIXEL)
-    rounding = attacker_rounding(preprocessing, attacker, image)
-    goal = as_target(target, len(points), slack + rounding)
-    state = search(
-        problem,
-        tolerance=None if goal is not None else check_tolerance(tolerance),
-        target=goal,
-        negligible=NEGLIGIBLE * float(pixels.abs().max()),
-        max_evaluations=max_evaluations,
-        memory_budget=memory_budget,
-        progress=progress,
-        keep_splits=keep_splits,
-        desc="chord bound",
-    )
-    return as_bound(state, "chord", attacker, rounding, slack, target, watch, keep_splits)
-
-
-def check_tolerance(tolerance: float | None) -> float | None:
-    """ValueError unless the tolerance is None or positive."""
-    if tolerance is not None and not tolerance > 0:
-        raise ValueError(f"tolerance must be positive (0.02 is 2 %), but is {tolerance}.")
-    return tolerance
-
-
-def as_target(target: float | Tensor | None, count: int, additions: float | Tensor) -> Tensor | None:
-    """The target for the search, (N,), less what is added to its bounds afterwards."""
-    if target is None:
-        return None
-    goal = torch.as_tensor(target, dtype=torch.float64).cpu()
-    if goal.ndim and goal.shape != (count,):
-        raise ValueError(f"target must be a number or one for each of the {count} points, but is {tuple(goal.shape)}.")
-    return (goal - additions - 1e-12).expand(count)
-
-
-def as_bound(
-    state: Outcome,
-    method: str,
-    attacker: Attacker,
-    rounding: float | Tensor,
-    slack: float,
-    target: float | Tensor | None,
-    watch: Stopwatch,
-    keep_splits: bool = False,
-) -> ErrorBound:
-    """The record of a finished search, with slack and rounding term added once."""
-    values = state.upper + (slack + rounding)
-    boxes, bounds = collect_splits(state, len(values)) if keep_splits else ((), ())
-    return ErrorBound(
-        values=values,
-        sampled=state.lower + rounding,
-        method=method,
-        is_upper=True,
-        attacker=attacker,
-        rounding=rounding,
-        evaluations=state.evaluations,
-        seconds=watch.seconds,
-        worst=state.worst,
-        holds=None if target is None else values <= torch.as_tensor(target, dtype=torch.float64),
-        splits=boxes,
-        split_values=tuple(bound + (slack + rounding) for bound in bounds),
-    )
+    return bounded(
+        problem, image, preprocessing, PER_PIXEL, attacker_rounding(preprocessing, attacker, image),
+        "chord", "chord bound", attacker,
+        watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits,
+    )  # fmt: skip

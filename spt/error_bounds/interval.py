@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from spt.error_bounds.chord import as_bound, as_target, check_tolerance
+from spt.error_bounds.bounding import bounded
 from spt.error_bounds.record import (
     MEMORY_BUDGET,
     Attacker,
@@ -28,11 +28,10 @@ from spt.error_bounds.record import (
     as_points,
     as_range,
     attacker_rounding,
-    float_slack,
     silent,
 )
 from spt.error_bounds.sampled import error_norms
-from spt.error_bounds.search import MAX_EVALUATIONS, NEGLIGIBLE, Splits, search
+from spt.error_bounds.search import MAX_EVALUATIONS, Splits
 from spt.interpolation import bilinear, pixel_grid
 from spt.intervals import Interval
 from spt.preprocessing import Preprocessing
@@ -223,21 +222,10 @@ def interval_bound(
     if splits < 1:
         raise ValueError(f"splits must be at least 1, but is {splits}.")
     problem = _IntervalSplits(pixels, transform, preprocessing, points, box, splits, naive)
-    slack = float_slack(preprocessing, image, PER_PIXEL)
-    rounding = attacker_rounding(preprocessing, attacker, image)
-    goal = as_target(target, len(points), slack + rounding)
-    state = search(
-        problem,
-        tolerance=None if goal is not None else check_tolerance(tolerance),
-        target=goal,
-        negligible=NEGLIGIBLE * float(pixels.abs().max()),
-        max_evaluations=max_evaluations,
-        memory_budget=memory_budget,
-        progress=progress,
-        keep_splits=keep_splits,
-        desc="interval bound",
-    )
-    method = "naive interval" if naive else "interval"
-    bound = as_bound(state, method, attacker, rounding, slack, target, watch, keep_splits)
+    bound = bounded(
+        problem, image, preprocessing, PER_PIXEL, attacker_rounding(preprocessing, attacker, image),
+        "naive interval" if naive else "interval", "interval bound", attacker,
+        watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits,
+    )  # fmt: skip
     images = interval_images(image, transform, preprocessing, points[0], bound.worst[0], naive)
     return replace(bound, lower=images.error[0], upper=images.error[1], seconds=watch.seconds)

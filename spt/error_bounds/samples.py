@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from spt.error_bounds import arcs, vertices
 from spt.error_bounds.bernstein import BernsteinSplits
-from spt.error_bounds.chord import as_bound, as_target, cells_for, check_tolerance
+from spt.error_bounds.bounding import bounded
+from spt.error_bounds.chord import cells_for
 from spt.error_bounds.moving_arcs import MovingArcSplits
 from spt.error_bounds.record import (
     MEMORY_BUDGET,
@@ -21,11 +22,10 @@ from spt.error_bounds.record import (
     as_points,
     as_range,
     attacker_rounding,
-    float_slack,
     silent,
 )
 from spt.error_bounds.sampled import gamma_lattice
-from spt.error_bounds.search import MAX_EVALUATIONS, NEGLIGIBLE, Splits, halving_on_oom, search
+from spt.error_bounds.search import MAX_EVALUATIONS, Splits, halving_on_oom
 from spt.interpolation import pixel_grid
 from spt.preprocessing import Preprocessing
 from spt.transforms import POINTS_AT_ONCE, Rotation, Transform, Translation
@@ -186,21 +186,9 @@ def sample_bound(
         per_pixel = vertices.PER_PIXEL
     else:
         raise ValueError(f"There is no bound for {transform.name}, only for rotation and translation.")
-    slack = float_slack(preprocessing, image, per_pixel)
-    rounding = rounding_at_samples(pixels, transform, preprocessing, attacker, samples)
-    goal = as_target(target, len(samples), slack + rounding)
-    state = search(
-        problem,
-        tolerance=None if goal is not None else check_tolerance(tolerance),
-        target=goal,
-        lower=lower,
-        negligible=NEGLIGIBLE * float(pixels.abs().max()),
-        max_evaluations=max_evaluations,
-        memory_budget=memory_budget,
-        progress=progress,
-        keep_splits=keep_splits,
-        desc=f"{centre} bound",
-    )
-    method = "moving chord" if isinstance(transform, Rotation) else "Bernstein"
-    bound = as_bound(state, method, attacker, rounding, slack, target, watch, keep_splits)
+    bound = bounded(
+        problem, image, preprocessing, per_pixel, rounding_at_samples(pixels, transform, preprocessing, attacker, samples),
+        "moving chord" if isinstance(transform, Rotation) else "Bernstein", f"{centre} bound", attacker,
+        watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits, lower,
+    )  # fmt: skip
     return SampleBound(centres=found, bound=bound, centre=centre)
