@@ -16,7 +16,8 @@ from PIL import Image
 import spt
 from spt import training
 from spt.__main__ import main
-from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction
+from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction, rounded_up
+from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
 from spt.datasets import DATASETS
 from spt.images import to_8_bit
@@ -571,6 +572,59 @@ def test_certify_from_the_received_image_alone(capsys):
     certificate = IndividualCertificate.from_json(run(capsys, *arguments, "--json"))
     assert certificate.verify() and certificate.class_name == "7" and certificate.limit == 3
     assert certificate.explain() in run(capsys, *arguments)
+
+
+RECEIVED = ("certify", "--defence", "indiv-one-error", "--image", "digits:7", "--at", 2, "--limit", 2, "--n0", 20)
+
+
+def test_certify_from_the_received_image_with_one_error(capsys):
+    arguments = (*RECEIVED, "--n-gamma", 20, "--error-betas", 40, "--parameter-sigma", 10)
+    certificate = OneErrorCertificate.from_json(run(capsys, *arguments, "--json"))
+    assert certificate.verify() and (certificate.n, certificate.class_name) == (20, "7")
+    level = certificate.level
+    assert isinstance(level, ReceivedErrorLevel) and (level.n_test, level.largest is None) == (40, False)
+    text = run(capsys, *arguments)
+    assert certificate.explain() in text and "IndivSPT with one E" in text and "ACCEPTED" not in text
+    assert "wrong with at most 0.01 = 0.004 (samples) + 0.005 (inner tests) + 0.001 (E)" in text
+
+
+def test_an_error_level_given_beforehand_accepts(capsys):
+    arguments = (*RECEIVED, "--n-gamma", 20, "--error-betas", 40, "--parameter-sigma", 10, "--error-level", 0.6)
+    certificate = OneErrorCertificate.from_json(run(capsys, *arguments, "--json"))
+    level = certificate.level
+    assert isinstance(level, ReceivedErrorLevel) and certificate.verify() and certificate.class_name == "7"
+    assert (level.error, level.largest, level.n_choice) == (0.6, None, 0)
+    _, accepted, certified, *rest = run(capsys, *arguments).splitlines()
+    assert accepted == level.explain() and f"is {rounded_up(level.own_bound)}." in accepted and "ρ = " in accepted
+    assert certified == certificate.explain() and "E = 0.6, given;" in "\n".join(rest)
+
+
+def test_an_error_level_given_beforehand_refuses(capsys):
+    arguments = (*RECEIVED, "--error-betas", 10, "--error-level", 0.01)
+    level = ErrorLevel.from_json(run(capsys, *arguments, "--json"))
+    assert isinstance(level, ReceivedErrorLevel) and level.verify() and not level.accepted
+    text = run(capsys, *arguments)
+    assert text.splitlines()[1] == level.explain() and text.splitlines()[1].startswith("REFUSED: E = 0.01 ")
+    assert f"Its own bound, the largest of these β, is {rounded_up(level.own_bound)}" in text and "CERT" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--error-level", "0"), "--error-level: must be a positive and finite number, but is '0'"),
+        (("--error-level", "a lot"), "--error-level: must be a positive and finite number, but is 'a lot'"),
+        (("--error-betas", "9"), "9 betas cannot show that less than half of all exceed E: at least 10 are needed"),
+        (("--votes", "joint"), "--votes joint proves nothing about a received image"),
+        (("--error", "e.json"), "--error is for --defence dist-d only, not for indiv-one-error"),
+        (
+            ("--pixel-sigma", "0"),
+            "--defence indiv-one-error needs pixel noise: --pixel-sigma must be positive, but is 0",
+        ),
+        (("--defence", "indiv", "--error-level", "0.5"), "--error-level 0.5 is for --defence indiv-one-error only"),
+    ],
+)
+def test_what_one_error_of_a_received_image_cannot_be(capsys, options, sentence):
+    assert sentence in fail(capsys, *RECEIVED, *options)
 
 
 def test_measure(capsys, tmp_path):

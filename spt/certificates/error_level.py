@@ -290,7 +290,8 @@ class ReceivedErrorLevel(ErrorLevel):
         found = f"{self.exceeding} of {self.n_test} β exceed it, so ρ = {self.rho_in_words()}"
         if self.accepted:
             return (
-                f"ACCEPTED: E = {rounded_up(self.error)} is enough for this image ({found}; less than 1/2 is needed)."
+                f"ACCEPTED: E = {rounded_up(self.error)} is enough for this image ({found}; less than 1/2 is needed). Its own "
+                f"bound, the largest of these β, is {rounded_up(self.own_bound)}."
             )
         return (
             f"REFUSED: E = {rounded_down(self.error)} is too small for this image ({found}; less than 1/2 is needed). "

@@ -10,13 +10,13 @@ from spt.commands.arguments import Case, Parser, add_command, add_smoothing, cou
 if TYPE_CHECKING:
     from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
     from spt.certificates.per_sample import IndividualCertificate
-    from spt.defences import OneErrorSPT
 
 DEFENCES = {
     "base": "BaseSPT, whose radius is heuristic",
     "dist-x": "DistSPT^x with an error of its own for every sample, a proof for this image",
     "dist-x-one-error": "DistSPT^x with one E of this image, the paper's procedure",
     "indiv": "IndivSPT, a proof from the received image alone: for it and for every original it can come from",
+    "indiv-one-error": "IndivSPT with one E of the received image, the paper's form, or with the E of --error-level",
     "dist-d": "DistSPT^D with one E of a data distribution, which the command measure wrote",
 }
 TESTED_BETAS = {"nested": 400, "joint": 2000}
@@ -45,8 +45,8 @@ def _add_proof(parser: Parser) -> None:
         "--limit",
         type=positive,
         metavar="SIZE",
-        help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error); for indiv --image is what was received, "
-        "or --at makes it so",
+        help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error); for indiv and indiv-one-error --image is "
+        "what was received, or --at makes it so",
     )
     proof.add_argument("--n-gamma", type=count, default=200, help="samples of the parameter (default: %(default)s)")
     proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
@@ -62,41 +62,60 @@ def _add_proof(parser: Parser) -> None:
         "--error-betas",
         type=count,
         metavar="N",
-        help="betas that test E of dist-x-one-error (default: 400; joint: 2000)",
+        help="betas that test E of dist-x-one-error and indiv-one-error (default: 400; joint: 2000)",
+    )
+    one.add_argument(
+        "--error-level",
+        type=positive,
+        metavar="E",
+        help="the online form of indiv-one-error: this E, fixed before the image was seen; the image is accepted or refused "
+        "(default: E is measured on the image)",
     )
     one.add_argument("--error", type=Path, metavar="FILE", help="what the command measure wrote, for dist-d")
 
 
 def _certify(arguments: argparse.Namespace) -> str:
-    if (arguments.error is not None) != (arguments.defence == "dist-d"):
-        raise ValueError(
-            "--defence dist-d needs an E of the distribution: measure it (python -m spt measure --help) and name the "
-            "file with --error."
-            if arguments.error is None
-            else f"--error is for --defence dist-d only, not for {arguments.defence}."
-        )
+    _check_errors(arguments)
     case = Case.read(arguments)
     if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
     if arguments.defence == "base":
         certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
         return certificate.to_json() if arguments.json else f"{case.caption}\n{certificate.to_text()}"
-    proof: DistCertificate | IndividualCertificate | OneErrorCertificate
-    if arguments.defence == "indiv":
-        proof = _individual(case, arguments)
-    elif arguments.defence == "dist-x":
-        proof = _per_sample(case, arguments)
-    else:
-        proof = _one_error(case, arguments)
+    if arguments.defence == "indiv-one-error":
+        return _received_one_error(case, arguments)
+    per_sample = arguments.defence in ("dist-x", "indiv")
+    proof = _per_sample(case, arguments) if per_sample else _one_error(case, arguments)
     return proof.to_json() if arguments.json else f"{case.caption}\n{proof.to_text()}"
 
 
-def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate":
+def _check_errors(arguments: argparse.Namespace) -> None:
+    """ValueError for options of another defence with one E."""
+    defence = arguments.defence
+    if (arguments.error is not None) != (defence == "dist-d"):
+        raise ValueError(
+            "--defence dist-d needs an E of the distribution: measure it (python -m spt measure --help) and name the "
+            "file with --error."
+            if arguments.error is None
+            else f"--error is for --defence dist-d only, not for {defence}."
+        )
+    if arguments.error_level is not None and defence != "indiv-one-error":
+        raise ValueError(
+            f"--error-level {arguments.error_level:g} is for --defence indiv-one-error only, not for {defence}."
+        )
+    if defence == "indiv-one-error" and arguments.votes != "nested":
+        raise ValueError(
+            f"--votes {arguments.votes} proves nothing about a received image: --defence indiv-one-error takes nested votes."
+        )
+
+
+def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":
     from spt import statistics
-    from spt.defences import DistSPT
+    from spt.defences import DistSPT, IndivSPT
 
     g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
-    defence = DistSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
+    settings = (g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
+    defence = IndivSPT(*settings) if arguments.defence == "indiv" else DistSPT(*settings)
     share = statistics.clopper_pearson_lower(n, n, arguments.alpha)
     most = statistics.corrected_lower_bound(share, defence.inner_alpha)
     _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
@@ -104,17 +123,28 @@ def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate":
     return last
 
 
-def _individual(case: Case, arguments: argparse.Namespace) -> "IndividualCertificate":
+def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
+    """The certificate, or of an image that the E given beforehand refuses the measured error: that is an answer, too."""
     from spt import statistics
-    from spt.defences.individual import IndivSPT
+    from spt.defences import IndivSPT, shared_budget
 
-    g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
+    g, limit, n, online = case.smoothed, _limit(case, arguments), arguments.n_gamma, arguments.error_level is not None
     defence = IndivSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
-    share = statistics.clopper_pearson_lower(n, n, arguments.alpha)
-    most = statistics.corrected_lower_bound(share, defence.inner_alpha)
-    _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
-    *_, last = defence.stream(case.image, arguments.n0, n, arguments.alpha, arguments.seed, progress=visible_progress())
-    return last
+    budget = shared_budget(arguments.alpha)
+    level = defence.measure(
+        case.image, arguments.error_level, n_test=_tested_betas(arguments), alpha_error=budget.alpha_error,
+        seed=arguments.seed, progress=visible_progress(),
+    )  # fmt: skip
+    if not level.accepted:
+        return level.to_json() if arguments.json else f"{case.caption}\n{level.to_text()}"
+    most = defence.largest_radius(level, n=statistics.MOST_SAMPLES, budget=budget)
+    option = "--error-betas" if most < limit else "--n-gamma"
+    _warn_if_out_of_reach(defence.largest_radius(level, n=n, budget=budget), case, limit, option)
+    certificate = defence.certify_with_one_error(
+        case.image, level, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
+    )
+    lines = (case.caption, *([level.explain()] if online else []), certificate.to_text())
+    return certificate.to_json() if arguments.json else "\n".join(lines)
 
 
 def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificate":
@@ -126,7 +156,10 @@ def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificat
     limit = given.limit if given and arguments.limit is None else _limit(case, arguments)
     defence = OneErrorSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     budget = shared_budget(arguments.alpha, given.alpha_error if given else None)
-    level = given or _measured(defence, case, arguments, budget.alpha_error)
+    level = given or defence.measure(
+        case.image, n_test=_tested_betas(arguments), alpha_error=budget.alpha_error, seed=arguments.seed,
+        progress=visible_progress(),
+    )  # fmt: skip
     defence.check_level(level, case.image, budget)
     n, option = (arguments.n_gamma, "--n-gamma") if nested else (arguments.n, "--n")
     if defence.largest_radius(level, arguments.votes, statistics.MOST_SAMPLES, budget) < limit:
@@ -149,11 +182,8 @@ def _read_level(path: Path) -> "ErrorLevel":
     return level
 
 
-def _measured(defence: "OneErrorSPT", case: Case, arguments: argparse.Namespace, alpha_error: float) -> "ErrorLevel":
-    betas = TESTED_BETAS[arguments.votes] if arguments.error_betas is None else arguments.error_betas
-    return defence.measure(
-        case.image, n_test=betas, alpha_error=alpha_error, seed=arguments.seed, progress=visible_progress()
-    )
+def _tested_betas(arguments: argparse.Namespace) -> int:
+    return TESTED_BETAS[arguments.votes] if arguments.error_betas is None else int(arguments.error_betas)
 
 
 def _limit(case: Case, arguments: argparse.Namespace) -> float:
