@@ -7,6 +7,18 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
+class Residual(nn.Module):
+    """x + block(x), for a block that keeps the shape."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shape in, shape out."""
+        return images + self.block(images)  # type: ignore[no-any-return]
+
+
 class StridedNet(nn.Module):
     """Convolution - batch norm - ReLU blocks, some of them strided, then one linear layer on all that is left.
 
@@ -16,18 +28,22 @@ class StridedNet(nn.Module):
         classes: number of outputs.
         widths: output channels of each block.
         strides: stride of each block.
+        residual: whether a block that keeps the shape is added to its input.
     """
 
-    def __init__(self, channels: int, side: int, classes: int, widths: list[int], strides: list[int]) -> None:
+    def __init__(
+        self, channels: int, side: int, classes: int, widths: list[int], strides: list[int], residual: bool = False
+    ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         for index, (width, stride) in enumerate(zip(widths, strides, strict=True)):
             size = 5 if index == 0 else 3
-            blocks += [
+            block = [
                 nn.Conv2d(channels, width, size, stride, size // 2, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(inplace=True),
             ]
+            blocks += [Residual(nn.Sequential(*block))] if residual and (stride, width) == (1, channels) else block
             channels, side = width, -(-side // stride)
         self.features = nn.Sequential(*blocks)
         self.classify = nn.Linear(channels * side**2, classes)
@@ -71,15 +87,21 @@ def fuse_batch_norm(module: nn.Module, half: bool | None = None) -> FastInferenc
     """``module`` (a `StridedNet`) in evaluation mode, made fast for inference; ``half`` None asks the processor."""
     module.eval()
     if isinstance(module, StridedNet):
-        layers = list(module.features)
-        fused: list[nn.Module] = []
-        for layer in layers:
-            if isinstance(layer, nn.BatchNorm2d) and isinstance(fused[-1], nn.Conv2d):
-                fused[-1] = fuse_conv_bn_eval(fused[-1], layer)
-            else:
-                fused.append(layer)
-        module.features = nn.Sequential(*fused)
+        module.features = _fused(module.features)
     return FastInference(module, has_fast_bfloat16() if half is None else half)
+
+
+def _fused(layers: nn.Sequential) -> nn.Sequential:
+    """The same function with each batch norm folded into the convolution before it."""
+    fused: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(fused[-1], nn.Conv2d):
+            fused[-1] = fuse_conv_bn_eval(fused[-1], layer)
+        elif isinstance(layer, Residual) and isinstance(layer.block, nn.Sequential):
+            fused.append(Residual(_fused(layer.block)))
+        else:
+            fused.append(layer)
+    return nn.Sequential(*fused)
 
 
 def has_fast_bfloat16() -> bool:

@@ -9,6 +9,7 @@ design. Selection, E, rho and votes never share samples, and all sample sizes ar
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -54,11 +55,11 @@ class OneErrorSPT(OneErrorDefence):
         started = time.perf_counter()
         at_least_one(n_choice=n_choice, n_test=n_test)
         statistics.clopper_pearson_upper(0, n_test, alpha_error)  # refuses what is no level
-        image = self._checked(image)
+        image = self.checked(image)
         choice, test = independent_generators(2, "image error", seed, n_choice, n_test)
-        largest = float(self._bounds(image, self._betas(n_choice, choice), None, progress).values.max())
+        largest = self.largest_error(image, n_choice, choice, progress)
         error = MARGIN * largest
-        exceeding = self._exceeding(image, self._betas(n_test, test), error, progress)
+        exceeding = self.count_exceeding(image, error, n_test, test, progress)
         return ImageErrorLevel(
             **self._settings(),
             error=error,
@@ -112,27 +113,60 @@ class OneErrorSPT(OneErrorDefence):
         order, choice, test = independent_generators(
             3, "distribution error", seed, pilot_images, n_choice, images, n_test
         )
-        drawn = self._distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), pilot_images + images)
+        drawn = distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), pilot_images + images)
         pilots, tested = drawn[:pilot_images], drawn[pilot_images:]
         largest = None
         used: list[str] = []
-        betas = self._betas(pilot_images * n_choice, choice)
-        for i, index in enumerate(progress(pilots, desc="choosing E", total=len(pilots))):
-            image = self._checked(dataset.image(index))
-            bound = self._bounds(image, betas[i * n_choice : (i + 1) * n_choice], None, silent).values.max()
-            largest = max(largest or 0.0, float(bound))
+        for index in progress(pilots, desc="choosing E", total=len(pilots)):
+            image = self.checked(dataset.image(index))
+            largest = max(largest or 0.0, self.largest_error(image, n_choice, choice))
             used.append(image_digest(image))
         level = error if largest is None else MARGIN * largest
         assert level is not None  # there is an E given or a pilot image
-        betas = self._betas(images * n_test, test)
         exceeding = []
-        for i, index in enumerate(progress(tested, desc="testing E", total=len(tested))):
-            image = self._checked(dataset.image(index))
-            exceeding.append(self._exceeding(image, betas[i * n_test : (i + 1) * n_test], level, silent))
+        for index in progress(tested, desc="testing E", total=len(tested)):
+            image = self.checked(dataset.image(index))
+            exceeding.append(self.count_exceeding(image, level, n_test, test))
             used.append(image_digest(image))
+        return self.conclude_distribution(
+            dataset.name, level, largest, n_choice, used[:pilot_images], used[pilot_images:], exceeding, n_test, rho,
+            alpha_error, seed, image_alpha, time.perf_counter() - started,
+        )  # fmt: skip
+
+    def largest_error(
+        self, image: Tensor, n_choice: int, generator: torch.Generator, progress: Progress = silent
+    ) -> float:
+        """The largest proved bound of n_choice betas on one image: what E is chosen from."""
+        return float(self._bounds(self.checked(image), self._betas(n_choice, generator), None, progress).values.max())
+
+    def count_exceeding(
+        self, image: Tensor, error: float, n_test: int, generator: torch.Generator, progress: Progress = silent
+    ) -> int:
+        """How many of n_test betas are not proved to stay within E on one image: what tests E."""
+        holds = self._bounds(self.checked(image), self._betas(n_test, generator), error, progress).holds
+        assert holds is not None  # as there is a target
+        return int((~holds).sum())
+
+    def conclude_distribution(
+        self,
+        dataset: str,
+        error: float,
+        largest: float | None,
+        n_choice: int,
+        pilot_sha256: Sequence[str],
+        tested_sha256: Sequence[str],
+        exceeding: Sequence[int],
+        n_test: int,
+        rho: float,
+        alpha_error: float,
+        seed: int,
+        image_alpha: float = 0.01,
+        seconds: float = 0.0,
+    ) -> DistributionErrorLevel:
+        """What follows from `largest_error` of the pilot images and `count_exceeding` of the others, all drawn at random."""
         return DistributionErrorLevel.conclude(
             **self._settings(),
-            error=level,
+            error=error,
             margin=None if largest is None else MARGIN,
             largest=largest,
             n_choice=n_choice,
@@ -140,10 +174,10 @@ class OneErrorSPT(OneErrorDefence):
             rho=rho,
             alpha_error=alpha_error,
             seed=seed,
-            seconds=time.perf_counter() - started,
-            dataset=dataset.name,
-            pilot_sha256=tuple(used[:pilot_images]),
-            image_sha256=tuple(used[pilot_images:]),
+            seconds=seconds,
+            dataset=dataset,
+            pilot_sha256=tuple(pilot_sha256),
+            image_sha256=tuple(tested_sha256),
             exceeding=tuple(exceeding),
             image_alpha=image_alpha,
         )
@@ -173,23 +207,6 @@ class OneErrorSPT(OneErrorDefence):
 
     # --------------------------------------------------------------------------------------------------------- bounds
 
-    def _distinct(self, dataset: Dataset, order: list[int], count: int) -> list[int]:
-        """The first ``count`` numbers of different images: a picture that is there twice must not test itself."""
-        chosen: dict[str, int] = {}
-        for index in order:
-            if len(chosen) == count:
-                break
-            chosen.setdefault(image_digest(self._checked(dataset.image(index))), index)
-        if len(chosen) < count:
-            raise ValueError(f"{count} different images were asked for, but {dataset.name} has {len(chosen)} only.")
-        return list(chosen.values())
-
-    def _exceeding(self, image: Tensor, betas: Tensor, error: float, progress: Progress) -> int:
-        """How many betas are not proved to stay within E."""
-        holds = self._bounds(image, betas, error, progress).holds
-        assert holds is not None  # as there is a target
-        return int((~holds).sum())
-
     def _bounds(self, image: Tensor, betas: Tensor, target: float | None, progress: Progress) -> ErrorBound:
         """Bounds of the error over Gamma for each beta: within 2 %, or as far as "at most ``target``?" needs."""
         bound = chord_bound if isinstance(self.transform, Rotation) else vertex_bound
@@ -197,6 +214,18 @@ class OneErrorSPT(OneErrorDefence):
             image, self.transform, self.classifier.preprocessing, betas, (-self.limit, self.limit),
             target=target, attacker=self.attacker, progress=progress,
         )  # fmt: skip
+
+
+def distinct(dataset: Dataset, order: Sequence[int], count: int) -> list[int]:
+    """The first ``count`` numbers of different images: a picture that is there twice must not test itself."""
+    chosen: dict[str, int] = {}
+    for index in order:
+        if len(chosen) == count:
+            break
+        chosen.setdefault(image_digest(dataset.image(index)), index)
+    if len(chosen) < count:
+        raise ValueError(f"{count} different images were asked for, but {dataset.name} has {len(chosen)} only.")
+    return list(chosen.values())
 
 
 def shared_budget(alpha: float, alpha_error: float | None = None) -> statistics.ConfidenceBudget:

@@ -89,7 +89,7 @@ class OneErrorDefence(ProvingDefence):
             raise ValueError(f"votes must be 'nested' or 'joint', but is {votes!r}.")
         at_least_one(n0=n0, n=n, batch_size=batch_size)
         statistics.clopper_pearson_lower(0, n, vote_alpha(votes, budget))  # refuses what is no level
-        image = self._checked(image)
+        image = self.checked(image)
         self.check_level(level, image, budget)
         selection_generator, generator = generators(seed, n0, n)
         selection, selected = self._select(image, n0, selection_generator)

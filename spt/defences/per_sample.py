@@ -84,7 +84,7 @@ class DistSPT(ProvingDefence):
         started = time.perf_counter()
         at_least_one(batch_size=batch_size)
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
-        image = self._checked(image)
+        image = self.checked(image)
         selection_generator, generator = generators(seed, n0, n_gamma)
         selection, selected = self._select(image, n0, selection_generator)
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)

@@ -53,7 +53,7 @@ class ProvingDefence:
         counts = self._one_level().count(image, n0, generator).counts
         return counts, max(range(len(counts)), key=lambda index: (counts[index], -index))
 
-    def _checked(self, image: Tensor) -> Tensor:
+    def checked(self, image: Tensor) -> Tensor:
         """The image as float32 on the classifier's device; ValueError if it is none that can be certified."""
         image = self.classifier.check_image(image).float()
         if not 0 <= float(image.min()) <= float(image.max()) <= 1:

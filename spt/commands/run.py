@@ -1,0 +1,116 @@
+"""The command run: an experiment of the paper, resumable, here or on a Dask cluster."""
+
+import argparse
+import shlex
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from spt.commands.arguments import add_command, check_device, count, seed_number, visible_progress
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    from spt.experiments import EXPERIMENTS
+
+    parser = add_command(
+        commands, "run", _run, "An experiment of the paper: a row for each image, kept at once; run again it goes on."
+    )
+    parser.add_argument(
+        "name",
+        metavar="EXPERIMENT",
+        help="; ".join(f"{name}: {kind.title.partition(': ')[2] or kind.title}" for name, kind in EXPERIMENTS.items()),
+    )
+    parser.add_argument(
+        "--preset",
+        choices=["full", "quick"],
+        default="full",
+        help="full: the paper's settings; quick: bundled images, at most three minutes on two cores (default: %(default)s)",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="default: mnist; quick: digits")
+    parser.add_argument("--transform", metavar="NAME", help="rotation or translation (default: rotation)")
+    parser.add_argument("--classifier", metavar="NAME", help="default: a bundled one for the data set")
+    parser.add_argument("--images", type=count, help="how many (default: 1000; quick: 8 to 20)")
+    parser.add_argument("--seed", type=seed_number, help="default: 0")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another setting of the experiment, such as --set n_gamma=50 (again for more)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
+    cost = parser.add_argument_group("where")
+    cost.add_argument(
+        "--scheduler",
+        metavar="WHERE",
+        help="local: worker processes on this machine; tcp://HOST:PORT: a Dask cluster (default: this process)",
+    )
+    cost.add_argument("--workers", type=count, help="of --scheduler local (default: a core, or a GPU, each)")
+    cost.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
+
+
+def _run(arguments: argparse.Namespace) -> str:
+    import json
+
+    from spt.experiments import configure, get_experiment, run
+    from spt.experiments.running import in_this_process, open_store
+    from spt.experiments.tables import as_record, write_tables
+
+    kind = get_experiment(arguments.name)
+    given = {name: getattr(arguments, name) for name in ("classifier", "images", "seed")}
+    given = {name: value for name, value in given.items() if value is not None} | _settings(arguments.set)
+    experiment = configure(kind, arguments.preset, arguments.dataset, arguments.transform, **given)
+    experiment.check()
+    remote = arguments.scheduler is not None and arguments.scheduler != "local"
+    device = arguments.device if remote else check_device(arguments.device)
+    store = open_store(experiment, arguments.out)
+    if arguments.scheduler is None:
+        scheduling: Any = nullcontext(in_this_process(device))
+    else:
+        from spt.experiments.cluster import on_cluster
+
+        scheduling = on_cluster(arguments.scheduler, arguments.workers, device)
+    with scheduling as scheduler:
+        rows = run(experiment, store, scheduler, visible_progress())
+    command = "python -m spt run " + shlex.join(_as_given(arguments))
+    paths = write_tables(experiment, rows, arguments.out, command, "cpu" if remote else device)
+    if arguments.json:
+        return json.dumps(as_record(experiment, rows, command, "cpu" if remote else device), ensure_ascii=False)
+    return f"{_table(experiment, rows)}\nWritten: {', '.join(map(str, paths))}"
+
+
+def _table(experiment: Any, rows: Any) -> str:
+    """The line beside the paper's, and what has to be known to compare them."""
+    from spt.experiments.tables import as_markdown, beside_the_paper, paper_lines, paper_source
+
+    caveats = dict.fromkeys(line.caveat for line in paper_lines(experiment) if line.caveat)
+    parts = [
+        f"{experiment.title}. {experiment.question}",
+        as_markdown(beside_the_paper(experiment, experiment.summary(rows))),
+    ]
+    parts += [f"Note: {experiment.note}"] if experiment.note else []
+    parts += [f"Paper: {caveat}" for caveat in caveats]
+    parts += [f"Source of the paper's numbers: {paper_source()}."] if paper_lines(experiment) else []
+    return "\n\n".join(parts)
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    """What --set gives."""
+    settings = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise ValueError(f"--set takes NAME=VALUE, but is {pair!r}.")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def _as_given(arguments: argparse.Namespace) -> list[str]:
+    """The arguments that decide the result, without those that say where."""
+    words = [arguments.name]
+    for name in ("preset", "dataset", "transform", "classifier", "images", "seed"):
+        value = getattr(arguments, name)
+        if value is not None and (name, value) != ("preset", "full"):
+            words += [f"--{name}", str(value)]
+    return words + [word for pair in arguments.set for word in ("--set", pair)]

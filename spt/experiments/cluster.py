@@ -1,0 +1,94 @@
+"""The tasks of an experiment on Dask distributed: worker processes here, or a cluster that is named by its address.
+
+Workers compute, this process alone writes: a worker that dies loses only the tasks it held, which others do again; none is
+counted twice. Needs the optional package `distributed` (requirements-cluster.txt), on the workers too.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from spt.experiments.experiment import Experiment, Row, Rows
+from spt.experiments.running import Scheduler
+
+DEATHS = 10
+"""How many workers may die with a task before it is blamed."""
+
+
+@contextmanager
+def on_cluster(address: str, workers: int | None = None, device: str = "cpu") -> Iterator[Scheduler]:
+    """A scheduler on the cluster at ``address`` (tcp://...), or on worker processes of this machine ("local").
+
+    Each worker does one task at a time. With ``device`` "cuda" a local cluster has one worker for each GPU, which
+    sees only its own. ValueError, one sentence, if Dask is not installed or the cluster cannot be reached.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ValueError(
+            "--scheduler needs Dask: pip install -r requirements-cluster.txt, here and on the workers."
+        ) from error
+    dask.config.set({"distributed.scheduler.allowed-failures": DEATHS})
+    local = address == "local"
+    if not local and not address.startswith(("tcp://", "tls://")):
+        raise ValueError(f"The scheduler must be local or an address such as tcp://host:8786, but is {address!r}.")
+    threads = None
+    try:
+        if local:
+            count = workers or (_gpus() if device.startswith("cuda") else _processors())
+            threads = max(1, _processors() // count)
+            cluster = LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None)
+            address = cluster.scheduler_address
+        client = Client(address, timeout="20s")
+    except OSError as error:
+        raise ValueError(f"There is no Dask scheduler at {address}: {error}.") from error
+    try:
+        yield _scheduler(client, device, threads)
+    finally:
+        client.close()
+        if local:
+            cluster.close()
+
+
+def _scheduler(client: Any, device: str, threads: int | None) -> Scheduler:
+    from distributed import as_completed
+
+    def schedule(experiment: Experiment, stage: str, items: list[int], earlier: Rows) -> Iterator[tuple[int, Row]]:
+        shared = client.scatter({name: list(rows) for name, rows in earlier.items()}, broadcast=True, hash=False)
+        futures = [
+            client.submit(_measure, experiment, stage, item, shared, device, threads, pure=False) for item in items
+        ]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            client.cancel(futures)
+
+    return schedule
+
+
+def _measure(
+    experiment: Experiment, stage: str, item: int, earlier: Rows, device: str, threads: int | None
+) -> tuple[int, Row]:
+    """One task on a worker, with its share of the processors; local workers share the GPUs by their number."""
+    import torch
+    from distributed import get_worker
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+        number = get_worker().name
+        if device == "cuda" and isinstance(number, int):
+            device = f"cuda:{number % _gpus()}"
+    return item, experiment.measure(stage, item, earlier, device)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus() -> int:
+    import torch
+
+    return max(1, torch.cuda.device_count())

@@ -1,0 +1,88 @@
+"""Table 4: DistSPT^x. The certified accuracy of g where the error is bounded for every image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from spt.experiments.certified_accuracy import accuracies, reach
+from spt.experiments.experiment import Cell, Experiment, Row, Rows
+
+
+@dataclass(frozen=True)
+class Table4(Experiment):
+    """DistSPT^x.
+
+    Attributes (see also `Experiment`):
+        limit: attack range ± in ° or px; sizes beyond it are not certified.
+        parameter_sigma, pixel_sigma: of g; pixel_sigma None is what the classifier was trained for.
+        form: "recentred" or "shifted" errors of every sample, or "one-error", the paper's procedure.
+        n_gamma: samples of the parameter; alpha: probability of a wrong certificate.
+        attacker: "8-bit", who stores the image as usual, or "exact".
+    """
+
+    name: ClassVar[str] = "table4"
+    title: ClassVar[str] = "Table 4: DistSPT^x"
+    question: ClassVar[str] = (
+        "What share of images is certified, and right, up to which angle, with bounds for each image?"
+    )
+    note: ClassVar[str] = (
+        "The paper's E comes from a filter whose kernel sums to 0.508 (MNIST) and 0.409 (CIFAR-10) instead of 1, so it is 1.97 and "
+        "2.45 times too small: its certified accuracies are not proved. Ours hold, for images stored in 8 bits too."
+    )
+    quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20}
+
+    limit: float = 50.0
+    parameter_sigma: float = 30.0
+    pixel_sigma: float | None = None
+    form: Literal["recentred", "shifted", "one-error"] = "recentred"
+    n_gamma: int = 200
+    alpha: float = 0.01
+    attacker: Literal["8-bit", "exact"] = "8-bit"
+
+    @classmethod
+    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
+        if transform == "translation":
+            return {"limit": 1.0, "parameter_sigma": 1.5}
+        if dataset in ("cifar10", "natural"):
+            return {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50}
+        return {"limit": 30.0} if dataset.startswith("imagenet") else {}
+
+    def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
+        from spt.defences import DistSPT, OneErrorSPT, shared_budget
+
+        classifier, seed = self.load_classifier(device), self.seed_of(stage, item)
+        data = self.load_images(classifier.input_shape)
+        index = self.first + item
+        image = data.image(index)
+        sigma = classifier.pixel_sigma if self.pixel_sigma is None else self.pixel_sigma
+        settings = (classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker)
+        found: dict[str, Any]
+        if self.form == "one-error":
+            defence, budget = OneErrorSPT(*settings), shared_budget(self.alpha)
+            level = defence.measure(image, alpha_error=budget.alpha_error, seed=seed)
+            certificate = defence.certify(image, level, n=self.n_gamma, budget=budget, seed=seed)
+            found = {"error": level.error, "label": certificate.label, "radius": certificate.radius}
+            found |= {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
+        else:
+            proof = DistSPT(*settings, centre=self.form).certify(
+                image, n_gamma=self.n_gamma, alpha=self.alpha, seed=seed
+            )
+            found = {"error": sorted(proof.radii)[len(proof.radii) // 2], "label": proof.label, "radius": proof.radius}
+            found |= {"seconds": proof.seconds}
+        return {"image": index, "truth": data.label_among(index, classifier.class_names)} | found
+
+    def summary(self, rows: Rows) -> dict[str, Cell]:
+        images = rows["images"]
+        count = len(images)
+        return {
+            "images": float(count),
+            "Γ": self.within(self.limit),
+            "σ_γ": self.parameter_sigma,
+            **accuracies(self.certified(rows), self.transform, self.limit),
+            "avg. E": sum(row["error"] for row in images) / count if count else None,
+            "t [s]": sum(row["seconds"] for row in images) / count if count else None,
+            "n_γ": float(self.n_gamma),
+        }
+
+    def certified(self, rows: Rows) -> Sequence[float]:
+        return [reach(row, self.limit) for row in rows["images"]]
