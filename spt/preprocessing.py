@@ -92,6 +92,19 @@ class Preprocessing:
         weights = torch.exp(-(offsets**2) / self.blur_scale)
         return weights / weights.sum()
 
+    def factors(self, height: int, width: int) -> tuple[Tensor, Tensor] | None:
+        """Matrices R (H', H) and C (W', W), float64, with P x = R x C^T; None where the vignette is a circle, and for what is
+        resized (of which each row would have its own weights)."""
+        if self.vignette == "circle" or self.resize is not None:
+            return None
+        kept = self.mask(*self.output_size(height, width)).double()
+        found = []
+        for size, mask in zip((height, width), (kept.amax(1), kept.amax(0)), strict=True):
+            first = (size - len(mask)) // 2
+            matrix = mask[:, None] * torch.eye(size, dtype=torch.float64)[first : first + len(mask)]
+            found.append(matrix if self.blur_size <= 1 else mask[:, None] * (self._blur_matrix(len(mask)) @ matrix))
+        return found[0], found[1]
+
     def norm_bound(self, height: int, width: int) -> float:
         """An upper bound of the operator norm ||P||_2 on images of the given size.
 

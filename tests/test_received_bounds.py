@@ -11,6 +11,7 @@ from test_error_bounds import KINDS, PREPROCESSINGS, ROTATION, TRANSLATION, fits
 from spt.error_bounds import clusters, received
 from spt.error_bounds.clusters import find_clusters
 from spt.error_bounds.received import METHODS, combs, error_hull, received_balls, received_bound
+from spt.error_bounds.separable import SeparableMaps
 from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.preprocessing import Preprocessing
@@ -159,6 +160,41 @@ def test_combs_give_the_absolute_row_sums(preprocessing, transform):
         true = columns(unit * weights).abs().sum(1)
         torch.testing.assert_close(found, true, rtol=0, atol=1e-10)
     assert len(combs(BLURRED, 64, 64)) == 11 * 11
+
+
+SEPARABLE = [p for p in PREPROCESSINGS if p.vignette != "circle" and p.resize is None]
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12), (2, 9, 14)])
+@pytest.mark.parametrize("preprocessing", [*SEPARABLE, Preprocessing(vignette="rectangle", vignette_margin=9)], ids=str)
+def test_one_dimensional_matrices_give_the_absolute_row_sums(preprocessing, shape):
+    """N and |N| of translations equal those of warped single pixels, also beyond the frame and exactly on the grid."""
+    factors = preprocessing.factors(*shape[1:])
+    assert factors is not None
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(shape, dtype=torch.float64, generator=generator)
+    betas = torch.cat(
+        (3 * torch.randn(20, 2, dtype=torch.float64, generator=generator), torch.zeros(1, 2), 40 * torch.ones(1, 2))
+    )
+    gammas = torch.cat(
+        (torch.randn(19, 2, dtype=torch.float64, generator=generator), 1 - betas[19:20], torch.ones(2, 2))
+    )
+    maps = SeparableMaps(*factors, betas, gammas)
+    signed, absolute = maps.apply(image), maps.apply_absolute(image)
+    unit = torch.eye(shape[1] * shape[2], dtype=torch.float64).view(-1, *shape[1:])
+    for k, (beta, gamma) in enumerate(zip(betas[:, None], gammas[:, None], strict=True)):
+        columns = preprocessing(TRANSLATION(TRANSLATION(unit, gamma), beta) - TRANSLATION(unit, beta + gamma))[0]
+        for found, rows in ((signed, columns), (absolute, columns.abs())):
+            true = torch.einsum("chw,hwuv->cuv", image, rows.unflatten(0, shape[1:]))
+            torch.testing.assert_close(found[k], true, rtol=0, atol=1e-12)
+
+
+def test_of_a_circle_there_are_no_one_dimensional_matrices():
+    assert Preprocessing(vignette="circle").factors(8, 8) is None and Preprocessing(resize=4).factors(8, 8) is None
+    rows, columns = Preprocessing(crop=4, vignette="rectangle", vignette_margin=1, blur_size=3).factors(8, 9)
+    image = torch.rand(2, 8, 9, dtype=torch.float64)
+    expected = Preprocessing(crop=4, vignette="rectangle", vignette_margin=1, blur_size=3)(image)
+    torch.testing.assert_close(rows @ image @ columns.T, expected, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("attacker", ["8-bit", "exact"])

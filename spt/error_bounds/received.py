@@ -20,6 +20,7 @@ Methods, sound as any Y is:
   pixels less than ``reach`` from one point: a pixel of P x reads inputs at most s pixels away in either axis, hence sqrt(2) s in
   the plane; the one warp reads less than sqrt(2) away, the other less than 1 in either axis; rotations keep distances. So columns
   of N of pixels 2 ``reach`` apart share no row and can share an image (`combs`): |N| rad costs as many warps as there are combs.
+  Of translations N is a difference of two products of one-dimensional matrices, and needs none (`spt.error_bounds.separable`).
 - "regularised": Y = P A_{beta+m} K, m the middle of the cluster, K = R A^T (A R A^T + D)^-1, A = A_m, R = diag(rad²),
   D = diag(`NOISE` delta)²: the best linear estimate of x from c if u and c - A x were random and independent. It uses what
   x' says about sums of pixels, which the per-pixel inverse forgets. K A_gamma does not depend on beta: warps only, too.
@@ -36,7 +37,7 @@ inflated by `arcs.PER_PIXEL` (1 + k), with all roundings of middles and radii in
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import torch
@@ -48,11 +49,12 @@ from spt.error_bounds.interval import interpolate, source_boxes
 from spt.error_bounds.record import MEMORY_BUDGET, Progress, Stopwatch, as_points, float_slack, silent
 from spt.error_bounds.samples import centre_weights
 from spt.error_bounds.search import halving_on_oom
+from spt.error_bounds.separable import SeparableMaps
 from spt.intervals import Interval
 from spt.inverse import Inverse
 from spt.inverse.record import as_received, received_ends
 from spt.preprocessing import Preprocessing
-from spt.transforms import Transform
+from spt.transforms import Transform, Translation
 
 Method = Literal["automatic", "kernel", "regularised", "interval"]
 METHODS: tuple[Method, ...] = ("automatic", "kernel", "regularised", "interval")
@@ -241,6 +243,8 @@ class _Received:
         work: Callable[[Tensor], tuple[Tensor, ...]]
         if method == "regularised":
             work, columns = _Regularised(self, cluster).boxes, self.image[0].numel()
+        elif method == "kernel" and isinstance(self.transform, Translation) and self._factors is not None:
+            work, columns = self._separable(cluster, *self._factors), 1
         elif method == "kernel":
             teeth = combs(self.preprocessing, *self.image.shape[1:]).to(self.image.device)
             weighted = (cluster.radius[:, None] * teeth).flatten(0, 1)
@@ -253,6 +257,26 @@ class _Received:
         items = torch.arange(len(self.betas))
         parts = [halving_on_oom(work, items[i : i + size]) for i in range(0, len(items), size)]
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor] | None:
+        """P as matrices of rows and columns, where it has them."""
+        factors = self.preprocessing.factors(*self.image.shape[1:])
+        return None if factors is None else (factors[0].to(self.image.device), factors[1].to(self.image.device))
+
+    def _separable(self, cluster: Cluster, rows: Tensor, columns: Tensor) -> Callable[[Tensor], tuple[Tensor, ...]]:
+        """The kernel method for translation, where no remainders are: all pairs of a beta and a node at once."""
+
+        def boxes(items: Tensor) -> tuple[Tensor, ...]:
+            nodes = find_nodes(self.transform, cluster, self.betas, items)
+            betas, place = self.betas[items], torch.searchsorted(items, nodes.item).to(self.image.device)
+            maps = SeparableMaps(rows, columns, self.betas[nodes.item], nodes.gamma)
+            shown = self.preprocessing(self.transform(self.image - self.middle, betas))[place]
+            rest = self.preprocessing(self.transform(self.delta, betas))[place]
+            middle, radius = shown + maps.apply(cluster.middle), rest + maps.apply_absolute(cluster.radius)
+            return nodes.item.to(rest.device), middle, radius, rest.new_ones(1)
+
+        return boxes
 
     def _kernel(self, cluster: Cluster, weighted: Tensor) -> Callable[[Tensor], tuple[Tensor, ...]]:
         transform, preprocessing, channels = self.transform, self.preprocessing, len(self.image)
