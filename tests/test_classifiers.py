@@ -510,3 +510,47 @@ class TestBundled:
         finally:
             torch.set_num_threads(threads)
         assert answers[0] == answers[1] and len(set(answers[0])) >= 1
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    return load_classifier("spt.torchvision_networks:resnet50_untrained")
+
+
+class TestTorchvisionNetworks:
+    """The ImageNet pipeline with random weights; the real ones are downloaded on the user's machine."""
+
+    def test_pipeline(self, resnet):
+        assert resnet.input_shape == (3, 512, 512) and resnet.network_shape == (3, 224, 224)
+        assert len(resnet.class_names) == 1000
+
+    @pytest.mark.parametrize(
+        "bound", ["chord", "interval", "vertices", pytest.param("recentred", marks=pytest.mark.slow)]
+    )
+    def test_every_bound_runs_through_it(self, resnet, bound):
+        """A photograph is turned at 512, resized, cropped, and its error bounded; samples stay below the bound."""
+        import spt
+        from spt.error_bounds import chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
+
+        image = spt.load_dataset("natural", shape=resnet.input_shape).image(0)
+        transform, small = (spt.Translation(), (0.0, 0.3)) if bound == "vertices" else (spt.Rotation(), (-0.05, 0.05))
+        gamma_range = [small] * transform.dimensions
+        betas = [[2.3, 1.6]] if bound == "vertices" else [[12.0]]
+        arguments = (image, transform, resnet.preprocessing, betas, gamma_range)
+        if bound == "recentred":
+            proved = sample_bound(*arguments, tolerance=None, splits=2)
+            points = torch.linspace(-0.05, 0.05, 5, dtype=torch.float64)[:, None]
+            shown = resnet.preprocessing(transform(transform(image.double(), points), 12.0 - points))
+            distances = (shown - proved.centres[0]).flatten(1).norm(dim=1)
+            assert 0 < distances.max() <= proved.values[0]
+            return
+        run = {"chord": chord_bound, "interval": interval_bound, "vertices": vertex_bound}[bound]
+        given = {} if bound == "vertices" else {"tolerance": None, "splits": 2}
+        assert 0 < sampled_error(*arguments, points=4).values <= run(*arguments, **given).values
+
+    def test_votes(self, resnet):
+        import spt
+
+        image = spt.load_dataset("natural", shape=resnet.input_shape).image(0)
+        g = spt.SmoothedClassifier(resnet, spt.Rotation(), 30.0, 0.5)
+        assert sum(g.predict(image, n=3).counts) == 3

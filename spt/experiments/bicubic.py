@@ -35,10 +35,6 @@ class Bicubic(Experiment):
     n_betas: int = 50
     n_points: int = 300
 
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        return {"limit": 1.0, "parameter_sigma": 1.5} if transform == "translation" else {}
-
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         import time
 
@@ -90,7 +86,7 @@ def bicubic_error_norms(
 
 
 def warp_bicubic(images: "Tensor", transform: "Transform", points: "Tensor") -> "Tensor":
-    """T of images (M, C, H, W), each with its own parameters (M, d), by torch's bicubic kernel, cut to [0, 1]."""
+    """T of images (M, C, H, W), each with its own parameters (M, d), by torch's bicubic kernel (Keys, a = -0.75), cut to [0, 1]."""
     import torch
     from torch.nn import functional
 

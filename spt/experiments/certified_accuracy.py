@@ -1,5 +1,6 @@
 """What the tables of certified accuracy share: how much is certified and right at each angle, or distance in pixels."""
 
+import math
 from collections.abc import Sequence
 
 from spt.experiments.experiment import UNITS, Cell, Row, Share
@@ -11,7 +12,8 @@ def reach(row: Row, limit: float) -> float:
     """Up to which size of transformation an image is certified and right; -1 if it is neither."""
     if row["label"] is None or row["label"] != row["truth"]:
         return -1.0
-    return min(float(row["radius"]), limit)
+    radius = float(row["radius"])
+    return limit if radius > limit else math.nextafter(radius, 0.0)  # sizes less than the radius are certified
 
 
 def accuracies(reaches: Sequence[float], transform: str, limit: float) -> dict[str, Cell]:

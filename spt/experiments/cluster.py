@@ -17,7 +17,9 @@ DEATHS = 10
 
 
 @contextmanager
-def on_cluster(address: str, workers: int | None = None, device: str = "cpu") -> Iterator[Scheduler]:
+def on_cluster(
+    address: str, workers: int | None = None, device: str = "cpu", timeout: float = 20.0
+) -> Iterator[Scheduler]:
     """A scheduler on the cluster at ``address`` (tcp://...), or on worker processes of this machine ("local").
 
     Each worker does one task at a time. With ``device`` "cuda" a local cluster has one worker for each GPU, which
@@ -41,24 +43,24 @@ def on_cluster(address: str, workers: int | None = None, device: str = "cpu") ->
             threads = max(1, _processors() // count)
             cluster = LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None)
             address = cluster.scheduler_address
-        client = Client(address, timeout="20s")
+        client = Client(address, timeout=timeout)
     except OSError as error:
         raise ValueError(f"There is no Dask scheduler at {address}: {error}.") from error
     try:
-        yield _scheduler(client, device, threads)
+        yield scheduler_of(client, device, threads)
     finally:
         client.close()
         if local:
             cluster.close()
 
 
-def _scheduler(client: Any, device: str, threads: int | None) -> Scheduler:
+def scheduler_of(client: Any, device: str = "cpu", threads: int | None = None) -> Scheduler:
+    """A scheduler on the workers of a Dask client; ``threads`` for each, None as they are."""
     from distributed import as_completed
 
     def schedule(experiment: Experiment, stage: str, items: list[int], earlier: Rows) -> Iterator[tuple[int, Row]]:
-        shared = client.scatter({name: list(rows) for name, rows in earlier.items()}, broadcast=True, hash=False)
         futures = [
-            client.submit(_measure, experiment, stage, item, shared, device, threads, pure=False) for item in items
+            client.submit(_measure, experiment, stage, item, earlier, device, threads, pure=False) for item in items
         ]
         try:
             for future in as_completed(futures):

@@ -75,6 +75,10 @@ class Experiment(ABC):
     title: ClassVar[str]
     question: ClassVar[str]
     stages: ClassVar[tuple[str, ...]] = ("images",)
+    variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+        ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5}
+    }
+    """What the paper, or we, set otherwise for a data set (or any) and a transformation."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """What the preset "quick" changes: a few minutes on bundled images."""
     note: ClassVar[str] = ""
@@ -98,9 +102,9 @@ class Experiment(ABC):
     # ------------------------------------------------------------------------------------------- what a subclass gives
 
     @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        """What the paper sets otherwise for this data set and transformation than the defaults say."""
-        return {}
+    def settings_for(cls, dataset: str, transform: str) -> Mapping[str, Any]:
+        """What is set otherwise for this data set and transformation than the defaults say."""
+        return cls.variants.get((dataset, transform)) or cls.variants.get(("any", transform)) or {}
 
     def items(self, stage: str) -> int:
         """How many tasks a stage has."""
@@ -212,7 +216,7 @@ def configure(
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         raise ValueError(f"{kind.name} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
-    chosen = named | kind.settings_for(dataset, transform) | settings | named | given
+    chosen = named | dict(kind.settings_for(dataset, transform)) | settings | named | given
     if classifier is None and "classifier" not in given:
         raise ValueError(f"No classifier for {transform} of {dataset} is bundled: name one with --classifier.")
     return kind(**{name: _typed(name, value, types[name]) for name, value in chosen.items()})

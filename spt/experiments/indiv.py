@@ -1,6 +1,6 @@
 """The slides' experiment on IndivSPT: attacked images are certified as they were received, the original unknown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -43,11 +43,8 @@ class Individual(Experiment):
     refinements: int = 10
     attacker: Literal["8-bit"] = "8-bit"
 
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        return {"limit": 1.0, "parameter_sigma": 1.5} if transform == "translation" else {}
-
     def items(self, stage: str) -> int:
+        """Attacked images."""
         return self.images * self.keep
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
@@ -99,6 +96,3 @@ class Individual(Experiment):
             "Γ that survives": sum(row["surviving"] for row in cases) / count if count else None,
             "t [s]": sum(row["seconds"] for row in cases) / count if count else None,
         }
-
-    def certified(self, rows: Rows) -> Sequence[float] | None:
-        return None

@@ -26,16 +26,16 @@ class Radius(Experiment):
     )
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20, "n_votes": 500}
 
+    variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+        ("any", "translation"): {"limit": 6.0, "parameter_sigma": 1.5}
+    }
+
     limit: float = 90.0
     parameter_sigma: float = 30.0
     pixel_sigma: float = 0.0
     n_votes: int = 1000
     alpha: float = 0.01
     k: int = 100
-
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        return {"limit": 6.0, "parameter_sigma": 1.5} if transform == "translation" else {}
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         import time

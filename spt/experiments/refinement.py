@@ -33,10 +33,6 @@ class Refinement(Experiment):
     n_betas: int = 5
     method: Literal["interval", "automatic", "kernel"] = "interval"
 
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        return {"limit": 1.0, "parameter_sigma": 1.5} if transform == "translation" else {}
-
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         import time
 

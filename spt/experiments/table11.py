@@ -35,10 +35,6 @@ class Table11(Experiment):
     n_betas: int = 50
     n_points: int = 300
 
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        return {"limit": 1.0, "parameter_sigma": 1.5} if transform == "translation" else {}
-
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         import time
 

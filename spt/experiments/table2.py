@@ -27,6 +27,11 @@ class Table2(Experiment):
     )
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20, "n_votes": 500}
 
+    variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+        ("any", "translation"): {"limit": 4.0, "parameter_sigma": 1.5},
+        ("imagenet-samples", "translation"): {"limit": 20.0, "parameter_sigma": 20.0},
+    }
+
     limit: float = 30.0
     parameter_sigma: float = 30.0
     pixel_sigma: float = 0.0
@@ -34,13 +39,6 @@ class Table2(Experiment):
     keep: int = 3
     n_votes: int = 1000
     alpha: float = 0.01
-
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        if transform == "translation":
-            large = dataset.startswith("imagenet")
-            return {"limit": 20.0 if large else 4.0, "parameter_sigma": 20.0 if large else 1.5}
-        return {}
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         from spt.attacks import WorstOfK

@@ -60,11 +60,8 @@ class Table3(Experiment):
     alpha: float = 0.01
     attacker: Literal["8-bit", "exact"] = "8-bit"
 
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        return {"limit": 1.0, "parameter_sigma": 1.5} if transform == "translation" else {}
-
     def items(self, stage: str) -> int:
+        """Images of each stage."""
         return {"pilot": self.n_pilot, "test": self.n_images, "images": self.images}[stage]
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
@@ -125,6 +122,7 @@ class Table3(Experiment):
         }
 
     def certified(self, rows: Rows) -> Sequence[float]:
+        """The reach of each image."""
         return [reach(row, self.limit) for row in rows["images"] if row["truth"] is not None]
 
     def _error(self, rows: Rows) -> float:

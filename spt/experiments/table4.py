@@ -31,6 +31,13 @@ class Table4(Experiment):
     )
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20}
 
+    variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
+        ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5},
+        ("cifar10", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50},
+        ("natural", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50},
+        ("imagenet-samples", "rotation"): {"limit": 30.0},
+    }
+
     limit: float = 50.0
     parameter_sigma: float = 30.0
     pixel_sigma: float | None = None
@@ -38,14 +45,6 @@ class Table4(Experiment):
     n_gamma: int = 200
     alpha: float = 0.01
     attacker: Literal["8-bit", "exact"] = "8-bit"
-
-    @classmethod
-    def settings_for(cls, dataset: str, transform: str) -> dict[str, Any]:
-        if transform == "translation":
-            return {"limit": 1.0, "parameter_sigma": 1.5}
-        if dataset in ("cifar10", "natural"):
-            return {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50}
-        return {"limit": 30.0} if dataset.startswith("imagenet") else {}
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         from spt.defences import DistSPT, OneErrorSPT, shared_budget
@@ -85,4 +84,5 @@ class Table4(Experiment):
         }
 
     def certified(self, rows: Rows) -> Sequence[float]:
+        """The reach of each image."""
         return [reach(row, self.limit) for row in rows["images"]]

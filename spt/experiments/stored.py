@@ -1,0 +1,76 @@
+"""Stored results: the pairs of files that `spt.experiments.tables.write_tables` wrote, read again."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from spt.experiments.experiment import Cell, Experiment, Rows, Share
+from spt.experiments.tables import read_csv
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A result on disk.
+
+    Attributes:
+        stem: name of its files. experiment: with the settings it was made with.
+        rows: as measured. record: what the JSON file says. csv, json: the files' texts.
+        summary: the line of the table, from the rows; as it was written where this machine cannot make it (it may need a
+            classifier that is not here).
+    """
+
+    stem: str
+    experiment: Experiment
+    rows: Rows
+    record: dict[str, Any]
+    csv: str
+    json: str
+    summary: dict[str, Cell]
+
+
+def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
+    """Stems of the results of an experiment in a folder, which need not exist."""
+    beginning = f"{kind.name}-"
+    return sorted(path.stem for path in folder.glob(f"{beginning}*.json") if path.with_suffix(".csv").is_file())
+
+
+def load_stored(folder: Path, kind: type[Experiment], stem: str) -> Stored:
+    """A stored result; ValueError, one sentence, if its files cannot be read or are of something else."""
+    path = folder / f"{stem}.json"
+    try:
+        stamps = tuple(each.stat().st_mtime_ns for each in (path, path.with_suffix(".csv")))
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
+    return _load(path, kind, stamps)
+
+
+@lru_cache(maxsize=16)
+def _load(path: Path, kind: type[Experiment], stamps: tuple[int, ...]) -> Stored:
+    try:
+        texts = [each.read_text(encoding="utf-8") for each in (path.with_suffix(".csv"), path)]
+        record = json.loads(texts[1])
+        settings = dict(record["settings"])
+        if settings.pop("experiment") != kind.name or not isinstance(record["line"], dict):
+            raise ValueError
+        known = {field.name for field in dataclasses.fields(kind)}
+        experiment = kind(**{name: value for name, value in settings.items() if name in known})
+        rows = read_csv(texts[0], kind.stages)
+        try:
+            summary = experiment.summary(rows)
+        except (ValueError, OSError):
+            summary = {name: _cell(value) for name, value in record["line"].items()}
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name} and its CSV file are not a result of {kind.name}.") from error
+    return Stored(path.stem, experiment, rows, record, texts[0], texts[1], summary)
+
+
+def _cell(value: Any) -> Cell:
+    """An entry as `spt.experiments.tables.as_record` wrote it; of a share it is not known whether it has an interval."""
+    if isinstance(value, dict):
+        return Share(int(value["count"]), int(value["of"]), dependent=True)
+    return value if isinstance(value, float | int | str) else None

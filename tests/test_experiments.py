@@ -1,0 +1,521 @@
+"""Experiments: rows survive being killed, do not depend on who computes them, and make the right line of the table."""
+
+import json
+import math
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+
+from spt import statistics
+from spt.__main__ import main
+from spt.experiments import EXPERIMENTS, Experiment, Share, Store, all_rows, configure, get_experiment, open_store, run
+from spt.experiments.certified_accuracy import accuracies, reach
+from spt.experiments.experiment import DEFAULT_CLASSIFIERS
+from spt.experiments.store import without_times
+from spt.experiments.tables import (
+    as_csv,
+    as_markdown,
+    as_text,
+    beside_the_paper,
+    paper_lines,
+    read_csv,
+    write_tables,
+)
+
+REPOSITORY = Path(__file__).parent.parent
+SMALL = {
+    "table2": {"images": 2, "n_votes": 100},
+    "table3": {"images": 2, "n_pilot": 2, "n_choice": 3, "n_images": 10, "n_betas": 100, "n_gamma": 20, "limit": 10.0},
+    "table4": {"images": 2, "n_gamma": 20},
+    "indiv": {"images": 2, "n_gamma": 20, "limit": 2.0, "n_votes": 100},
+    "table11": {"images": 2, "n_betas": 5, "n_points": 30},
+    "refinement": {"images": 1, "limit": 2.0, "n_betas": 2},
+    "radius": {"images": 2, "n_votes": 100},
+    "bicubic": {"images": 2, "n_betas": 4, "n_points": 20},
+}
+
+
+@dataclass(frozen=True)
+class Counting(Experiment):
+    """An experiment of no cost: its tasks take a moment, and its rows are known."""
+
+    name: ClassVar[str] = "counting"
+    title: ClassVar[str] = "Counting"
+    question: ClassVar[str] = "How far does it get?"
+    stages: ClassVar[tuple[str, ...]] = ("first", "second")
+
+    images: int = 40
+    pause: float = 0.01
+
+    def measure(self, stage, item, earlier, device):
+        time.sleep(self.pause)
+        base = sum(row["value"] for row in earlier["first"]) if stage == "second" else 0
+        value = base + random.Random(self.seed_of(stage, item)).randrange(1000)
+        return {"image": item, "value": value, "seconds": time.perf_counter()}
+
+    def summary(self, rows):
+        return {"images": float(len(rows["second"])), "sum": float(sum(row["value"] for row in rows["second"]))}
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{repository!r}, {tests!r}]
+from test_experiments_counting import Counting
+from spt.experiments.running import open_store, run
+experiment = Counting()
+run(experiment, open_store(experiment, Path(sys.argv[1])))
+"""
+
+
+def small(name: str) -> Experiment:
+    return configure(EXPERIMENTS[name], "quick", **SMALL[name])
+
+
+class TestRunning:
+    def test_a_run_gives_a_row_for_each_task(self, tmp_path):
+        experiment = Counting(pause=0)
+        rows = run(experiment, open_store(experiment, tmp_path))
+        assert [row["image"] for row in rows["second"]] == list(range(40))
+        assert rows == all_rows(experiment, open_store(experiment, tmp_path))
+
+    def test_what_is_done_is_not_done_again(self, tmp_path):
+        calls = []
+
+        @dataclass(frozen=True)
+        class Watched(Counting):
+            def measure(self, stage, item, earlier, device):
+                calls.append((stage, item))
+                return super().measure(stage, item, earlier, device)
+
+        experiment = Watched(images=5, pause=0)
+        first = run(experiment, open_store(experiment, tmp_path))
+        assert len(calls) == 10
+        assert run(experiment, open_store(experiment, tmp_path)) == first
+        assert len(calls) == 10
+
+    def test_more_images_go_on(self, tmp_path):
+        @dataclass(frozen=True)
+        class OneStage(Counting):
+            stages: ClassVar[tuple[str, ...]] = ("first",)
+
+        few = OneStage(images=3, pause=0)
+        first = run(few, open_store(few, tmp_path))["first"]
+        more = replace(few, images=6)
+        second = run(more, open_store(more, tmp_path))["first"]
+        assert second[:3] == first and len(second) == 6
+        assert run(few, open_store(few, tmp_path))["first"] == first
+
+    def test_stopping_keeps_what_is_done(self, tmp_path):
+        def stopping(items, desc="", total=None):
+            for number, item in enumerate(items):
+                if number == 7:
+                    raise KeyboardInterrupt
+                yield item
+
+        experiment = Counting(pause=0)
+        store = open_store(experiment, tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            run(experiment, store, progress=stopping)
+        assert len(store.done("first")) == 7 and not store.done("second")
+        whole = run(experiment, store)
+        other = run(experiment, open_store(experiment, tmp_path / "other"))
+        for stage in experiment.stages:
+            assert without_times(whole[stage]) == without_times(other[stage])
+
+    def test_killed_at_random_moments(self, tmp_path):
+        """SIGKILL 20 times: the next run goes on, and in the end the rows are those of a run that nobody killed."""
+        source = Path(__file__).read_text(encoding="utf-8")
+        begin, end = source.index("@dataclass(frozen=True)\nclass Counting"), source.index("\n\nSCRIPT = ")
+        imports = (
+            "import random, time\nfrom dataclasses import dataclass\nfrom typing import ClassVar\n"
+            "from spt.experiments.experiment import Experiment\n"
+        )
+        (tmp_path / "test_experiments_counting.py").write_text(imports + source[begin:end], encoding="utf-8")
+        script = SCRIPT.format(repository=str(REPOSITORY), tests=str(tmp_path))
+        command = [sys.executable, "-c", script, str(tmp_path / "results")]
+        moments = random.Random(0)
+        kills, runs, counts = 0, 0, [0]
+        while kills < 20:
+            process = subprocess.Popen(command)
+            runs += 1
+            path = tmp_path / "results" / "counting-mnist-rotation.sqlite"
+            deadline = time.monotonic() + 60
+            while not path.is_file() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0.0, 0.25))
+            process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+            counts.append(len(Store(path).done("first")) + len(Store(path).done("second")))
+            if counts[-1] == 80:  # done before all kills: from the beginning, with the rest of the kills
+                path.unlink()
+                counts = [0]
+            assert counts == sorted(counts), "a row was lost"
+            assert runs < 60
+        assert subprocess.run(command).returncode == 0
+        experiment = Counting()
+        found = all_rows(experiment, open_store(experiment, tmp_path / "results"))
+        expected = run(replace(experiment, pause=0.0), open_store(replace(experiment, pause=0.0), tmp_path / "quiet"))
+        for stage in experiment.stages:
+            assert without_times(found[stage]) == without_times(expected[stage])
+
+    def test_tasks_have_seeds_of_their_own(self):
+        experiment = Counting()
+        seeds = {experiment.seed_of(stage, item) for stage in experiment.stages for item in range(1000)}
+        assert len(seeds) == 2000
+        assert replace(experiment, seed=1).seed_of("first", 0) not in seeds
+
+
+class TestStore:
+    def test_other_settings_are_refused(self, tmp_path):
+        open_store(Counting(), tmp_path)
+        with pytest.raises(ValueError, match=r"other settings \(seed 0 instead of 3\)"):
+            open_store(Counting(seed=3), tmp_path)
+
+    def test_the_first_row_of_a_task_stays(self, tmp_path):
+        store = Store(tmp_path / "a.sqlite", {"a": 1})
+        store.add("images", 0, 5, {"value": 1})
+        store.add("images", 0, 5, {"value": 2})
+        assert store.rows("images") == {0: {"value": 1}}
+
+    def test_what_is_no_file_of_results(self, tmp_path):
+        path = tmp_path / "a.sqlite"
+        path.write_text("no database " * 100)
+        with pytest.raises(ValueError, match="is not a file of results"):
+            Store(path, {"a": 1})
+        with pytest.raises(ValueError, match="There are no results"):
+            Store(tmp_path / "b.sqlite")
+
+    def test_a_full_disk(self, tmp_path, monkeypatch):
+        """The message is clear, and what was written stays."""
+        store = Store(tmp_path / "a.sqlite", {"a": 1})
+        store.add("images", 0, 5, {"value": 1})
+        connect = Store._connect
+
+        def small(self):
+            connection = connect(self)
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+            return connection
+
+        monkeypatch.setattr(Store, "_connect", small)
+        with pytest.raises(OSError, match=r"The disk is full: .* keeps what was written"):
+            store.add("images", 1, 5, {"value": "x" * 100_000})
+        monkeypatch.undo()
+        assert store.rows("images") == {0: {"value": 1}}
+        store.add("images", 1, 5, {"value": 2})
+        assert len(store.rows("images")) == 2
+
+    def test_rows_are_durable(self, tmp_path):
+        store = Store(tmp_path / "a.sqlite", {"a": 1})
+        connection = store._connect()
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+        connection.close()
+
+    def test_values_that_are_no_numbers_are_refused(self, tmp_path):
+        store = Store(tmp_path / "a.sqlite", {"a": 1})
+        with pytest.raises(ValueError):
+            store.add("images", 0, 0, {"value": float("nan")})
+
+    def test_layout_is_plain(self, tmp_path):
+        store = Store(tmp_path / "a.sqlite", {"a": 1})
+        store.add("images", 3, 17, {"value": 1})
+        connection = sqlite3.connect(tmp_path / "a.sqlite")
+        assert connection.execute("SELECT stage, item, seed, text FROM rows").fetchall() == [
+            ("images", 3, 17, '{"value": 1}')
+        ]
+        connection.close()
+
+
+class TestConfigure:
+    @pytest.mark.parametrize("name", EXPERIMENTS)
+    def test_presets(self, name):
+        kind = get_experiment(name)
+        assert configure(kind).dataset == "mnist" and configure(kind).images == 1000
+        quick = configure(kind, "quick")
+        assert quick.dataset in ("digits", "natural") and quick.images <= 20
+        assert configure(kind, "quick", images="3").images == 3
+        json.dumps(quick.identity)
+
+    def test_the_papers_settings(self):
+        table4 = configure(EXPERIMENTS["table4"])
+        assert (table4.limit, table4.parameter_sigma, table4.n_gamma, table4.alpha) == (50, 30, 200, 0.01)
+        cifar = configure(EXPERIMENTS["table4"], dataset="cifar10")
+        assert (cifar.limit, cifar.parameter_sigma, cifar.n_gamma) == (30, 40, 50)
+        table2 = configure(EXPERIMENTS["table2"], transform="translation")
+        assert (table2.limit, table2.k, table2.keep, table2.n_votes, table2.alpha) == (4, 100, 3, 1000, 0.01)
+        assert table2.classifier == DEFAULT_CLASSIFIERS["mnist", "translation"]
+
+    def test_wrong_settings(self):
+        kind = EXPERIMENTS["table4"]
+        for given, message in (
+            ({"no_such": 1}, "table4 has no setting 'no_such'"),
+            ({"n_gamma": "many"}, "n_gamma must be of type int, but is 'many'"),
+            ({"form": "round"}, "form must be one of recentred, shifted, one-error, but is 'round'"),
+            ({"images": 0}, "images must be at least 1, but is 0"),
+            ({"seed": -1}, "seed must be at least 0, but is -1"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                configure(kind, **given)
+        assert configure(kind, pixel_sigma="none").pixel_sigma is None
+        assert configure(kind, pixel_sigma="0.25").pixel_sigma == 0.25
+        with pytest.raises(ValueError, match="Unknown preset 'slow'"):
+            configure(kind, "slow")
+        with pytest.raises(ValueError, match="No classifier for rotation of fashion-mnist is bundled"):
+            configure(kind, dataset="fashion-mnist")
+        with pytest.raises(ValueError, match="Unknown experiment 'table5': choose one of table2, "):
+            get_experiment("table5")
+
+    def test_too_many_images(self):
+        with pytest.raises(ValueError, match="digits has 40 images, so from number 30 on there are 10, not 20"):
+            configure(EXPERIMENTS["bicubic"], "quick", first=30).check()
+
+
+class TestQuickPresets:
+    @pytest.mark.parametrize("name", EXPERIMENTS)
+    def test_on_a_handful_of_images(self, name, tmp_path):
+        experiment = small(name)
+        experiment.check()
+        rows = run(experiment, open_store(experiment, tmp_path))
+        assert {stage: len(each) for stage, each in rows.items()} == {
+            stage: experiment.items(stage) for stage in experiment.stages
+        }
+        summary = experiment.summary(rows)
+        assert summary["images"] == experiment.images
+        assert all(0 <= cell.count <= cell.of for cell in summary.values() if isinstance(cell, Share))
+        table = beside_the_paper(experiment, summary)
+        assert as_markdown(table).count("\n") == len(table) + 1
+        for path in write_tables(experiment, rows, tmp_path, "a command"):
+            assert path.is_file()
+        assert read_csv((tmp_path / f"{experiment.stem}.csv").read_text(encoding="utf-8"), experiment.stages) == rows
+        experiment.summary({stage: [] for stage in experiment.stages})  # nothing there yet is no mistake
+
+    def test_rows_follow_from_the_seed(self, tmp_path):
+        experiment = small("radius")
+        rows = [run(experiment, open_store(experiment, tmp_path / name))["images"] for name in "ab"]
+        assert without_times(rows[0]) == without_times(rows[1])
+        other = replace(experiment, seed=1)
+        assert without_times(run(other, open_store(other, tmp_path / "c"))["images"]) != without_times(rows[0])
+
+    def test_translation(self, tmp_path):
+        for name in ("table2", "table11", "bicubic"):
+            experiment = configure(EXPERIMENTS[name], "quick", transform="translation", **SMALL[name])
+            rows = run(experiment, open_store(experiment, tmp_path))
+            assert len(rows["images"]) == experiment.images
+
+
+class TestWhatIsMeasured:
+    def test_table3_never_certifies_an_image_that_measured_e(self):
+        from spt.experiments.table3 import _drawn
+
+        experiment = configure(EXPERIMENTS["table3"], "quick")
+        drawn = _drawn(experiment)
+        assert len(set(drawn)) == experiment.n_pilot + experiment.n_images
+        assert min(drawn) >= experiment.first + experiment.images
+
+    def test_bicubic_warp_is_exact_for_a_quarter_turn_and_for_whole_pixels(self):
+        from spt.experiments.bicubic import warp_bicubic
+        from spt.transforms import Rotation, Translation
+
+        image = torch.rand(1, 2, 9, 9, dtype=torch.float64)
+        turned = warp_bicubic(image, Rotation(), torch.tensor([[90.0]], dtype=torch.float64))
+        torch.testing.assert_close(turned, image.rot90(1, (-2, -1)))
+        shifted = warp_bicubic(image, Translation(), torch.tensor([[1.0, 2.0]], dtype=torch.float64))
+        torch.testing.assert_close(shifted[..., 2:, 1:], image[..., :-2, :-1])
+
+    def test_bicubic_warp_is_the_cubic_convolution(self):
+        """Keys' kernel with a = -0.75, by hand for half a pixel."""
+        from spt.experiments.bicubic import warp_bicubic
+        from spt.transforms import Translation
+
+        def kernel(x):
+            a = -0.75
+            if x <= 1:
+                return (a + 2) * x**3 - (a + 3) * x**2 + 1
+            return a * (x**3 - 5 * x**2 + 8 * x - 4)
+
+        image = 0.4 + 0.2 * torch.rand(1, 1, 9, 9, dtype=torch.float64)  # not cut to [0, 1]
+        shifted = warp_bicubic(image, Translation(), torch.tensor([[0.5, 0.0]], dtype=torch.float64))
+        expected = sum(kernel(abs(k - 0.5)) * image[..., 2 + k : 7 + k] for k in (-1, 0, 1, 2))
+        torch.testing.assert_close(shifted[..., 3:8], expected)
+
+    def test_bicubic_error_is_zero_where_nothing_is_attacked(self):
+        from spt.experiments.bicubic import bicubic_error_norms
+        from spt.preprocessing import Preprocessing
+        from spt.transforms import Rotation
+
+        image = torch.rand(1, 15, 15, dtype=torch.float64)
+        betas = torch.tensor([[20.0], [20.0], [90.0]], dtype=torch.float64)
+        gammas = torch.tensor([[0.0], [7.0], [90.0]], dtype=torch.float64)
+        errors = bicubic_error_norms(image, Rotation(), Preprocessing(), betas, gammas)
+        assert errors[0] < 1e-9 and errors[1] > 0.1 and errors[2] < 1e-9
+
+    def test_table11_switches_off_what_it_says(self):
+        from spt.experiments.table11 import variants
+        from spt.preprocessing import Preprocessing
+
+        made = variants(Preprocessing(vignette="circle", vignette_margin=2, blur_size=5))
+        assert {name: (p.vignette is None, p.blur_size == 0) for name, p in made.items()} == {
+            "Both": (False, False),
+            "-V": (True, False),
+            "-G": (False, True),
+            "-V-G": (True, True),
+        }
+
+    def test_certified_accuracy(self):
+        rows = [
+            {"label": 3, "truth": 3, "radius": 40.0},
+            {"label": 3, "truth": 3, "radius": 10.0},
+            {"label": 2, "truth": 3, "radius": 40.0},
+            {"label": None, "truth": 3, "radius": 0.0},
+        ]
+        reaches = [reach(row, 30.0) for row in rows]
+        assert reaches == [30.0, math.nextafter(10.0, 0.0), -1.0, -1.0]
+        shares = accuracies(reaches, "rotation", 30.0)
+        assert {name: cell.count for name, cell in shares.items()} == {
+            "cert. acc. 0°": 2,
+            "cert. acc. 10°": 1,  # radius 10 holds for less than 10 only
+            "cert. acc. 20°": 1,
+            "cert. acc. 30°": 1,
+        }
+
+
+class TestTables:
+    def test_the_papers_numbers(self):
+        lines = paper_lines(configure(EXPERIMENTS["table4"]))
+        assert [line.cells["cert. acc. 50°"] for line in lines] == [0.82]
+        assert "not proved" in lines[0].caveat
+        slides = {"table2": 6, "table3": 8, "table4": 5, "indiv": 1, "table11": 3}
+        for name, count in slides.items():
+            assert len(paper_lines(configure(EXPERIMENTS[name]), every=True)) == count
+
+    def test_paper_columns_are_ours(self, tmp_path):
+        """A number of the paper stands under the same heading as ours."""
+        for name in EXPERIMENTS:
+            experiment = configure(EXPERIMENTS[name])
+            ours = set(experiment.summary({stage: [] for stage in experiment.stages}))
+            for line in paper_lines(experiment):
+                assert set(line.cells) <= ours, name
+
+    def test_share(self):
+        low, high = Share(9, 10).band()
+        assert low == statistics.clopper_pearson_lower(9, 10, 0.025)
+        assert high == statistics.clopper_pearson_upper(9, 10, 0.025)
+        assert Share(0, 0).band() is None and Share(3, 6, dependent=True).band() is None
+        assert as_text(Share(3, 6, dependent=True)) == "0.500"
+        assert as_text(Share(9, 10)) == f"0.900 [{low:.3f}, {high:.3f}]"
+        assert [as_text(cell) for cell in (None, 0.12345, 1000.0, "±30°", Share(0, 0))] == [
+            "–",
+            "0.123",
+            "1e+03",
+            "±30°",
+            "–",
+        ]
+
+    def test_csv_round_trip(self):
+        rows = {"images": [{"image": 0, "truth": None, "points": [[1.5]], "label": 3}, {"image": 1, "text": "a,b"}]}
+        assert read_csv(as_csv(rows), ["images"]) == rows
+
+
+class TestCommand:
+    def test_run(self, tmp_path, capsys):
+        arguments = [
+            "run",
+            "bicubic",
+            "--preset",
+            "quick",
+            "--images",
+            "2",
+            "--set",
+            "n_betas=3",
+            "--set",
+            "n_points=9",
+        ]
+        assert main([*arguments, "--out", str(tmp_path)]) == 0
+        text = capsys.readouterr().out
+        assert "Bicubic interpolation (sampled)" in text and "ours, digits" in text
+        record = json.loads((tmp_path / "bicubic-digits-rotation.json").read_text(encoding="utf-8"))
+        assert record["command"] == f"python -m spt {' '.join(arguments)}"
+        assert record["settings"]["n_betas"] == 3 and record["line"]["images"] == 2
+        assert main([*arguments, "--out", str(tmp_path), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["line"] == record["line"]
+        assert main([*arguments, "--seed", "4", "--out", str(tmp_path)]) == 2
+        assert "other settings (seed 0 instead of 4)" in capsys.readouterr().err
+
+    def test_mistakes(self, tmp_path, capsys):
+        out = ["--out", str(tmp_path)]
+        for arguments, message in (
+            (["table5"], "Unknown experiment 'table5'"),
+            (["table4", "--dataset", "nowhere", "--classifier", "mnist-rotation"], "There is no data set 'nowhere'"),
+            (["table4", "--preset", "quick", "--classifier", "nobody"], "Unknown classifier 'nobody'"),
+            (["table4", "--preset", "quick", "--transform", "shear"], "shear"),
+            (["table4", "--preset", "quick", "--set", "n_gamma"], "--set takes NAME=VALUE"),
+            (["bicubic", "--preset", "quick", "--scheduler", "here"], "must be local or an address"),
+            (["bicubic", "--preset", "quick", "--device", "tpu"], "There is no device 'tpu'"),
+        ):
+            assert main(["run", *arguments, *out]) == 2
+            assert message in capsys.readouterr().err
+        assert not list(tmp_path.glob("*.csv"))
+
+
+class TestCluster:
+    def test_two_workers_one_of_which_dies(self, tmp_path):
+        """Nothing is lost or counted twice, and the rows are those of one process."""
+        distributed = pytest.importorskip("distributed")
+        from spt.experiments.cluster import scheduler_of
+
+        experiment = Counting(images=30, pause=0.05)
+        serial = run(replace(experiment, pause=0.0), open_store(replace(experiment, pause=0.0), tmp_path / "serial"))
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, protocol="tcp"
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            victims = list(client.run(os.getpid).values())
+            killed = []
+
+            def killing(items, desc="", total=None):
+                for number, item in enumerate(items):
+                    yield item
+                    if number == 5 and not killed:
+                        killed.append(victims[0])
+                        os.kill(victims[0], signal.SIGKILL)
+
+            store = open_store(experiment, tmp_path / "cluster")
+            found = run(experiment, store, scheduler_of(client, "cpu", 1), killing)
+        assert killed
+        for stage in experiment.stages:
+            assert without_times(found[stage]) == without_times(serial[stage])
+
+    def test_real_tasks_on_two_workers(self, tmp_path):
+        pytest.importorskip("distributed")
+        from spt.experiments.cluster import on_cluster
+
+        experiment = small("table11")
+        serial = run(experiment, open_store(experiment, tmp_path / "serial"))
+        with on_cluster("local", workers=2) as scheduler:
+            found = run(experiment, open_store(experiment, tmp_path / "cluster"), scheduler)
+        assert without_times(found["images"]) == without_times(serial["images"])
+
+    def test_no_scheduler_there(self):
+        pytest.importorskip("distributed")
+        from spt.experiments.cluster import on_cluster
+
+        nobody = "tcp://127.0.0.1:9"
+        with (
+            pytest.raises(ValueError, match=f"There is no Dask scheduler at {nobody}"),
+            on_cluster(nobody, timeout=2.0),
+        ):
+            pass
