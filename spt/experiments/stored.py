@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spt.experiments.experiment import Cell, Experiment, Rows, Share
-from spt.experiments.tables import read_csv
+from spt.experiments.tables import FAMILIES, read_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,10 @@ class Stored:
 
 
 def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
-    """Stems of the results of an experiment in a folder, which need not exist."""
-    beginning = f"{kind.name}-"
-    return sorted(path.stem for path in folder.glob(f"{beginning}*.json") if path.with_suffix(".csv").is_file())
+    """Stems of the results of an experiment in a folder, which need not exist; those of bundled images come last."""
+    found = [path.stem for path in folder.glob(f"{kind.name}-*.json") if path.with_suffix(".csv").is_file()]
+    bundled = tuple(f"{kind.name}-{name}-" for name in FAMILIES)
+    return sorted(found, key=lambda stem: (stem.startswith(bundled), stem))
 
 
 def load_stored(folder: Path, kind: type[Experiment], stem: str) -> Stored:
