@@ -262,7 +262,7 @@ class TestConfigure:
         for given, message in (
             ({"no_such": 1}, "table4 has no setting 'no_such'"),
             ({"n_gamma": "many"}, "n_gamma must be of type int, but is 'many'"),
-            ({"form": "round"}, "form must be one of recentred, shifted, one-error, but is 'round'"),
+            ({"form": "round"}, "form must be one of recentred, shifted, one-error, one-error-joint, but is 'round'"),
             ({"images": 0}, "images must be at least 1, but is 0"),
             ({"seed": -1}, "seed must be at least 0, but is -1"),
         ):
