@@ -181,6 +181,72 @@ def histogram_bars(samples: np.ndarray, x_range: tuple[float, float], height: fl
     ]
 
 
+LEVEL_SIDES = {"at most E": "#2E8FD0", "exceeds E": "#D55E00"}
+
+
+def level_bars(bounds: Sequence[float], error: float, count: int = 30) -> Rows:
+    """A histogram of proved bounds in which no bin goes across E = ``error``, so that each is on one side; from 0 on."""
+    within, exceeds = LEVEL_SIDES
+    most = max(error, *bounds)
+    width = most / count
+    width = error / max(1, round(error / width))
+    at_most = np.asarray(bounds) <= error
+    bins = (
+        np.ceil(np.asarray(bounds) / width).astype(int) - 1
+    )  # bin k is (k, k + 1] x width, so that E itself is within
+    edge = round(error / width)
+    bins = np.where(at_most, np.clip(bins, 0, edge - 1), np.maximum(bins, edge))
+    numbers, counts = np.unique(bins, return_counts=True)
+    return [
+        {
+            "from": float(k * width),
+            "to": float((k + 1) * width),
+            "count": int(n),
+            "outcome": within if k < edge else exceeds,
+        }
+        for k, n in zip(numbers, counts, strict=True)
+    ]
+
+
+def level_specification(error: float, height: int = 240) -> dict[str, Any]:
+    """A Vega-Lite chart of `level_bars` with a dashed rule at E."""
+    x = {"field": "from", "type": "quantitative", "axis": {"title": "proved bound of ‖e‖ at one β", "grid": False}}
+    outcome = {
+        "field": "outcome",
+        "type": "nominal",
+        "scale": {"domain": list(LEVEL_SIDES), "range": list(LEVEL_SIDES.values())},
+        "legend": {"title": None, "orient": "top", "symbolOpacity": 1},
+    }
+    bars = {
+        "mark": {"type": "bar", "binSpacing": 1},
+        "encoding": {
+            "x": x,
+            "x2": {"field": "to"},
+            "y": {
+                "field": "count",
+                "type": "quantitative",
+                "axis": {"title": "how many β", "tickCount": 4, "tickMinStep": 1},
+            },
+            "y2": {"datum": 0},
+            "color": outcome,
+            "tooltip": [
+                {"field": "from", "type": "quantitative", "format": ".3f", "title": "more than"},
+                {"field": "to", "type": "quantitative", "format": ".3f", "title": "at most"},
+                {"field": "count", "title": "β"},
+                {"field": "outcome", "title": " "},
+            ],
+        },
+    }
+    once: dict[str, Any] = {"values": [{"from": error, "name": f"E = {error:.3g}"}]}
+    rule = {"data": once, "mark": {"type": "rule", "strokeDash": [6, 4], "strokeWidth": 2, "color": "#888888"}}
+    return {
+        "layer": [bars, rule | {"encoding": {"x": x, "tooltip": {"field": "name", "title": " "}}}],
+        "height": height,
+        "background": "transparent",
+        "config": {"view": {"stroke": None}},
+    }
+
+
 def error_map(
     axis: np.ndarray,
     norms: np.ndarray,

@@ -7,20 +7,23 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from spt import get_transform, inverse_figures, load_classifier, load_dataset
-from spt.certificates import rounded_up
+from spt import error_figures, get_transform, inverse_figures, load_classifier, load_dataset
+from spt.certificates import OneErrorCertificate, rounded_up
+from spt.certificates.error_level import ReceivedErrorLevel
 from spt.error_bounds.received import received_bound
 from spt.images import to_8_bit
 from spt.inverse import Inverse, Trace, invert, trace
 from spt.ui.inverse import export, pixels
 from spt.ui.inverse.constraints import first_place
 from spt.ui.inverse.data import EVERYTHING, Found, Request
+from spt.ui.inverse.forms import ONE_ERROR, ONLINE, PER_SAMPLE
 from spt.ui.presets import INVERSE
 from tests.pages import assert_healthy, texts, visit
 
@@ -278,6 +281,80 @@ def test_the_certificate():
     assert "CERTIFIED" not in texts(app)
 
 
+QUICK = {
+    "angle": "2", "interp_range": ["-3", "3"], "inverse_splits": "30", "n_gamma": "20", "rotation_sigma": "10",
+    "indiv_betas": "50",
+}  # fmt: skip
+
+
+def certified(form: str, **parameters: str) -> AppTest:
+    """The page after a whole run of one form of the certificate."""
+    app = open_page(**(QUICK | {"indiv_form": form} | parameters))  # type: ignore[arg-type]
+    assert_healthy(app)
+    assert "inverse_certificates" not in app.session_state and "No run for these settings" in texts(app)
+    app.button(key="indiv_start").click().run()
+    assert_healthy(app)
+    return app
+
+
+def without_seconds(certificate: OneErrorCertificate) -> OneErrorCertificate:
+    return replace(certificate, seconds=0.0, level=replace(certificate.level, seconds=0.0))
+
+
+def test_the_certificate_with_one_error_measured_on_the_image():
+    app = certified(ONE_ERROR, certify_pixel_sigma="0.5")
+    (certificate,) = app.session_state["inverse_certificates"].values()
+    assert isinstance(certificate, OneErrorCertificate) and certificate.verify() and certificate.class_name == "7"
+    level, text = certificate.level, texts(app)
+    assert (level.n_test, level.n_choice, level.limit, certificate.n) == (50, 100, 3.0, 20)
+    assert f"MEASURED] E = **{rounded_up(level.error)}**" in text and f"ρ ≤ **{rounded_up(level.rho)}**" in text
+    assert "CERTIFIED] g answers **7** ✓" in text and "the original is proved to get this class, too" in text
+    assert "0.01 = 0.004 (samples) + 0.005 (inner tests) + 0.001 (E)" in text
+    (python,) = (block.value for block in app.code if "certify_with_one_error" in block.value)
+    names: dict[str, object] = {}
+    exec(python, names)  # the exported lines give the same certificate
+    again = names["certificate"]
+    assert isinstance(again, OneErrorCertificate) and without_seconds(again) == without_seconds(certificate)
+
+
+def test_the_certificate_with_one_error_fixed_beforehand():
+    app = certified(ONLINE, indiv_error="0.4")
+    (certificate,) = app.session_state["inverse_certificates"].values()
+    level = certificate.level
+    assert certificate.verify() and (level.error, level.largest) == (0.4, None)
+    own = f"the largest of these β, is **{rounded_up(level.own_bound)}**"
+    assert "ACCEPTED] E = 0.4:" in texts(app) and own in texts(app) and "CERTIFIED] g" in texts(app)
+    assert any("measure(received, error=0.4, n_test=50" in block.value for block in app.code)
+    app.number_input(key="indiv_error").set_value(0.45).run()  # of another E this run says nothing
+    assert_healthy(app)
+    assert "ACCEPTED" not in texts(app) and "CERTIFIED" not in texts(app) and "No run for these" in texts(app)
+    app.segmented_control(key="indiv_form").set_value(PER_SAMPLE).run()
+    assert "ACCEPTED" not in texts(app) and "CERTIFIED" not in texts(app)
+    app.segmented_control(key="indiv_form").set_value(ONLINE).run()
+    app.number_input(key="indiv_error").set_value(0.4).run()
+    assert_healthy(app)
+    assert "ACCEPTED" in texts(app) and "CERTIFIED] g" in texts(app)
+
+
+def test_an_error_fixed_beforehand_that_is_too_small_is_refused():
+    app = certified(ONLINE, indiv_error="0.01")
+    (level,) = app.session_state["inverse_certificates"].values()
+    assert isinstance(level, ReceivedErrorLevel) and level.verify() and not level.accepted
+    assert "REFUSED] E = 0.01 is too small" in texts(app) and f"is **{rounded_up(level.own_bound)}**" in texts(app)
+    assert "CERTIFIED" not in texts(app) and "Nothing is certified" in texts(app)
+
+
+def test_a_stopped_certificate_belongs_to_its_settings():
+    app = certified(ONLINE, indiv_error="0.01")
+    (key,) = app.session_state["inverse_certificates"]
+    app.session_state["inverse_certificates"].clear()
+    app.session_state["indiv_stopped"] = key  # AppTest cannot press a button in mid-run; this is what it leaves
+    app.run()
+    assert "The run was stopped" in texts(app) and "REFUSED" not in texts(app)
+    app.number_input(key="indiv_error").set_value(0.5).run()
+    assert "The run was stopped" not in texts(app) and "No run for these" in texts(app)
+
+
 def test_without_pixel_noise_there_is_one_clear_sentence():
     app = open_page(certify_pixel_sigma="0", inverse_refinements="0")
     assert not app.exception and len(app.error) == 1 and "IndivSPT needs pixel noise" in app.error[0].value
@@ -394,6 +471,16 @@ def test_positions_in_pixels_are_row_and_column():
     assert inverse_figures.index_of(one, one.x, one.y) == "5, 2"
     for step in one.steps:
         assert inverse_figures.index_of(one, step.x, step.y) == f"{step.row}, {step.column}"
+
+
+@pytest.mark.parametrize("error", [0.01, 0.3, 0.5, 7.0])
+def test_bars_of_bounds_are_on_one_side_of_the_error(error: float):
+    bounds = (0.1, 0.3, np.nextafter(0.3, 1), 0.5, 0.7, 0.30001)
+    bars = error_figures.level_bars(bounds, error)
+    assert sum(bar["count"] for bar in bars) == len(bounds)
+    assert all((bar["outcome"] == "at most E") == (bar["to"] <= error * (1 + 1e-9)) for bar in bars)
+    assert sum(bar["count"] for bar in bars if bar["outcome"] == "exceeds E") == sum(not b <= error for b in bounds)
+    assert len(error_figures.level_specification(error)["layer"]) == 2
 
 
 @pytest.mark.parametrize("value", [0.7260487, 0.0, 1.0, -0.0449, -17.99, 2.41959, 1e-7, 0.9999999])

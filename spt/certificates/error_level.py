@@ -96,6 +96,10 @@ class ErrorLevel(ABC):
         """How E was obtained, in words."""
         return "given" if self.largest is None else f"{self.margin:g} × the largest bound, {rounded_up(self.largest)}"
 
+    def error_in_words(self) -> str:
+        """E as it was given, or rounded up where it was measured: what is true of an E is true of a larger one."""
+        return f"{self.error:.15g}" if self.largest is None else rounded_up(self.error)
+
     def to_json(self) -> str:
         """All fields as JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
@@ -208,7 +212,7 @@ class DistributionErrorLevel(ErrorLevel):
         pilots = f" of {self.n_choice} β on each of {len(self.pilot_sha256)} pilot images" if self.pilot_sha256 else ""
         return "\n".join(
             (
-                f"E = {rounded_up(self.error)}: a fresh image of {self.dataset} exceeds it in at most {self.rho_in_words()} of all "
+                f"E = {self.error_in_words()}: a fresh image of {self.dataset} exceeds it in at most {self.rho_in_words()} of all "
                 f"votes, with probability at least q_E = {rounded_down(self.q_lower, 4)} "
                 f"(confidence {confidence(self.alpha_error)}).",
                 f"  transform    {self.transform}, β ~ N(0, ({self.parameter_sigma:g} {self.unit})²)",
@@ -288,15 +292,13 @@ class ReceivedErrorLevel(ErrorLevel):
     def explain(self) -> str:
         """Whether this E can serve for this image, in words, with the reason."""
         found = f"{self.exceeding} of {self.n_test} β exceed it, so ρ = {self.rho_in_words()}"
+        own = f"Its own bound, the largest of these β, is {rounded_up(self.own_bound)}"
         if self.accepted:
-            return (
-                f"ACCEPTED: E = {rounded_up(self.error)} is enough for this image ({found}; less than 1/2 is needed). Its own "
-                f"bound, the largest of these β, is {rounded_up(self.own_bound)}."
-            )
+            return f"ACCEPTED: E = {self.error_in_words()} is enough for this image ({found}; less than 1/2 is needed). {own}."
+        error = rounded_down(self.error) if self.largest is not None else self.error_in_words()
         return (
-            f"REFUSED: E = {rounded_down(self.error)} is too small for this image ({found}; less than 1/2 is needed). "
-            f"Its own bound, the largest of these β, is {rounded_up(self.own_bound)}; another E needs another test, at a level "
-            "of its own."
+            f"REFUSED: E = {error} is too small for this image ({found}; less than 1/2 is needed). {own}; another E needs "
+            "another test, at a level of its own."
         )
 
     def to_text(self) -> str:

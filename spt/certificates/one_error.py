@@ -196,7 +196,7 @@ class OneErrorCertificate:
 
     def _missing(self) -> str:
         """What would have to be otherwise to certify."""
-        ratio, error = self.level.error / self.pixel_sigma, rounded_up(self.level.error)
+        ratio, error = self.level.error / self.pixel_sigma, self.level.error_in_words()
         if self.votes == "nested":
             if self.inner_votes and not any(trials for _, trials in self.inner_votes):
                 return f"E = {error} is out of reach for inner tests at pixel noise {self.pixel_sigma:g}."
@@ -227,7 +227,7 @@ class OneErrorCertificate:
             f"  transform    {level.transform}, smoothed over N(0, ({level.parameter_sigma:g} {level.unit})²)",
             f"  attacker     Γ = ±{level.limit:g} {level.unit}, {level.attacker} images",
             *explained,
-            f"  error        E = {rounded_up(level.error)}, {level.origin()}; exceeded with probability at most "
+            f"  error        E = {level.error_in_words()}, {level.origin()}; exceeded with probability at most "
             f"{level.rho_in_words()}, from {level.n_test} {'other ' if level.n_choice else ''}β{self._tested_images()}",
             f"  budget       {self._budget_in_words()}",
             f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",

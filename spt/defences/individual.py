@@ -103,7 +103,7 @@ class IndivSPT(OneErrorDefence):
         started = time.perf_counter()
         at_least_one(batch_size=batch_size, n0=n0)
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
-        image = self._checked(received)
+        image = self.checked(received)
         inverse = self._invert(image, progress)
         selection_generator, generator = generators(seed, n0, n_gamma)
         selection, selected = (0,) * len(self.classifier.class_names), 0
@@ -164,6 +164,7 @@ class IndivSPT(OneErrorDefence):
         n_test: int = 400,
         alpha_error: float = PAPER.alpha_error,
         seed: int = 0,
+        batch_size: int = SAMPLES_AT_ONCE,
         progress: Progress = silent,
     ) -> ReceivedErrorLevel:
         """E of one received image (C, H, W), and rho from n_test betas; look whether the level is ``accepted``.
@@ -174,10 +175,11 @@ class IndivSPT(OneErrorDefence):
         betas of its own). Selection, choice, test and votes never share samples.
 
         rho is wrong with probability at most ``alpha_error`` over the n_test betas. ``progress`` goes round the steps of
-        the inverse and of the bounds, tqdm-shaped; it may raise to cancel. ValueError if nothing explains the image.
+        the inverse and of the bounds, tqdm-shaped; it may raise to cancel; ``batch_size`` changes how often. ValueError if
+        nothing explains the image.
         """
         started = time.perf_counter()
-        at_least_one(n_test=n_test)
+        at_least_one(n_test=n_test, batch_size=batch_size)
         if error is None:
             at_least_one(n_choice=n_choice)
         elif not 0 < error < math.inf:
@@ -189,15 +191,17 @@ class IndivSPT(OneErrorDefence):
             raise ValueError(
                 f"{n_test} betas cannot show that less than half of all exceed E: at least {needed} are needed."
             )
-        image = self._checked(received)
+        image = self.checked(received)
         inverse = self._invert(image, progress)
         choice, test = independent_generators(2, f"received error {error!r}", seed, n_choice, n_test)
         largest = None
         if error is None:
-            largest = max(self._bounds(image, self._betas(n_choice, choice), inverse, "choosing E", progress))
+            largest = max(
+                self._bounds(image, self._betas(n_choice, choice), inverse, "choosing E", batch_size, progress)
+            )
         level = error if largest is None else MARGIN * largest
         assert level is not None  # E was given or chosen
-        bounds = self._bounds(image, self._betas(n_test, test), inverse, "testing E", progress)
+        bounds = self._bounds(image, self._betas(n_test, test), inverse, "testing E", batch_size, progress)
         return ReceivedErrorLevel(
             **self._settings(),
             error=level,
@@ -242,13 +246,13 @@ class IndivSPT(OneErrorDefence):
             raise ValueError(level.explain())
 
     def _bounds(
-        self, image: Tensor, betas: Tensor, inverse: Inverse, step: str, progress: Progress
+        self, image: Tensor, betas: Tensor, inverse: Inverse, step: str, batch_size: int, progress: Progress
     ) -> tuple[float, ...]:
         """Proved bounds of the error over all explanations, for each beta."""
         bounds: list[float] = []
-        starts = range(0, len(betas), SAMPLES_AT_ONCE)
+        starts = range(0, len(betas), batch_size)
         for start in progress(starts, desc=step, total=len(starts)):
-            part = betas[start : start + SAMPLES_AT_ONCE]
+            part = betas[start : start + batch_size]
             bound = received_bound(image, self.transform, self.classifier.preprocessing, part, inverse, self.method)
             bounds += bound.values.tolist()
         return tuple(bounds)

@@ -233,7 +233,10 @@ def shared_budget(alpha: float, alpha_error: float | None = None) -> statistics.
     part = alpha / 10 if alpha_error is None else alpha_error
     if not 0 < part < alpha < 1:
         raise ValueError(f"alpha = {alpha:g} must be less than 1 and more than {part:g}, which E may be wrong with.")
-    return statistics.ConfidenceBudget((alpha - part) * 4 / 9, (alpha - part) * 5 / 9, part)
+    samples, inner = (alpha - part) * 4 / 9, (alpha - part) * 5 / 9
+    while math.fsum((samples, inner, part)) > alpha:  # rounding
+        inner = math.nextafter(inner, 0.0)
+    return statistics.ConfidenceBudget(samples, inner, part)
 
 
 def _check_can_accept(rho: float, n_test: int, image_alpha: float) -> None:

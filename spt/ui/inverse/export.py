@@ -10,8 +10,10 @@ import numpy as np
 import streamlit as st
 
 from spt import inverse_figures as figures
+from spt.certificates.error_level import ReceivedErrorLevel
 from spt.ui.inverse.constraints import Shown
 from spt.ui.inverse.data import Found, Request
+from spt.ui.inverse.forms import Outcome
 from spt.ui.inverse.individual import Bounded
 
 
@@ -56,8 +58,10 @@ def as_json(request: Request, found: Found, bounded: Bounded | None) -> str:
             "proved": {name: one.value for name, one in bounded.bounds.items()},
             "recentred_radius": {name: one.radius for name, one in bounded.bounds.items()},
         }
-        if bounded.certificate is not None:
-            record["certificate"] = json.loads(bounded.certificate.to_json())
+        if bounded.outcome is not None:
+            result = bounded.outcome.result
+            name = "refused" if isinstance(result, ReceivedErrorLevel) else "certificate"
+            record[name] = json.loads(result.to_json())
     return json.dumps(record, indent=1, ensure_ascii=False)
 
 
@@ -108,8 +112,8 @@ def command(request: Request) -> str | None:
     )
 
 
-def code(request: Request) -> str:
-    """Python that computes the same."""
+def code(request: Request, outcome: Outcome | None = None) -> str:
+    """Python that computes the same, the certificate's run included."""
     name, _, index = (request.subject.reference or "picture.png").partition(":")
     shape = tuple(request.received.shape)
     if index:
@@ -136,8 +140,41 @@ def code(request: Request) -> str:
         f"refinements={request.refinements}, attacker={request.attacker!r}, naive={request.naive})",
         "print(inverse.surviving, inverse.share, inverse.contradiction)",
         "lower, upper = inverse.hull",
+        *([] if outcome is None else _certificate_code(request, outcome)),
     ]
     return "\n".join(lines)
+
+
+def _certificate_code(request: Request, outcome: Outcome) -> list[str]:
+    plan, loaded = outcome.plan, st.session_state["classifier"]
+    how = plan.procedure
+    lines = [
+        "",
+        "from spt import load_classifier",
+        f"from spt.defences import IndivSPT{', shared_budget' if plan.one_error else ''}",
+        "",
+        f"defence = IndivSPT(load_classifier({loaded!r}), transform, parameter_sigma={how.parameter_sigma!r}, "
+        f"pixel_sigma={how.pixel_sigma!r}, limit={outcome.limit!r}, attacker={request.attacker!r}, "
+        f"split_width={2 * outcome.limit / request.splits!r}, refinements={request.refinements})",
+    ]
+    if not plan.one_error:
+        return [
+            *lines,
+            f"certificate = defence.certify(received, n0={how.n0}, n_gamma={how.n_gamma}, alpha={how.alpha!r}, "
+            f"seed={how.seed})",
+            "print(certificate.to_text(), certificate.verify())",
+        ]
+    given = "" if plan.error is None else f"error={plan.error!r}, "
+    return [
+        *lines,
+        f"budget = shared_budget({how.alpha!r})",
+        f"level = defence.measure(received, {given}n_test={plan.n_test}, alpha_error=budget.alpha_error, seed={how.seed})",
+        "print(level.to_text())",
+        "if level.accepted:",
+        f"    certificate = defence.certify_with_one_error(received, level, n0={how.n0}, n={how.n_gamma}, budget=budget, "
+        f"seed={how.seed})",
+        "    print(certificate.to_text(), certificate.verify())",
+    ]
 
 
 def area(request: Request, found: Found, shown: Shown, bounded: Bounded | None) -> None:
@@ -163,7 +200,7 @@ def area(request: Request, found: Found, shown: Shown, bounded: Bounded | None) 
         if line is not None:
             st.code(line, language="bash", wrap_lines=True)
         if line is not None or request.subject.image.shape[1] != 8:
-            st.code(code(request), language="python", wrap_lines=True)
+            st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 
 
 def _surviving(request: Request, found: Found) -> str:

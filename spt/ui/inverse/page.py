@@ -145,7 +145,8 @@ def show_presets() -> None:
 def show(request: Request) -> None:
     """The whole page below the title."""
     with work.one_thread():
-        found = _found(request)
+        with st.container():  # always one element: what stands below keeps its place, and nothing stale is seen there
+            found = _found(request)
         if found is None:
             return
         _show(request, found)

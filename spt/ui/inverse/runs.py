@@ -1,0 +1,112 @@
+"""Runs of IndivSPT's certificate: what comes in is drawn at once, and only what is complete concludes."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from spt import certificate_figures, error_figures
+from spt.certificates import OneErrorCertificate
+from spt.certificates.error_level import ReceivedErrorLevel
+from spt.certificates.per_sample import IndividualCertificate
+from spt.defences import IndivSPT, shared_budget
+from spt.ui.inverse.data import Request
+from spt.ui.inverse.forms import Plan, Result
+
+BATCH = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where a run is shown: placeholders for the chart, the bar below it and the words beside it."""
+
+    chart: Any
+    bar: Any
+    panel: Any
+
+    def stepping(self, items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+        """Go round a loop of the core, saying where it is; Stop or a changed control ends it here."""
+        for number, item in enumerate(items, 1):
+            self.panel.markdown(f":gray-badge[PROVISIONAL] {desc} ({number} of {total}) …")
+            yield item
+
+
+def carry_out(request: Request, defence: IndivSPT, plan: Plan, places: Places) -> Result:
+    """The result of a plan; drawn as it comes."""
+    places.panel.markdown(":gray-badge[PROVISIONAL] the first samples are being drawn …")
+    run = _with_one_error if plan.one_error else _per_sample
+    return run(request, defence, plan, places)
+
+
+def draw(request: Request, result: Result, places: Places) -> None:
+    """What a result rests on."""
+    if isinstance(result, IndividualCertificate):
+        _draw_samples(request, result, places)
+    else:
+        _draw_level(result.level if isinstance(result, OneErrorCertificate) else result, places)
+
+
+# ----------------------------------------------------------------------------------------------------- per-sample errors
+
+
+def _per_sample(request: Request, defence: IndivSPT, plan: Plan, places: Places) -> Result:
+    certificate, how = None, plan.procedure
+    for certificate in defence.stream(
+        request.received, how.n0, how.n_gamma, how.alpha, how.seed, BATCH, places.stepping
+    ):
+        _draw_samples(request, certificate, places)
+    assert certificate is not None and certificate.complete
+    return certificate
+
+
+def _draw_samples(request: Request, certificate: IndividualCertificate, places: Places) -> None:
+    if not certificate.radii:
+        return
+    rows = certificate_figures.sample_rows(certificate)
+    farthest = max(abs(value) for point in certificate.points for value in point)
+    specification = certificate_figures.samples_specification(
+        request.transform.dimensions, request.transform.unit, certificate.parameter_sigma,
+        max(certificate.radii), farthest, height=260, symbol="β",
+    )  # fmt: skip
+    done, n = len(rows), certificate.n_gamma
+    alt = f"{done} of {n} samples with their error radii; {certificate.passes} passed their inner test."
+    places.chart.vega_lite_chart(pd.DataFrame(rows), specification, alt=alt)
+    text = f"{done:,} of {n:,} samples · {certificate.seconds:.1f} s"
+    if done < n:
+        text += f", about {max(1, math.ceil(certificate.seconds / done * (n - done))):,} s to go"
+    places.bar.progress(done / n, text=text)
+
+
+# ------------------------------------------------------------------------------------------------------------ with one E
+
+
+def _with_one_error(request: Request, defence: IndivSPT, plan: Plan, places: Places) -> Result:
+    how, budget = plan.procedure, shared_budget(plan.procedure.alpha)
+
+    def stepping(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+        for done, item in enumerate(places.stepping(items, desc, total)):
+            places.bar.progress(min(1.0, done / (total or 1)), text=desc)
+            yield item
+
+    level = defence.measure(
+        request.received, plan.error, n_test=plan.n_test, alpha_error=budget.alpha_error, seed=how.seed, batch_size=BATCH,
+        progress=stepping,
+    )  # fmt: skip
+    _draw_level(level, places)
+    if not level.accepted:
+        return level
+    return defence.certify_with_one_error(
+        request.received, level, how.n0, how.n_gamma, budget, how.seed, BATCH, stepping
+    )
+
+
+def _draw_level(level: Any, places: Places) -> None:
+    assert isinstance(level, ReceivedErrorLevel)  # of a received image
+    rows = error_figures.level_bars(level.bounds, level.error)
+    alt = f"Histogram of {level.n_test} bounds; {level.exceeding} exceed E."
+    places.chart.vega_lite_chart(pd.DataFrame(rows), error_figures.level_specification(level.error), alt=alt)
+    places.bar.caption(
+        f"The proved bounds of {level.n_test:,} β against E, dashed; {level.exceeding:,} exceed it · {level.seconds:.1f} s"
+    )
