@@ -3,6 +3,7 @@
 Inputs are P T_beta x + eps with beta ~ N(0, parameter_sigma^2 I) and eps ~ N(0, pixel_sigma^2 I), drawn anew for every
 image and epoch. Loss: cross-entropy plus consistency regularisation (Jeong and Shin, NeurIPS 2020): the answers to
 two noisy copies of an image are pulled to their mean, which is what makes a smoothed classifier's vote unanimous.
+Networks to be verified (`spt.verification`) train instead with the worst logits over a box, by interval arithmetic.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spt.classifiers import MODELS_FOLDER, Classifier, load_classifier
-from spt.networks import build_network, fuse_batch_norm
+from spt.networks import Residual, StridedNet, build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
 from spt.transforms import get_transform
 
@@ -37,10 +38,14 @@ class Recipe:
         transform, parameter_sigma: the transformation noise, None and 0 for none.
         pixel_sigma: standard deviation of the pixel noise, images in [0, 1].
         preprocessing: P.
+        flip: whether images are mirrored at random, left to right.
+        crop: largest shift in pixels of a random crop, from the image continued by reflection.
         network: architecture and its settings, see `spt.networks.build_network`.
         epochs, batch_size, learning_rate, weight_decay: AdamW, one-cycle (cosine) schedule.
         finishing_epochs, finishing_rate: further epochs, whose learning rate falls from that rate to 0 (cosine).
         consistency: weight of the consistency loss; 0 trains on one noisy copy with cross-entropy alone.
+        box_radius: radius of the box around P x (maximum norm) whose worst logits are trained too, see `box_loss`; 0 for
+            none. It grows from 0 over the first half of the epochs.
         average: decay of the exponential average of the weights that is kept in the end.
         seed: of initialisation, order and noise.
     """
@@ -52,6 +57,8 @@ class Recipe:
     parameter_sigma: float = 0.0
     pixel_sigma: float = 0.0
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    flip: bool = False
+    crop: int = 0
     epochs: int = 20
     batch_size: int = 256
     learning_rate: float = 3e-3
@@ -59,6 +66,7 @@ class Recipe:
     finishing_epochs: int = 0
     finishing_rate: float = 1e-3
     consistency: float = 0.0
+    box_radius: float = 0.0
     average: float = 0.998
     seed: int = 0
 
@@ -66,7 +74,16 @@ class Recipe:
         for name in ("epochs", "batch_size", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, but is {getattr(self, name)}.")
-        for name in ("parameter_sigma", "pixel_sigma", "consistency", "weight_decay", "finishing_epochs"):
+        names = (
+            "parameter_sigma",
+            "pixel_sigma",
+            "crop",
+            "consistency",
+            "box_radius",
+            "weight_decay",
+            "finishing_epochs",
+        )
+        for name in names:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}.")
         if not 0 <= self.average < 1:
@@ -84,6 +101,26 @@ MNIST_NETWORK: dict[str, Any] = {
     "classes": 10,
     "widths": [32, 64, 96, 128],
     "strides": [2, 2, 1, 2],
+}
+
+MNIST_WIDE_NETWORK = MNIST_NETWORK | {
+    "widths": [48, 96, 128, 128, 128, 192],
+    "strides": [2, 1, 2, 1, 1, 2],
+    "residual": True,
+}
+MNIST_VERIFIABLE_NETWORK = MNIST_NETWORK | {"widths": [16, 32], "strides": [2, 2]}
+CIFAR10_NETWORK: dict[str, Any] = {
+    "architecture": "strided",
+    "channels": 3,
+    "side": 32,
+    "classes": 10,
+    "widths": [64, 128, 128, 256, 256, 384, 384],
+    "strides": [1, 2, 1, 2, 1, 2, 1],
+    "residual": True,
+}
+CIFAR10_SMALL_NETWORK = CIFAR10_NETWORK | {
+    "widths": [64, 96, 192, 192, 320, 320],
+    "strides": [2, 1, 2, 1, 2, 1],
 }
 
 RECIPES: dict[str, Recipe] = {
@@ -105,7 +142,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "mnist-rotation-fine",
             "mnist",
-            MNIST_NETWORK,
+            MNIST_WIDE_NETWORK,
             transform="rotation",
             parameter_sigma=30.0,
             pixel_sigma=0.2,
@@ -125,8 +162,57 @@ RECIPES: dict[str, Recipe] = {
             epochs=25,
             consistency=1.0,
         ),
+        Recipe(
+            "mnist-verifiable",
+            "mnist",
+            MNIST_VERIFIABLE_NETWORK,
+            transform="rotation",
+            parameter_sigma=15.0,
+            epochs=18,
+            box_radius=0.02,
+        ),
+        Recipe(
+            "mnist-verifiable-vignette",
+            "mnist",
+            MNIST_VERIFIABLE_NETWORK,
+            transform="rotation",
+            parameter_sigma=15.0,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0),
+            epochs=10,
+            box_radius=0.02,
+        ),
+        Recipe("cifar10-plain", "cifar10", CIFAR10_NETWORK, flip=True, crop=4, epochs=15),
+        Recipe(
+            "cifar10-smooth",
+            "cifar10",
+            CIFAR10_SMALL_NETWORK,
+            transform="rotation",
+            parameter_sigma=30.0,
+            pixel_sigma=0.15,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=1.5),
+            flip=True,
+            crop=2,
+            epochs=24,
+            consistency=1.0,
+        ),
     )
 }
+
+
+def augmented(recipe: Recipe, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Images (N, C, H, W), mirrored and shifted at random as the recipe says, each on its own."""
+    count, device = len(images), images.device
+    if recipe.flip:
+        mirrored = torch.rand(count, generator=generator).to(device) < 0.5
+        images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+    if recipe.crop:
+        height, width = images.shape[-2:]
+        padded = functional.pad(images, (recipe.crop,) * 4, mode="reflect")
+        corners = torch.randint(2 * recipe.crop + 1, (2, count, 1), generator=generator)
+        rows, columns = (corners + torch.arange(max(height, width))).to(device)
+        which = torch.arange(count, device=device)[:, None, None]
+        images = padded[which, :, rows[:, :height, None], columns[:, None, :width]].permute(0, 3, 1, 2)
+    return images
 
 
 def noisy_inputs(recipe: Recipe, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -176,7 +262,8 @@ def train(
         module.train()
         order = torch.randperm(len(images), generator=generator)
         for step, batch in enumerate(torch.split(order, recipe.batch_size)):
-            loss = _loss(recipe, module, images[batch], labels[batch], generator)
+            radius = recipe.box_radius * min(1.0, 2 * (epoch + step / steps) / recipe.epochs)
+            loss = _loss(recipe, module, images[batch], labels[batch], generator, radius)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -205,8 +292,11 @@ def _moving_average(decay: float, old: Tensor, new: Tensor, count: Tensor | int)
     return torch.lerp(new, old, min(decay, (1 + int(count)) / (10 + int(count))))
 
 
-def _loss(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def _loss(
+    recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator, radius: float = 0.0
+) -> Tensor:
     copies = 2 if recipe.consistency > 0 else 1
+    images = augmented(recipe, images, generator)
     inputs = torch.cat([noisy_inputs(recipe, images, generator) for _ in range(copies)])
     with torch.autocast(images.device.type, torch.bfloat16):
         logits = module(inputs.contiguous(memory_format=torch.channels_last))
@@ -217,7 +307,49 @@ def _loss(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, gen
         mean = stacked.exp().mean(dim=0).clamp(min=1e-8)
         divergence = (mean * (mean.log() - stacked)).sum(dim=-1).mean()
         loss = loss + recipe.consistency * divergence
+    if radius > 0:
+        ceiling = recipe.preprocessing(torch.ones_like(images[:1]))
+        loss = loss + box_loss(module, inputs, labels.repeat(copies), radius, ceiling)
     return loss
+
+
+def box_loss(module: nn.Module, inputs: Tensor, labels: Tensor, radius: float, ceiling: Tensor) -> Tensor:
+    """Cross-entropy of the worst logits that interval arithmetic allows in boxes around ``inputs``, within [0, ceiling].
+
+    Batch norm takes the statistics of ``inputs`` themselves and remembers nothing. The last layer bounds each margin to
+    the label as one linear function. Source: Gowal et al., On the Effectiveness of Interval Bound Propagation (2018).
+    """
+    if not isinstance(module, StridedNet):
+        raise ValueError(f"box_radius needs the architecture 'strided', but the network is a {type(module).__name__}.")
+    lower, upper = (inputs - radius).clamp(min=0), torch.minimum(inputs + radius, ceiling)
+    _, centre, spread = _box_through(module.features, inputs, (lower + upper) / 2, (upper - lower) / 2)
+    weight, bias = module.classify.weight, module.classify.bias
+    logits = functional.linear(centre.flatten(1), weight, bias)
+    spreads = functional.linear(spread.flatten(1), (weight - weight[:, None]).abs().flatten(0, 1))  # of all margins
+    rows = torch.arange(len(labels), device=labels.device)
+    return functional.cross_entropy(logits + spreads.reshape(-1, *bias.shape, *bias.shape)[rows, labels], labels)
+
+
+def _box_through(layer: nn.Module, points: Tensor, centre: Tensor, spread: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What becomes of points, and of boxes centre ± spread, in one layer."""
+    if isinstance(layer, nn.Sequential):
+        for part in layer:
+            points, centre, spread = _box_through(part, points, centre, spread)
+    elif isinstance(layer, Residual):
+        inner = _box_through(layer.block, points, centre, spread)
+        points, centre, spread = points + inner[0], centre + inner[1], spread + inner[2]
+    elif isinstance(layer, nn.Conv2d):
+        points, centre = layer(points), layer(centre)
+        spread = functional.conv2d(spread, layer.weight.abs(), None, layer.stride, layer.padding)
+    elif isinstance(layer, nn.BatchNorm2d):
+        variance, mean = torch.var_mean(points, dim=(0, 2, 3), correction=0, keepdim=True)
+        scale = layer.weight[:, None, None] / (variance + layer.eps).sqrt()
+        shift = layer.bias[:, None, None] - mean * scale
+        points, centre, spread = points * scale + shift, centre * scale + shift, spread * scale.abs()
+    else:  # ReLU
+        lower, upper = functional.relu(centre - spread), functional.relu(centre + spread)
+        points, centre, spread = functional.relu(points), (lower + upper) / 2, (upper - lower) / 2
+    return points, centre, spread
 
 
 def _save(state: dict[str, Any], generator: torch.Generator, path: Path, recipe: Recipe, epoch: int) -> None:

@@ -1,0 +1,20 @@
+"""Deterministic verification of small networks against all rotations (or translations) of an attack range."""
+
+from spt.verification.enclosures import enclose
+from spt.verification.network import forward, least, read_network
+from spt.verification.search import METHODS, Method, Verification, in_float32, margin_bounds, verify
+from spt.verification.tubes import Tube
+
+__all__ = [
+    "METHODS",
+    "Method",
+    "Tube",
+    "Verification",
+    "enclose",
+    "forward",
+    "in_float32",
+    "least",
+    "margin_bounds",
+    "read_network",
+    "verify",
+]
