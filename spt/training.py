@@ -168,8 +168,8 @@ RECIPES: dict[str, Recipe] = {
             MNIST_VERIFIABLE_NETWORK,
             transform="rotation",
             parameter_sigma=15.0,
-            epochs=18,
-            box_radius=0.02,
+            epochs=10,
+            box_radius=0.05,
         ),
         Recipe(
             "mnist-verifiable-vignette",
@@ -179,7 +179,7 @@ RECIPES: dict[str, Recipe] = {
             parameter_sigma=15.0,
             preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0),
             epochs=10,
-            box_radius=0.02,
+            box_radius=0.05,
         ),
         Recipe("cifar10-plain", "cifar10", CIFAR10_NETWORK, flip=True, crop=4, epochs=15),
         Recipe(
