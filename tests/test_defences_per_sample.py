@@ -72,6 +72,81 @@ def test_too_much_noise_abstains_and_says_why(columns, bright_column):
     assert certificate.explain().startswith("ABSTAIN") and "1/2" in certificate.explain()
 
 
+class TestLooks:
+    """Sampling may stop at sizes fixed beforehand; the level is shared among all looks."""
+
+    def test_stops_where_gamma_is_covered(self, columns, bright_column):
+        defence = DistSPT(columns, Translation(), parameter_sigma=0.2, pixel_sigma=0.4, limit=0.05)
+        parts = list(defence.stream(bright_column, n_gamma=600, first_looks=(120,)))
+        assert [len(part.radii) for part in parts] == [50, 100, 120]
+        assert [part.complete for part in parts] == [False, False, True]
+        last = parts[-1]
+        share = statistics.clopper_pearson_lower(last.passes, 120, last.alpha / 2)
+        assert last.q_lower == statistics.corrected_lower_bound(share, last.inner_alpha)
+        assert last.radius > 0.05 and last.label == 1 and last.verify()
+        assert "after 120, 600 samples, each at level 0.005" in last.to_text()
+        assert f"{last.passes} of 120 samples pass" in last.explain()
+
+    def test_goes_on_where_more_samples_may_cover_gamma(self, columns, bright_column):
+        few = statistics.clopper_pearson_lower(20, 20, 0.005)
+        limit = 1.05 * statistics.certified_radius(few, 0.2)
+        defence = DistSPT(columns, Translation(), 0.2, 0.4, limit=limit)
+        parts = list(defence.stream(bright_column, n_gamma=130, first_looks=(20,)))
+        sizes = [len(part.radii) for part in parts]
+        assert sizes[0] == 20 and sizes[-1] == 130
+        assert all(part.label is None and part.radius == 0 for part in parts[:-1])
+        assert parts[-1].complete and parts[-1].verify()
+
+    def test_stops_where_more_would_not_help(self, columns, bright_column):
+        defence = DistSPT(columns, Translation(), 3.0, 0.1, limit=0.4)
+        certificate = defence.certify(bright_column, n_gamma=500, first_looks=(40,))
+        assert len(certificate.radii) == 40 and certificate.complete and certificate.label is None
+        assert certificate.explain().startswith("ABSTAIN")
+
+    def test_is_wrong_no_more_often_than_alpha(self, certificate):
+        """Pr(pass) is just too small to cover Gamma: it is called covered in at most alpha of 2,000 runs."""
+        evidence = {
+            name: value
+            for name, value in vars(certificate).items()
+            if name not in ("passes", "q_lower", "radius", "label")
+        } | {
+            "inner_alpha": 1e-9,
+            "alpha": 0.05,
+            "n_gamma": 50,
+            "first_looks": (20,),
+            "limit": 0.1,
+            "parameter_sigma": 0.2,
+        }
+        accepted, refused = (200, 200), (0, 200)
+        generator, q, wrong, stopped = np.random.default_rng(0), float(norm.cdf(0.1 / 0.2)), 0, 0
+        for _ in range(2000):
+            votes = [accepted if hit else refused for hit in generator.random(50) < q]
+            early = DistCertificate.conclude(**evidence | run_of(votes[:20]))
+            final = early if early.complete else DistCertificate.conclude(**evidence | run_of(votes))
+            wrong += final.radius > 0.1
+            stopped += early.complete
+        assert 0 < wrong <= norm.ppf(0.999, 2000 * 0.05, (2000 * 0.05 * 0.95) ** 0.5)
+        assert 200 < stopped < 1800
+
+    def test_evidence_with_other_looks_is_refused(self, defence, bright_column):
+        certificate = defence.certify(bright_column, n_gamma=130, first_looks=(120,))
+        assert certificate.verify()
+        for looks in ((), (60,), (120, 125), (130,), (0, 120), (120, 60)):
+            assert not dataclasses.replace(certificate, first_looks=looks).verify()
+        assert DistCertificate.from_json(certificate.to_json()) == certificate
+
+    @pytest.mark.parametrize("looks", [(0,), (200,), (50, 50), (60, 30)])
+    def test_looks_must_ascend(self, defence, bright_column, looks):
+        with pytest.raises(ValueError, match="first_looks must ascend, from at least 1 to less than n_gamma = 200"):
+            defence.certify(bright_column, first_looks=looks)
+
+
+def run_of(votes: list[tuple[int, int]]) -> dict[str, Any]:
+    """The evidence of samples with the same small ball and these inner votes."""
+    n = len(votes)
+    return {"inner_votes": tuple(votes), "radii": (1e-6,) * n, "points": ((0.0, 0.0),) * n}
+
+
 def test_a_stream_certifies_at_its_end_only(defence, bright_column):
     parts = list(defence.stream(bright_column, n_gamma=120))
     assert [len(part.radii) for part in parts] == [50, 100, 120]

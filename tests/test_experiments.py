@@ -41,6 +41,7 @@ SMALL = {
     "table11": {"images": 2, "n_betas": 5, "n_points": 30},
     "refinement": {"images": 1, "limit": 2.0, "n_betas": 2},
     "radius": {"images": 2, "n_votes": 100},
+    "table12": {"images": 2, "limit": 1.0},
     "bicubic": {"images": 2, "n_betas": 4, "n_points": 20},
 }
 
@@ -396,7 +397,7 @@ class TestTables:
         lines = paper_lines(configure(EXPERIMENTS["table4"]))
         assert [line.cells["cert. acc. 50°"] for line in lines] == [0.82]
         assert "not proved" in lines[0].caveat
-        slides = {"table2": 6, "table3": 8, "table4": 5, "indiv": 1, "table11": 3}
+        slides = {"table2": 6, "table3": 8, "table4": 5, "indiv": 1, "table11": 3, "table12": 3}
         for name, count in slides.items():
             assert len(paper_lines(configure(EXPERIMENTS[name]), every=True)) == count
 

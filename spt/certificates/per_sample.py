@@ -1,10 +1,11 @@
 """Certificates of defences that bound the error of every sample by itself: DistSPT^x and IndivSPT."""
 
 import dataclasses
+import itertools
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -21,7 +22,10 @@ class PerSampleCertificate(ABC):
     Attributes:
         limit: Gamma is [-limit, limit]^d, in ``unit``.
         selection_counts, selected: the votes that chose the class, and the class.
-        n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label.
+        n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label, unless it
+            stopped at one of ``first_looks``, sample sizes fixed beforehand: there sampling stops if Gamma is covered,
+            or if the share that passes is too small for it anyway. Each look, the one at n_gamma too, bounds the
+            probability at an equal share of alpha, so the bounds of all looks hold together.
         points: each sample; radii: the proved radius rho of its ball; inner_votes: (votes for the class, votes) at which
             its inner test stopped. A sample passes if that test accepts.
         q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
@@ -51,6 +55,7 @@ class PerSampleCertificate(ABC):
     q_lower: float
     radius: float
     label: int | None
+    first_looks: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
 
     @property
     @abstractmethod
@@ -72,6 +77,7 @@ class PerSampleCertificate(ABC):
     @classmethod
     def conclude(cls, **evidence: Any) -> Self:
         """The certificate that follows from the evidence: passes, bound, radius and label."""
+        evidence = {"first_looks": ()} | evidence
         return cls(**evidence, **cls._conclusions(evidence))
 
     @staticmethod
@@ -81,14 +87,23 @@ class PerSampleCertificate(ABC):
             statistics.SequentialTest.for_radius(radius, pixel_sigma, inner_alpha).decide(*votes)
             for radius, votes in zip(evidence["radii"], evidence["inner_votes"], strict=True)
         ]
-        passes, q_lower = verdicts.count(statistics.Decision.ACCEPT), 0.0
-        if len(verdicts) == evidence["n_gamma"]:
-            share = statistics.clopper_pearson_lower(passes, len(verdicts), evidence["alpha"])
+        passed = [verdict is statistics.Decision.ACCEPT for verdict in verdicts]
+        n, looks = len(passed), (*evidence["first_looks"], evidence["n_gamma"])
+        q_lower = radius = 0.0
+        if n in looks:
+            share = max(
+                statistics.clopper_pearson_lower(sum(passed[:look]), look, evidence["alpha"] / len(looks))
+                for look in looks
+                if look <= n
+            )
             q_lower = statistics.corrected_lower_bound(share, inner_alpha)
+            radius = statistics.certified_radius(q_lower, evidence["parameter_sigma"])
+        if n in evidence["first_looks"] and not stops(sum(passed) / n, radius, evidence):
+            q_lower = radius = 0.0  # sampling goes on
         return {
-            "passes": passes,
+            "passes": sum(passed),
             "q_lower": q_lower,
-            "radius": statistics.certified_radius(q_lower, evidence["parameter_sigma"]),
+            "radius": radius,
             "label": evidence["selected"] if q_lower > 0.5 else None,
         }
 
@@ -99,8 +114,10 @@ class PerSampleCertificate(ABC):
 
     @property
     def complete(self) -> bool:
-        """Whether all samples are in (or none is needed); before that nothing is certified."""
-        return self.inconsistent or len(self.radii) == self.n_gamma
+        """Whether all samples are in, or a look was the last, or none is needed; before that nothing is certified."""
+        n = len(self.radii)
+        stopped = n in self.first_looks and stops(self.passes / n, self.radius, vars(self))
+        return self.inconsistent or n == self.n_gamma or stopped
 
     def verify(self) -> bool:
         """Recompute selection, inner tests, bound, radius and label from the evidence; True if all agree."""
@@ -124,6 +141,7 @@ class PerSampleCertificate(ABC):
             and (self.inconsistent or sum(self.selection_counts) > 0)
             and len(self.selection_counts) == len(self.class_names)
             and points_hold(self.points, self.transform, self.unit)
+            and looks_hold(self.first_looks, self.n_gamma)
             and self.attacker in ("8-bit", "exact")
             and 0 < self.limit < math.inf
             and self._own_evidence_holds()
@@ -131,7 +149,7 @@ class PerSampleCertificate(ABC):
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
-        tests = f"{self.passes} of {self.n_gamma} samples pass"
+        tests = f"{self.passes} of {len(self.radii)} samples pass"
         bound = f"lower bound {rounded_down(self.q_lower, 4)}"
         if not self.complete:
             return (
@@ -152,6 +170,9 @@ class PerSampleCertificate(ABC):
             "attacker": f"Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
             **own,
         }
+        if self.first_looks:
+            looks = ", ".join(map(str, (*self.first_looks, self.n_gamma)))
+            lines["looks"] = f"after {looks} samples, each at level {self.alpha / (len(self.first_looks) + 1):g}"
         if self.radii:
             lines["errors"] = f"ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}"
         lines["image"] = f"sha256 {self.image_sha256[:16]}…, seed {self.seed}"
@@ -244,6 +265,20 @@ class IndividualCertificate(PerSampleCertificate):
             "defence": "IndivSPT, recentred per-sample errors of the received image",
             "explained by": f"{ranges_in_words(self.surviving)} ({self.share:.2%} of Γ)",
         }
+
+
+def looks_hold(first_looks: Sequence[int], n_gamma: int) -> bool:
+    """Whether sample sizes at which sampling may stop ascend, from at least 1 to less than n_gamma."""
+    looks = (0, *first_looks, n_gamma)
+    return all(low < high for low, high in itertools.pairwise(looks))
+
+
+def stops(share: float, radius: float, settings: Mapping[str, Any]) -> bool:
+    """Whether sampling stops at a look: Gamma is covered, or would not be even if all samples were as those so far."""
+    limit: float = settings["limit"]
+    if radius > limit or share == 1:
+        return radius > limit
+    return not statistics.certified_radius(share, settings["parameter_sigma"]) > limit
 
 
 def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) -> bool:

@@ -50,6 +50,15 @@ def _add_proof(parser: Parser) -> None:
     )
     proof.add_argument("--n-gamma", type=count, default=200, help="samples of the parameter (default: %(default)s)")
     proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
+    proof.add_argument(
+        "--first-looks",
+        type=count,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="dist-x: smaller numbers of samples at which sampling stops if they cover Γ or show that --n-gamma would not; "
+        "each look costs a share of --alpha",
+    )
     one = parser.add_argument_group("defences with one E")
     one.add_argument(
         "--votes",
@@ -76,6 +85,8 @@ def _add_proof(parser: Parser) -> None:
 
 def _certify(arguments: argparse.Namespace) -> str:
     _check_errors(arguments)
+    if arguments.first_looks and arguments.defence != "dist-x":
+        raise ValueError(f"--first-looks is for --defence dist-x only, not for {arguments.defence}.")
     case = Case.read(arguments)
     if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
@@ -116,11 +127,14 @@ def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate |
     g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
     settings = (g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     defence = IndivSPT(*settings) if arguments.defence == "indiv" else DistSPT(*settings)
-    share = statistics.clopper_pearson_lower(n, n, arguments.alpha)
+    looks = tuple(arguments.first_looks)
+    share = statistics.clopper_pearson_lower(n, n, arguments.alpha / (len(looks) + 1))
     most = statistics.corrected_lower_bound(share, defence.inner_alpha)
     _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
-    *_, last = defence.stream(case.image, arguments.n0, n, arguments.alpha, arguments.seed, progress=visible_progress())
-    return last
+    sizes, progress = (arguments.n0, n, arguments.alpha, arguments.seed), visible_progress()
+    if isinstance(defence, IndivSPT):
+        return list(defence.stream(case.image, *sizes, progress=progress))[-1]
+    return list(defence.stream(case.image, *sizes, progress=progress, first_looks=looks))[-1]
 
 
 def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:

@@ -6,7 +6,7 @@ per-sample radii and the sequential inner tests are sections 7 and 8 of the desi
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates import DistCertificate
+from spt.certificates.per_sample import looks_hold
 from spt.defences.inner_tests import count_votes, inner_votes, noise_seeds
 from spt.defences.proving import ProvingDefence, as_network_takes, at_least_one
 from spt.error_bounds.record import Progress, as_range, silent
@@ -57,13 +58,21 @@ class DistSPT(ProvingDefence):
             raise ValueError(f"inner_alpha must be between 0 and 1, but is {self.inner_alpha}.")
 
     def certify(
-        self, image: Tensor, n0: int = 100, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
+        self,
+        image: Tensor,
+        n0: int = 100,
+        n_gamma: int = 200,
+        alpha: float = 0.01,
+        seed: int = 0,
+        first_looks: Sequence[int] = (),
     ) -> DistCertificate:
         """Certify one image (C, H, W); wrong with probability at most ``alpha`` over the sampling.
 
-        The class is selected from n0 one-level votes; every other sample is fresh.
+        The class is selected from n0 one-level votes; every other sample is fresh. With ``first_looks``, such as (200,)
+        for n_gamma = 1000, sampling stops after so many samples if they cover Gamma or show that more would not; every
+        look costs an equal share of alpha.
         """
-        *_, last = self.stream(image, n0, n_gamma, alpha, seed)
+        *_, last = self.stream(image, n0, n_gamma, alpha, seed, first_looks=first_looks)
         return last
 
     def stream(
@@ -75,6 +84,7 @@ class DistSPT(ProvingDefence):
         seed: int = 0,
         batch_size: int = SAMPLES_AT_ONCE,
         progress: Progress = silent,
+        first_looks: Sequence[int] = (),
     ) -> Iterator[DistCertificate]:
         """`certify` as it goes: after each batch of samples what is known so far; only the last one, complete, certifies.
 
@@ -84,27 +94,34 @@ class DistSPT(ProvingDefence):
         started = time.perf_counter()
         at_least_one(batch_size=batch_size)
         statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
+        if not looks_hold(first_looks, n_gamma):
+            raise ValueError(
+                f"first_looks must ascend, from at least 1 to less than n_gamma = {n_gamma}, but are {tuple(first_looks)}."
+            )
         image = self.checked(image)
         selection_generator, generator = generators(seed, n0, n_gamma)
         selection, selected = self._select(image, n0, selection_generator)
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
         seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)
-        block = batch_size * max(1, BALLS_AT_ONCE // batch_size)
+        block_size = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
-        for start in range(0, n_gamma, batch_size):
-            batch = slice(start, start + batch_size)
-            if not start % block:  # bounds are faster in large blocks, which share what they compute
-                block_centres, block_rho = self._balls(
-                    image, points[start : start + block], selected, pilot_seeds[start : start + block], progress
-                )
-            within = slice(start % block, start % block + batch_size)
+        done = block_end = 0
+        while done < n_gamma:
+            look = min(each for each in (*first_looks, n_gamma) if each > done)
+            if done == block_end:  # bounds are faster in large blocks, which share what they compute
+                block_start, block_end = done, min(done + block_size, look)
+                block = slice(block_start, block_end)
+                centres, block_rho = self._balls(image, points[block], selected, pilot_seeds[block], progress)
+            end = min(done + batch_size, block_end)
+            within = slice(done - block_start, end - block_start)
             rho = block_rho[within]
             votes += inner_votes(
-                self.classifier, block_centres[within], rho, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
+                self.classifier, centres[within], rho, selected, self.pixel_sigma, self.inner_alpha, seeds[done:end]
             )
+            done = end
             radii += rho.tolist()
-            yield DistCertificate.conclude(
+            certificate = DistCertificate.conclude(
                 classifier=self.classifier.name,
                 classifier_fingerprint=self.classifier.fingerprint,
                 class_names=self.classifier.class_names,
@@ -122,11 +139,15 @@ class DistSPT(ProvingDefence):
                 selection_counts=selection,
                 selected=selected,
                 n_gamma=n_gamma,
+                first_looks=tuple(first_looks),
                 points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
                 radii=tuple(radii),
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
             )
+            yield certificate
+            if certificate.complete:
+                return
 
     def _balls(
         self, image: Tensor, points: Tensor, label: int, pilot_seeds: Tensor, progress: Progress

@@ -15,9 +15,10 @@ from spt.experiments.table2 import Table2
 from spt.experiments.table3 import Table3
 from spt.experiments.table4 import Table4
 from spt.experiments.table11 import Table11
+from spt.experiments.table12 import Table12
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
-    kind.name: kind for kind in (Table2, Table3, Table4, Individual, Table11, Refinement, Radius, Bicubic)
+    kind.name: kind for kind in (Table2, Table3, Table4, Individual, Table11, Table12, Refinement, Radius, Bicubic)
 }
 
 

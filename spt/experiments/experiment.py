@@ -55,6 +55,20 @@ Cell = Share | float | str | None
 """An entry of a table; None where there is nothing."""
 
 
+DEFAULT_CLASSIFIERS = {
+    ("digits", "rotation"): "mnist-rotation-fine",
+    ("digits", "translation"): "mnist-translation",
+    ("mnist", "rotation"): "mnist-rotation-fine",
+    ("mnist", "translation"): "mnist-translation",
+    ("cifar10", "rotation"): "cifar10-smooth",
+    ("cifar10", "translation"): "cifar10-smooth",
+    ("natural", "rotation"): "cifar10-smooth",
+    ("natural", "translation"): "cifar10-smooth",
+    ("imagenet-samples", "rotation"): "spt.torchvision_networks:resnet50",
+    ("imagenet-samples", "translation"): "spt.torchvision_networks:resnet50",
+}
+
+
 @dataclass(frozen=True)
 class Experiment(ABC):
     """A table or figure of the paper, ready to run: its settings are the fields, whose defaults are the paper's.
@@ -79,6 +93,8 @@ class Experiment(ABC):
         ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5}
     }
     """What the paper, or we, set otherwise for a data set (or any) and a transformation."""
+    classifiers: ClassVar[Mapping[tuple[str, str], str]] = DEFAULT_CLASSIFIERS
+    """Which classifier a data set and transformation get, if none is named."""
     quick: ClassVar[Mapping[str, Any]] = {}
     """What the preset "quick" changes: a few minutes on bundled images."""
     note: ClassVar[str] = ""
@@ -93,7 +109,7 @@ class Experiment(ABC):
 
     def __post_init__(self) -> None:
         for name in ("images", *(name for name in vars(self) if name.startswith("n_"))):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}.")
         for name in ("first", "seed"):
             if getattr(self, name) < 0:
@@ -183,20 +199,6 @@ def _dataset(name: str, split: str, shape: tuple[int, int, int] | None) -> "Data
     return load_dataset(name, split, shape)
 
 
-DEFAULT_CLASSIFIERS = {
-    ("digits", "rotation"): "mnist-rotation-fine",
-    ("digits", "translation"): "mnist-translation",
-    ("mnist", "rotation"): "mnist-rotation-fine",
-    ("mnist", "translation"): "mnist-translation",
-    ("cifar10", "rotation"): "cifar10-smooth",
-    ("cifar10", "translation"): "cifar10-smooth",
-    ("natural", "rotation"): "cifar10-smooth",
-    ("natural", "translation"): "cifar10-smooth",
-    ("imagenet-samples", "rotation"): "spt.torchvision_networks:resnet50",
-    ("imagenet-samples", "translation"): "spt.torchvision_networks:resnet50",
-}
-
-
 def configure(
     kind: type[Experiment], preset: str = "full", dataset: str | None = None, transform: str | None = None, **given: Any
 ) -> Experiment:
@@ -211,7 +213,7 @@ def configure(
     known: dict[str, Any] = {each.name: each.default for each in dataclasses.fields(kind)}
     dataset = str(dataset or settings.get("dataset") or known["dataset"])
     transform = str(transform or settings.get("transform") or known["transform"])
-    classifier = DEFAULT_CLASSIFIERS.get((dataset, transform))
+    classifier = kind.classifiers.get((dataset, transform))
     named = {"dataset": dataset, "transform": transform} | ({"classifier": classifier} if classifier else {})
     unknown = sorted(given.keys() - known.keys())
     if unknown:

@@ -17,7 +17,8 @@ class Table4(Experiment):
         parameter_sigma, pixel_sigma: of g; pixel_sigma None is what the classifier was trained for.
         form: "recentred" or "shifted" errors of every sample; "one-error", the paper's procedure; "one-error-joint", with
             joint votes, which certify another g.
-        n_gamma: samples of the parameter; alpha: probability of a wrong certificate.
+        n_gamma: samples of the parameter; n_more: where they do not cover Gamma, but might, sampling goes on to so many
+            (both looks share alpha), None: never; alpha: probability of a wrong certificate.
         attacker: "8-bit", who stores the image as usual, or "exact".
     """
 
@@ -44,6 +45,7 @@ class Table4(Experiment):
     pixel_sigma: float | None = None
     form: Literal["recentred", "shifted", "one-error", "one-error-joint"] = "recentred"
     n_gamma: int = 200
+    n_more: int | None = None
     alpha: float = 0.01
     attacker: Literal["8-bit", "exact"] = "8-bit"
 
@@ -67,9 +69,14 @@ class Table4(Experiment):
             found |= {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
         else:
             proof = DistSPT(*settings, centre="shifted" if self.form == "shifted" else "recentred").certify(
-                image, n_gamma=self.n_gamma, alpha=self.alpha, seed=seed
+                image,
+                n_gamma=self.n_more or self.n_gamma,
+                alpha=self.alpha,
+                seed=seed,
+                first_looks=(self.n_gamma,) if self.n_more else (),
             )
             found = {"error": sorted(proof.radii)[len(proof.radii) // 2], "label": proof.label, "radius": proof.radius}
+            found |= {"samples": len(proof.radii)}
             found |= {"seconds": proof.seconds}
         return {"image": index, "truth": data.label_among(index, classifier.class_names)} | found
 
@@ -83,7 +90,7 @@ class Table4(Experiment):
             **accuracies(self.certified(rows), self.transform, self.limit),
             "avg. E": sum(row["error"] for row in images) / count if count else None,
             "t [s]": sum(row["seconds"] for row in images) / count if count else None,
-            "n_γ": float(self.n_gamma),
+            "n_γ": float(self.n_gamma) if self.n_more is None else f"{self.n_gamma} to {self.n_more}",
         }
 
     def certified(self, rows: Rows) -> Sequence[float]:

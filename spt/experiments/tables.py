@@ -85,7 +85,7 @@ def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def as_csv(rows: Rows) -> str:
-    """All rows, stage by stage; lists and missing values as JSON."""
+    """All rows, stage by stage; what is no number or text as JSON."""
     names = list(dict.fromkeys(name for stage in rows.values() for row in stage for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, ["stage", *names], lineterminator="\n")
@@ -154,7 +154,7 @@ def _git(*arguments: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | dict) or value is None else value
+    return json.dumps(value) if isinstance(value, list | dict | bool) or value is None else value
 
 
 def read_csv(text: str, stages: Sequence[str]) -> dict[str, list[Row]]:
