@@ -10,6 +10,7 @@ st.navigation(
         st.Page("explore/certify.py", title="Certify", url_path="certify"),
         st.Page("explore/interpolation.py", title="Interpolation error", url_path="interpolation"),
         st.Page("explore/inverse.py", title="Inverse", url_path="inverse"),
+        st.Page("explore/experiments.py", title="Experiments", url_path="experiments"),
     ],
     position="top",
 ).run()

@@ -177,4 +177,25 @@ PRESETS = (
     INVERSE[0],
     INVERSE[1],
     INVERSE[4],
+    Preset(
+        ":material/table_chart:",
+        "Beside the paper",
+        "Every table of the paper, measured again image by image: stored results, or a quick run while you watch.",
+        "explore/experiments.py",
+        {},
+    ),
+    Preset(
+        ":material/shield_question:",
+        "Is the heuristic true?",
+        "BaseSPT’s radius is not proved. Attack digits within it and around it, and count how often g changes its mind.",
+        "explore/experiments.py",
+        {"experiment": "radius", "results": "quick"},
+    ),
+    Preset(
+        ":material/blur_on:",
+        "The paper’s Table 11",
+        "How large the interpolation error gets without the vignette and without the blur, over many digits.",
+        "explore/experiments.py",
+        {"experiment": "table11", "results": "quick"},
+    ),
 )

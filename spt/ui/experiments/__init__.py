@@ -1,0 +1,1 @@
+"""The page "Experiments": our tables beside the paper's, from stored results or from a quick run."""

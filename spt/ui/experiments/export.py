@@ -1,0 +1,78 @@
+"""The export area of the page "Experiments": rows, line, command and Python that make the same."""
+
+import dataclasses
+import json
+import shlex
+from functools import partial
+
+import streamlit as st
+
+from spt.experiments import Experiment
+from spt.experiments.tables import as_csv, as_record
+from spt.ui.experiments.choice import Choice, Result
+from spt.ui.experiments.work import device
+
+
+def command(choice: Choice) -> str:
+    """The command line that makes this result: as it was given for a stored one."""
+    if choice.stored is not None:
+        return str(choice.stored.record.get("command", ""))
+    words = [choice.kind.name, "--preset", "quick"]
+    words += [word for name, value in choice.given.items() for word in (f"--{name}", str(value))]
+    return f"python -m spt run {shlex.join(words)} --out runs"
+
+
+def code(experiment: Experiment) -> str:
+    """Python that makes this result and prints its line beside the paper's."""
+    given = {
+        field.name: getattr(experiment, field.name)
+        for field in dataclasses.fields(experiment)
+        if getattr(experiment, field.name) != field.default
+    }
+    settings = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    return "\n".join(
+        [
+            "from pathlib import Path",
+            "",
+            "from spt.experiments import get_experiment, open_store, run",
+            "from spt.experiments.tables import as_markdown, beside_the_paper",
+            "",
+            f"experiment = get_experiment({experiment.name!r})({settings})",
+            'rows = run(experiment, open_store(experiment, Path("runs")))  # goes on where it was stopped',
+            "print(as_markdown(beside_the_paper(experiment, experiment.summary(rows))))",
+        ]
+    )
+
+
+def line_as_json(choice: Choice, result: Result) -> str:
+    """The line, its settings and how it was made; a provisional one says so."""
+    if choice.stored is not None:
+        return choice.stored.json
+    record = as_record(result.experiment, result.rows, command(choice), device())
+    if not result.complete:
+        record = {"PROVISIONAL": f"{result.done} of {result.of} rows"} | record
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def show(choice: Choice, result: Result | None) -> None:
+    """Downloads, where there is something to download, and what reproduces it."""
+    with st.expander("Export: rows, line, command, Python"):
+        if result is not None and result.done:
+            _show_downloads(choice, result)
+        st.caption("The same on a command line; it goes on where it was stopped:")
+        st.code(command(choice), language="bash", wrap_lines=True)
+        st.code(code(choice.experiment), language="python", wrap_lines=True)
+
+
+def _show_downloads(choice: Choice, result: Result) -> None:
+    rows = choice.stored.csv if choice.stored is not None else as_csv(result.rows)
+    stem = result.experiment.stem + ("" if result.complete else "-provisional")
+    first, second = st.columns(2)
+    first.download_button(
+        "Rows as CSV", rows, f"{stem}.csv", "text/csv", key="experiment_csv", icon=":material/table:",
+        on_click="ignore", width="stretch",
+    )  # fmt: skip
+    second.download_button(
+        "Line as JSON", partial(line_as_json, choice, result), f"{stem}.json", "application/json", key="experiment_json",
+        icon=":material/data_object:", on_click="ignore", width="stretch",
+    )  # fmt: skip

@@ -1,0 +1,239 @@
+"""The page "Experiments": the chosen experiment beside the paper, from stored results or from a quick run.
+
+A quick run goes on in a worker (`work`); a fragment looks at it and draws what has come, marked PROVISIONAL. All that is drawn
+comes from the rows of exactly the settings that the controls say.
+"""
+
+import inspect
+import math
+import time
+
+import streamlit as st
+
+from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
+from spt.ui.experiments import drawing, export, lines, rows, work
+from spt.ui.experiments.choice import QUICK, Choice, Result, make_result, results_folder, title_of
+from spt.ui.view import escape
+
+LOOK = 0.5  # seconds between two looks at a run
+REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it changes
+
+
+def show(choice: Choice | None) -> None:
+    """The whole page below the title."""
+    kind = choice.kind if choice else get_experiment(str(st.session_state["experiment"]))
+    st.subheader(title_of(kind), anchor=False)
+    st.markdown(f"**{kind.question}**")
+    if choice is None:
+        _show_nothing_stored(kind.name)
+    elif choice.stored is not None:
+        _show_stored(choice)
+    else:
+        _show_quick(choice)
+
+
+# ---------------------------------------------------------------------------------------------------------------- stored
+
+
+def _show_nothing_stored(name: str) -> None:
+    st.info(
+        f"There are no stored results of this experiment in {results_folder().name}/ yet. A quick run measures it here and "
+        "now, on bundled images.",
+        icon=":material/inbox:",
+    )
+    st.button(
+        "Quick run", key="experiment_to_quick", icon=":material/play_arrow:", type="primary",
+        on_click=_to_quick, help="Chooses the quick run and starts it.", args=(name,),
+    )  # fmt: skip
+    experiment = configure(EXPERIMENTS[name], "full")
+    st.markdown(f"What the paper says for {escape(experiment.dataset)}:")
+    lines.show_table(experiment, None)
+    lines.show_notes(experiment, None)
+
+
+def _to_quick(name: str) -> None:
+    st.session_state["results"] = QUICK
+    st.session_state["experiment_requested"] = name
+
+
+def _show_stored(choice: Choice) -> None:
+    stored = choice.stored
+    assert stored is not None
+    work.stop()
+    result = make_result(stored.experiment, stored.rows, stored.summary)
+    if result.complete:
+        st.markdown(f":blue-badge[STORED] {_measured(stored.record)}")
+    else:
+        st.markdown(f":gray-badge[PROVISIONAL] stored with {result.done:,} of {result.of:,} rows.")
+    _draw(result, result)
+    _show_details(choice, result)
+
+
+def _measured(record: dict[str, object]) -> str:
+    words = [
+        f"{name} {escape(str(record[key]))}"
+        for key, name in (("machine", "measured on"), ("commit", "commit"), ("torch", "torch"))
+        if record.get(key)
+    ]
+    return ", ".join(words)
+
+
+# ----------------------------------------------------------------------------------------------------------------- quick
+
+
+def _show_quick(choice: Choice) -> None:
+    experiment = choice.experiment
+    worker = work.current(experiment)
+    try:
+        if st.session_state.pop("experiment_requested", None) == experiment.name:
+            experiment.check()
+            work.start(experiment)
+            worker = work.current(experiment)
+        result = make_result(experiment, work.kept_rows(experiment))
+    except (ValueError, OSError) as error:
+        st.error(str(error))
+        return
+    if worker is not None and worker.running:
+        _live(choice)
+        lines.show_notes(experiment, None)
+        export.show(choice, None)
+        return
+    if worker is not None and worker.failure is not None:
+        if not isinstance(worker.failure, ValueError | OSError):
+            raise worker.failure
+        st.error(str(worker.failure))
+    _show_standing(choice, result)
+    _draw(result, result)
+    _show_details(choice, result)
+
+
+def _show_standing(choice: Choice, result: Result) -> None:
+    """How far the run is, and the button that starts it or goes on."""
+    left, right = st.columns([3.2, 1], vertical_alignment="center")
+    if result.complete:
+        left.markdown(
+            f":blue-badge[QUICK RUN] all {result.done:,} rows are in. For more: raise *Images*, or change the seed."
+        )
+        return
+    if result.done:
+        left.markdown(
+            f":gray-badge[PROVISIONAL] stopped after {result.done:,} of {result.of:,} rows; they are kept, and the run goes on "
+            "from there."
+        )
+    else:
+        left.markdown(
+            f"Nothing has been measured with these settings yet: {result.of:,} rows to come, at most a few minutes."
+        )
+    right.button(
+        "Go on" if result.done else "Run", key="experiment_start", icon=":material/play_arrow:", type="primary",
+        on_click=_request, args=(choice.kind.name,), shortcut="g", width="stretch",
+        help="Measure here and now; rows appear as they come, and are kept when you stop.",
+    )  # fmt: skip
+
+
+def _request(name: str) -> None:
+    st.session_state["experiment_requested"] = name
+
+
+@st.fragment(run_every=LOOK)
+def _live(choice: Choice) -> None:
+    """What has come so far; looks again and again, and hands over to the whole page at the end."""
+    experiment = choice.experiment
+    worker = work.current(experiment)
+    if worker is None or not worker.running:
+        st.rerun()
+    try:
+        result = make_result(experiment, work.kept_rows(experiment))
+    except (ValueError, OSError) as error:
+        st.error(str(error))
+        return
+    left, right = st.columns([3.2, 1], vertical_alignment="center")
+    left.progress(min(1.0, result.done / result.of), text=f":gray-badge[PROVISIONAL] {_so_far(worker, result)}")
+    right.button(
+        "Stop", key="experiment_stop", icon=":material/stop_circle:", on_click=work.stop, shortcut="s", width="stretch",
+        help="End now; the rows so far are kept, and the run can go on later. Leaving the page ends it too.",
+    )  # fmt: skip
+    _draw(result, _drawn(work.key_of(experiment), result))
+    stage = next((each for each in reversed(experiment.stages) if result.rows[each]), experiment.stages[0])
+    st.subheader("Rows", anchor=False)
+    if result.rows[stage]:
+        rows.show_table(result.rows[stage], None)
+        st.caption("The newest rows are last. A row can be chosen, with its image, when the run has ended.")
+    else:
+        st.caption("The first row is being measured …")
+
+
+def _so_far(worker: work.Worker, result: Result) -> str:
+    words = [f"{result.done:,} of {result.of:,} rows"]
+    several = len(result.experiment.stages) > 1
+    if several and worker.stage:
+        words.append(f"stage {worker.stage}")
+    if worker.waits:
+        words.append("waiting for another run on this server")
+    words.append(f"{time.monotonic() - worker.begun:.0f} s")
+    left = worker.seconds_left()
+    if left is not None:
+        words.append(f"about {max(1, math.ceil(left)):,} s to go" + (" in this stage" if several else ""))
+    return " · ".join(words)
+
+
+def _drawn(key: work.Key, result: Result) -> Result:
+    """The result as the figure shows it: at most a few seconds old, of the same settings."""
+    kept = st.session_state.get("experiment_drawn")
+    now = time.monotonic()
+    if kept and kept[0] == key and kept[1].done <= result.done and now - kept[2] < REDRAW:
+        drawn: Result = kept[1]
+        return drawn
+    st.session_state["experiment_drawn"] = (key, result, now)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------------------------ both
+
+
+def _draw(result: Result, figure: Result) -> None:
+    left, right = st.columns([1.25, 1], gap="medium")
+    with left:
+        drawing.show(figure)
+    with right:
+        lines.show_table(result.experiment, result)
+
+
+def _show_details(choice: Choice, result: Result) -> None:
+    lines.show_notes(result.experiment, result)
+    if result.done:
+        st.subheader("Rows: image by image", anchor=False)
+        rows.choose_row(result)
+    _show_explanation(result)
+    export.show(choice, result)
+
+
+def _show_explanation(result: Result) -> None:
+    experiment = result.experiment
+    kind = type(experiment)
+    with st.expander("How it works, with this run's numbers"):
+        st.markdown(
+            f"{escape((inspect.getdoc(kind) or '').partition(chr(10))[0])} Code: `{kind.__module__}.{kind.__name__}`; each row "
+            f"is what its `measure` returns, the line is its `summary`."
+        )
+        share = next(
+            ((n, c) for n, c in result.summary.items() if isinstance(c, Share) and result.complete and c.band()), None
+        )
+        if share:
+            _show_interval(*share)
+        st.markdown("Settings (the paper’s where it has them):")
+        st.code("\n".join(f"{name} = {value}" for name, value in lines.settings_of(experiment).items()), language=None)
+
+
+def _show_interval(name: str, share: Share) -> None:
+    band = share.band()
+    assert band is not None
+    st.markdown(
+        f"**Clopper–Pearson**, two-sided, for *{escape(name)}*: {share.count} of {share.of}. "
+        "Code: `spt.statistics.clopper_pearson_lower`."
+    )
+    k, n = share.count, share.of
+    st.latex(
+        rf"\Big[B^{{-1}}\big(0.025;\,{k},\,{n - k + 1}\big),\ B^{{-1}}\big(0.975;\,{k + 1},\,{n - k}\big)\Big] = "
+        rf"[{band[0]:.3f},\ {band[1]:.3f}]"
+    )

@@ -1,0 +1,315 @@
+"""The rows of an experiment as a table, the image of a chosen row, and links that open it on the other pages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from spt.certificates import quantity
+from spt.classifiers import Classifier
+from spt.datasets import DATASETS, Dataset
+from spt.experiments import Experiment, Row
+from spt.experiments.experiment import UNITS
+from spt.images import to_8_bit
+from spt.transforms import Transform, get_transform
+from spt.ui import cache, pictures
+from spt.ui.controls import BOUND
+from spt.ui.experiments.choice import Result
+from spt.ui.view import escape
+
+MEANINGS = {
+    "image": "number of the image in the data set",
+    "truth": "its class; empty if unknown",
+    "label": "the class that is certified; empty: ABSTAIN",
+    "radius": "up to which size of transformation, in ° or px",
+    "b": "answer of the base classifier",
+    "answer": "g’s answer, by votes, without a proof; empty: ABSTAIN",
+    "error": "bound on the interpolation error (for many samples their median)",
+    "point": "parameters of the attack, in ° or px",
+    "points": "parameters of the attacks, the worst first",
+    "b_attacked": "answers of the base classifier for the attacked images",
+    "g_attacked": "answers of g for the attacked images",
+    "surviving": "share of Γ that the received image leaves open",
+    "width": "mean width of the bounds of a pixel, after each number of passes",
+    "largest": "largest error that was found",
+    "exceeding": "how many samples exceed E",
+    "seconds": "time",
+}
+CLASSES = ("truth", "label", "b", "answer", "b_attacked", "g_attacked")
+TOLD = (
+    *("image", "truth", "label", "radius", "b", "answer", "b_attacked", "g_attacked"),
+    *("point", "points", "sha256", "verified", "verified with V"),
+)
+"""What a row says in sentences of their own, or not at all."""
+MOST_RANGE = {"°": 30.0, "px": 1.0}  # of the pages Interpolation error and Inverse, where more takes minutes
+
+
+# ----------------------------------------------------------------------------------------------------------------- table
+
+
+def choose_stage(result: Result) -> str:
+    """Which rows are looked at, where an experiment has several stages."""
+    stages = result.experiment.stages
+    if len(stages) == 1:
+        return stages[0]
+    stage = st.segmented_control(
+        "Stage", list(stages), default=stages[-1], required=True, key=f"{result.experiment.name}_stage",
+        help="The steps of this experiment, one after the other; each has a row for each of its images.", **BOUND,
+    )  # fmt: skip
+    return str(stage)
+
+
+def table_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as people read them: three significant digits, lists as text, no digests."""
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "sha256"]
+    return pd.DataFrame([{name: _readable(row.get(name)) for name in names} for row in rows], columns=names)
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(_readable_text(each) for each in value)
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _readable_text(value: Any) -> str:
+    if isinstance(value, list):
+        inner = ", ".join(_readable_text(each) for each in value)
+        return inner if len(value) == 1 else f"({inner})"
+    if value is None:
+        return "–"
+    return f"{value:.3g}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def show_table(rows: Sequence[Row], key: str | None) -> None:
+    """All rows; with a key one can be chosen, which sets the control of that name to its number."""
+    settings: dict[str, Any] = {
+        "hide_index": True,
+        "placeholder": "–",
+        "height": min(36 * (len(rows) + 1) + 2, 290),
+        "column_config": {
+            name: st.column_config.Column(help=text)
+            for name, text in MEANINGS.items()
+            if any(name in row for row in rows)
+        },
+        "alt": f"{len(rows)} rows, one for each task.",
+    }
+    if key is None:
+        st.dataframe(table_of(rows), **settings)
+        return
+    table = f"{key}_table"
+
+    def chosen() -> None:
+        found = st.session_state[table].selection.rows
+        if found:
+            st.session_state[key] = found[0]
+
+    st.dataframe(table_of(rows), key=table, on_select=chosen, selection_mode="single-row", **settings)
+
+
+def choose_row(result: Result) -> None:
+    """The table, and below it the image of the chosen row."""
+    stage = choose_stage(result)
+    rows = result.rows[stage]
+    if not rows:
+        st.caption("No rows yet.")
+        return
+    key = f"{result.experiment.name}_row"
+    if isinstance(st.session_state.get(key), int) and st.session_state[key] >= len(rows):
+        st.session_state[key] = len(rows) - 1
+    show_table(rows, key)
+    number = st.number_input(
+        f"Row (0 to {len(rows) - 1})", 0, len(rows) - 1, 0, key=key, width=180,
+        help="Which row is shown below; clicking the box before a row chooses it too.", **BOUND,
+    )  # fmt: skip
+    show_row(result.experiment, stage, rows[int(number)])
+
+
+# ------------------------------------------------------------------------------------------------------------- one image
+
+
+def attack_points(row: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """The attacks that a row tells of, by name; the worst of several only."""
+    found: dict[str, tuple[float, ...]] = {}
+    for name, value in row.items():
+        if name == "points" and value:
+            found["worst attack"] = tuple(value[0])
+        elif name == "point" and value:
+            found["attack"] = tuple(value)
+        elif name.startswith("point ") and value:
+            found[f"worst within {name.removeprefix('point ')} radius"] = tuple(value)
+    return found
+
+
+def show_row(experiment: Experiment, stage: str, row: Row) -> None:
+    """The image, what the row says about it in words, and links."""
+    number, split = int(row["image"]), _split(experiment, stage)
+    try:
+        classifier = cache.classifier(experiment.classifier)
+        data = experiment.load_split(split, classifier.input_shape)
+        image = data.image(number)
+    except (ValueError, OSError) as error:
+        st.info(f"The image of this row cannot be shown here: {error}", icon=":material/image_not_supported:")
+        if experiment.dataset in DATASETS and DATASETS[experiment.dataset].downloadable and split == "test":
+            st.page_link(
+                "explore/votes.py", label="Download the data set on the page Votes", icon=":material/download:",
+                query_params={"source": experiment.dataset},
+            )  # fmt: skip
+        return
+    transform = experiment.load_transform()
+    points = attack_points(row)
+    name, point = next(iter(reversed(points.items())), ("", None))
+    columns = st.columns([1, 2.8] if point is None else [1, 1, 2.4], gap="medium")
+    with columns[0]:
+        pictures.show(image, f"image x: {data.caption(number)}", f"Image {number} of {data.name}.")
+    if point is not None:
+        with columns[1]:
+            moved = to_8_bit(transform(image, [point])[0])
+            where = in_words(transform, point)
+            pictures.show(moved, f"{name}: {where}", f"The attacked image, {where}.")
+    with columns[-1]:
+        for line in sentences(experiment, row, classifier, data):
+            st.markdown(line)
+        if split == "test":
+            _show_links(experiment, classifier, number, point)
+        else:
+            st.caption("The other pages show images of the test split only, so this one has no link.")
+
+
+def _split(experiment: Experiment, stage: str) -> str:
+    return "test" if stage == "images" else str(getattr(experiment, "error_split", "test"))
+
+
+def in_words(transform: Transform, point: Sequence[float]) -> str:
+    """Parameters with name and unit."""
+    space = "" if transform.unit == "°" else " "
+    return ", ".join(
+        f"{parameter.name} {value:.3g}{space}{parameter.unit}".replace("-", "−")
+        for parameter, value in zip(transform.parameters, point, strict=True)
+    )
+
+
+def sentences(experiment: Experiment, row: Row, classifier: Classifier, data: Dataset) -> list[str]:
+    """What a row says, one thing a line."""
+    names = classifier.class_names
+
+    def class_name(label: int | None) -> str:
+        if label is None:
+            return "ABSTAIN"
+        return f"**{escape(names[label])}**" + _mark(label, row.get("truth"))
+
+    lines = []
+    if "label" in row:
+        lines.append(_verdict(experiment, row, class_name))
+    if "b" in row:
+        lines.append(f"b answers {class_name(row['b'])} for the image as it is.")
+    for suffix, which in (("", "without"), (" with V", "with")):
+        if f"verified{suffix}" in row:
+            badge = (
+                ":green-badge[:material/verified: VERIFIED]"
+                if row[f"verified{suffix}"]
+                else ":gray-badge[not verified]"
+            )
+            lines.append(f"{badge} {which} a vignette: f answers {class_name(row[f'answer{suffix}'])}")
+    if "answer" in row and "verified" not in row:
+        lines.append(f"g’s votes answer {class_name(row['answer'])} for the received image (without a proof).")
+    for key, who in (("b_attacked", "b"), ("g_attacked", "g")):
+        if row.get(key):
+            lines.append(f"{who} under the worst attacks: {', '.join(class_name(label) for label in row[key])}")
+    for key, label in row.items():
+        if key.startswith("answer ") and row.get(f"point {key.removeprefix('answer ')}") is not None:
+            lines.append(f"worst attack within {key.removeprefix('answer ')} radius: g answers {class_name(label)}")
+    rest = [
+        f"{escape(key)} {_readable_text(value)}"
+        for key, value in row.items()
+        if key not in TOLD and not key.startswith(("answer ", "point ")) and value is not None
+    ]
+    if rest:
+        lines.append(" · ".join(rest))
+    return lines
+
+
+def _verdict(experiment: Experiment, row: Row, class_name: Any) -> str:
+    unit = UNITS.get(experiment.transform, "").strip()
+    if row["label"] is None:
+        return ":orange-badge[ABSTAIN] nothing is certified"
+    limit, radius = float(getattr(experiment, "limit", float("inf"))), float(row["radius"])
+    if experiment.name == "radius":
+        return f":violet-badge[HEURISTIC] {class_name(row['label'])}, radius {quantity(radius, unit)}"
+    far = f"within {experiment.within(limit)}" if radius > limit else f"for less than {quantity(radius, unit)}"
+    return f":green-badge[:material/verified: CERTIFIED] {class_name(row['label'])}, {far}"
+
+
+def _mark(label: int, truth: int | None) -> str:
+    return "" if truth is None else " ✓" if label == truth else " ✗"
+
+
+# ----------------------------------------------------------------------------------------------------------------- links
+
+
+def page_links(
+    experiment: Experiment, transform: Transform, pixel_sigma: float, number: int, point: Sequence[float] | None
+) -> dict[str, dict[str, str | list[str]]]:
+    """For each page that can show the image, its controls' values in the address."""
+    name, unit = experiment.dataset, transform.unit
+    sigma = getattr(experiment, "parameter_sigma", None)
+    smoothing: dict[str, str | list[str]] = {f"{transform.name}_sigma": f"{sigma:g}"} if sigma is not None else {}
+    image: dict[str, str | list[str]] = {
+        "source": name,
+        f"{name.split('/')[-1]}_image": str(number),
+        "classifier": experiment.classifier,
+        "transform": transform.name,
+    }
+    attack: dict[str, str | list[str]] = {
+        parameter.name: f"{value:.10g}" for parameter, value in zip(transform.parameters, point or (), strict=False)
+    }
+    limit = min(float(getattr(experiment, "limit", MOST_RANGE[unit])), MOST_RANGE[unit])
+    wide: dict[str, str | list[str]] = {
+        "interp_range" if unit == "°" else "interp_range_px": [f"{-limit:g}", f"{limit:g}"]
+    }
+    certify: dict[str, str | list[str]] = {
+        key: f"{value:g}" if isinstance(value, float) else str(value)
+        for key, value in (
+            (f"{transform.name}_limit", getattr(experiment, "limit", None)),
+            ("certify_pixel_sigma", pixel_sigma or None),
+            ("n_gamma", getattr(experiment, "n_gamma", None)),
+            ("alpha", getattr(experiment, "alpha", None)),
+            ("attacker", getattr(experiment, "attacker", None)),
+        )
+        if value is not None
+    }
+    own = getattr(experiment, "pixel_sigma", 0.0)
+    votes: dict[str, str | list[str]] = {"pixel_sigma": f"{pixel_sigma if own is None else own:g}"}
+    inside = attack if all(abs(value) <= limit for value in point or ()) else {}
+    return {
+        "votes": image | smoothing | votes | attack,
+        "certify": image | smoothing | certify,
+        "interpolation": image | smoothing | wide | inside,
+        "inverse": image | wide | inside | {"inverse_input": "attack it"},
+    }
+
+
+TITLES = {
+    "votes": ("Votes", ":material/how_to_vote:"),
+    "certify": ("Certify", ":material/verified:"),
+    "interpolation": ("Interpolation error", ":material/rotate_right:"),
+    "inverse": ("Inverse", ":material/explore:"),
+}
+
+
+def _show_links(experiment: Experiment, classifier: Classifier, number: int, point: Sequence[float] | None) -> None:
+    if experiment.dataset not in cache.dataset_names():
+        variable = cache.OWN_DATASETS_VARIABLE
+        st.caption(f"To open it on the other pages, start the app with {variable}={experiment.dataset}.")
+        return
+    own = getattr(experiment, "pixel_sigma", None)
+    pixel_sigma = classifier.pixel_sigma if own is None or not own else float(own)
+    links = page_links(experiment, get_transform(experiment.transform), pixel_sigma, number, point)
+    with st.container(horizontal=True, gap="small"):
+        for page, parameters in links.items():
+            title, icon = TITLES[page]
+            st.page_link(f"explore/{page}.py", label=title, icon=icon, query_params=parameters, width="content")
+    st.caption(
+        "Opens this image there with the settings of the experiment; samples are drawn with another seed"
+        + ("." if experiment.dataset in DATASETS else ", and the data set must still be named.")
+    )

@@ -1,0 +1,496 @@
+"""The page "Experiments", driven by Streamlit's AppTest, its figures, and stored results: what is on the screen is what the
+rows say, and what is not complete says so."""
+
+import contextlib
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from spt import experiment_figures as figures
+from spt.experiment_figures import PaperSeries
+from spt.experiments import EXPERIMENTS, Experiment, Share, configure, get_experiment
+from spt.experiments.bicubic import Bicubic
+from spt.experiments.radius import Radius
+from spt.experiments.refinement import PASSES
+from spt.experiments.stored import list_stored, load_stored
+from spt.experiments.table11 import Table11
+from spt.experiments.tables import paper_lines, write_tables
+from spt.transforms import get_transform
+from spt.ui.experiments import drawing, lines, rows, work
+from spt.ui.experiments.choice import make_result
+from spt.ui.presets import PRESETS
+from tests.pages import assert_healthy, texts, visit
+
+CHEAP = {"dataset": "digits", "images": 2}
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Results and runs of this test alone, and quick presets that take a second; the folder of results."""
+    monkeypatch.setenv("SPT_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("SPT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(Table11, "quick", CHEAP | {"n_betas": 2, "n_points": 5})
+    monkeypatch.setattr(Bicubic, "quick", CHEAP | {"n_betas": 2, "n_points": 5})
+    monkeypatch.setattr(Radius, "quick", CHEAP | {"n_votes": 100, "k": 4})
+    (tmp_path / "results").mkdir()
+    return tmp_path / "results"
+
+
+def row_of(name: str, image: int) -> dict[str, Any]:
+    """A row as the experiment's `measure` returns it; even images are right, odd ones are not certified."""
+    right = image % 2 == 0
+    label, truth = image if right else None, image
+    usual: dict[str, Any] = {"image": image, "truth": truth, "seconds": 1.5}
+    answers = {"label": label, "radius": 12.5 if right else 0.0}
+    special: dict[str, dict[str, Any]] = {
+        "table2": {
+            "b": image,
+            "points": [[5.0], [4.0], [3.0]],
+            "b_attacked": [image, 9, 9],
+            "g_attacked": [image, None, 9],
+        },
+        "table3": {"b": image, **answers},
+        "table4": {"error": 0.3, **answers},
+        "indiv": {"point": [-7.5], "answer": image, "surviving": 0.03, "error": 0.2, **answers},
+        "table11": {"Both": 0.4, "-V": 0.4, "-G": 2.0 + image, "-V-G": 2.5 + image},
+        "refinement": {
+            "point": [3.0],
+            "width": [0.01] * 6,
+            "error": [1.0, 0.9, 0.8, 0.7, 0.6, 0.5],
+            "surviving": [0.1] * 6,
+        },
+        "table12": {
+            f"{key}{suffix}": value
+            for suffix in ("", " with V")
+            for key, value in (("answer", image), ("verified", right), ("share", 1.0), ("counterexample", None))
+        },
+        "bicubic": {"bilinear": 0.5 + image, "bicubic": 0.4},
+        "radius": answers
+        | {
+            key: value
+            for part in (0.5, 0.95, 1.25)
+            for key, value in ((f"answer {part:g}", label), (f"point {part:g}", [part] if right else None))
+        },
+    }
+    return usual | special[name]
+
+
+def some_rows(experiment: Experiment) -> dict[str, list[dict[str, Any]]]:
+    """Rows for every image, and for the earlier stages."""
+    found = {stage: [] for stage in experiment.stages}
+    found["images"] = [row_of(experiment.name, item) for item in range(experiment.items("images"))]
+    for stage in experiment.stages[:-1]:
+        found[stage] = [
+            {"image": 39 - item, "sha256": f"{stage}{item:04}", "largest": 0.5, "exceeding": 0}
+            for item in range(experiment.items(stage))
+        ]
+    return found
+
+
+def store(folder: Path, name: str, images: int = 4, **given: Any) -> Experiment:
+    """Stored results of an experiment."""
+    experiment = configure(get_experiment(name), "quick", images=images, **given)
+    write_tables(
+        experiment, some_rows(experiment), folder, f"python -m spt run {name} --preset quick --images {images}"
+    )
+    return experiment
+
+
+def open_page(**parameters: str) -> AppTest:
+    return visit("explore/experiments.py", parameters, timeout=120)
+
+
+def wait(app: AppTest, seconds: float = 60) -> AppTest:
+    """Look again until the run has ended (AppTest does not look by itself)."""
+    until = time.monotonic() + seconds
+    while "experiment_stop" in {button.key for button in app.button}:
+        assert time.monotonic() < until, "the run does not end"
+        time.sleep(0.2)
+        app.run()
+    return app
+
+
+def downloads(app: AppTest) -> set[str]:
+    return {button.key for button in app.get("download_button")}
+
+
+# ---------------------------------------------------------------------------------------------------------------- stored
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_shows_its_stored_results_beside_the_paper_s(folders: Path, name: str) -> None:
+    experiment = store(folders, name)
+    app = open_page(experiment=name)
+    assert_healthy(app)
+    text = texts(app)
+    assert experiment.question in text and "STORED" in text and "PROVISIONAL" not in text
+    [table] = app.table
+    assert [head.partition(",")[0] for head in table.value.columns] == ["ours"] + ["paper"] * len(
+        paper_lines(experiment)
+    )
+    for line, head in zip(paper_lines(experiment), table.value.columns[1:], strict=True):
+        assert ("not proved" in head) == bool(line.caveat)
+    for line in (line for line in paper_lines(experiment) if line.caveat):
+        assert f"not proved] The paper’s line: {line.caveat}" in text
+    assert experiment.note in text
+    assert len(app.get("plotly_chart")) == 1
+    assert {"experiment_csv", "experiment_json"} <= downloads(app)
+    assert any(block.value == f"python -m spt run {name} --preset quick --images 4" for block in app.code)
+
+
+def test_the_table_has_the_interval_of_each_share(folders: Path) -> None:
+    store(folders, "table4")
+    [table] = open_page().table
+    band = Share(2, 4).band()
+    assert band is not None
+    shown = table.value.iloc[:, 0]["cert. acc. 10°".replace(" ", "\u00a0")]
+    assert shown == f"**0.500** \\[{band[0]:.3f}, {band[1]:.3f}\\]"
+    assert table.value.iloc[:, 0]["cert. acc. 20°".replace(" ", "\u00a0")].startswith("**0.000**")
+
+
+def test_several_results_can_be_chosen_and_are_in_the_address(folders: Path) -> None:
+    store(folders, "table11")
+    store(folders, "table11", images=3, transform="translation")
+    app = open_page(experiment="table11", table11_result="digits-translation")
+    assert_healthy(app)
+    assert app.selectbox(key="table11_result").value == "digits-translation"
+    assert "The paper has no line" in texts(app)
+    app.selectbox(key="table11_result").set_value("digits-rotation").run()
+    assert_healthy(app)
+    assert "not proved" in texts(app)
+
+
+def test_results_of_fewer_rows_than_asked_for_are_provisional(folders: Path) -> None:
+    experiment = configure(Table11, "quick", images=4)
+    write_tables(experiment, {"images": some_rows(experiment)["images"][:3]}, folders, "")
+    app = open_page(experiment="table11")
+    assert_healthy(app)
+    assert "PROVISIONAL] stored with 3 of 4 rows" in texts(app)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"settings": {"experiment": "table2"}, "line": {}}', "[]"])
+def test_a_broken_result_is_one_sentence(folders: Path, content: str) -> None:
+    (folders / "table4-mnist-rotation.json").write_text(content)
+    (folders / "table4-mnist-rotation.csv").write_text("stage,image\n")
+    app = open_page()
+    assert not app.exception
+    [error] = app.error
+    assert "are not a result of table4" in error.value
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_without_stored_results_the_quick_run_is_offered(folders: Path, there: bool) -> None:
+    if not there:
+        folders.rmdir()
+    app = open_page(experiment="table11")
+    assert_healthy(app)
+    assert app.segmented_control(key="results").value == "quick" and "Nothing has been measured" in texts(app)
+    app.segmented_control(key="results").set_value("stored").run()
+    assert_healthy(app)
+    assert "no stored results" in app.info[0].value and len(app.table) == 1
+    app.button(key="experiment_to_quick").click().run()
+    wait(app)
+    assert_healthy(app)
+    assert "all 2 rows are in" in texts(app)
+
+
+def test_an_image_whose_data_set_is_not_here_is_one_sentence(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPT_DATA", str(folders))
+    experiment = configure(EXPERIMENTS["table4"], "full", dataset="fashion-mnist", classifier="mnist-plain", images=2)
+    write_tables(experiment, some_rows(experiment), folders, "")
+    app = open_page()
+    assert_healthy(app)
+    assert "cannot be shown here: fashion-mnist is not here yet" in app.info[0].value
+    [link] = [element.proto for element in app.get("page_link")]
+    assert link.query_string == "source=fashion-mnist"
+
+
+def test_stored_files_are_read_as_they_were_written(folders: Path) -> None:
+    for name, kind in EXPERIMENTS.items():
+        experiment = store(folders, name)
+        [stem] = list_stored(folders, kind)
+        found = load_stored(folders, kind, stem)
+        assert found.experiment == experiment and found.rows == some_rows(experiment)
+        assert found.summary == experiment.summary(found.rows)
+
+
+def test_the_line_of_a_result_whose_classifier_is_not_here_is_the_one_that_was_written(folders: Path) -> None:
+    experiment = store(folders, "table3")
+    path = folders / f"{experiment.stem}.json"
+    path.write_text(path.read_text().replace("mnist-rotation-fine", "not-here"))
+    found = load_stored(folders, EXPERIMENTS["table3"], experiment.stem)
+    share = found.summary["acc. b"]
+    assert isinstance(share, Share) and (share.count, share.of, share.band()) == (4, 4, None)
+    app = open_page(experiment="table3")
+    assert_healthy(app)
+    assert "cannot be shown here" in app.info[0].value
+
+
+# ------------------------------------------------------------------------------------------------------------ quick runs
+
+
+@pytest.mark.parametrize("name", ["table11", "bicubic", "radius"])
+def test_a_quick_run_measures_what_the_command_measures(name: str) -> None:
+    app = open_page(experiment=name)
+    assert "Nothing has been measured" in texts(app) and not downloads(app)
+    app.button(key="experiment_start").click().run()
+    wait(app)
+    assert_healthy(app)
+    assert "all 2 rows are in" in texts(app) and "PROVISIONAL" not in texts(app)
+    experiment = configure(get_experiment(name), "quick")
+    [row, _] = work.kept_rows(experiment)["images"]
+    expected = experiment.measure("images", 0, {}, work.device())
+    assert {k: v for k, v in row.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}
+    assert any(block.value == f"python -m spt run {name} --preset quick --out runs" for block in app.code)
+
+
+def test_more_images_go_on_and_another_seed_begins_anew() -> None:
+    app = open_page(experiment="table11")
+    app.button(key="experiment_start").click().run()
+    wait(app)
+    app.number_input(key="table11_images").set_value(3).run()
+    assert_healthy(app)
+    assert "PROVISIONAL] stopped after 2 of 3 rows" in texts(app)
+    assert any(block.value.endswith("--images 3 --out runs") for block in app.code)
+    assert app.button(key="experiment_start").label == "Go on"
+    app.button(key="experiment_start").click().run()
+    wait(app)
+    assert "all 3 rows are in" in texts(app)
+    app.number_input(key="seed").set_value(1).run()
+    assert "Nothing has been measured" in texts(app)
+
+
+def test_stop_keeps_the_rows_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = Table11.measure
+
+    def slow(self: Table11, *arguments: Any) -> Any:
+        time.sleep(0.5)
+        return measure(self, *arguments)
+
+    monkeypatch.setattr(Table11, "measure", slow)
+    app = open_page(experiment="table11", table11_images="30")
+    app.button(key="experiment_start").click().run()
+    assert_healthy(app)
+    until = time.monotonic() + 60
+    while "figure appears" in texts(app):
+        assert time.monotonic() < until
+        time.sleep(0.2)
+        app.run()
+    assert "PROVISIONAL" in app.table[0].value.columns[0] and "of 30 rows" in app.get("progress")[0].proto.text
+    assert not downloads(app)
+    app.button(key="experiment_stop").click().run()
+    assert_healthy(app)
+    text = texts(app)
+    assert (
+        "PROVISIONAL] stopped after" in text
+        and "of 30 rows" in text
+        and app.button(key="experiment_start").label == "Go on"
+    )
+    assert "PROVISIONAL" in app.table[0].value.columns[0] and "experiment_csv" in downloads(app)
+    worker = app.session_state["experiment_worker"]
+    worker._thread.join(30)
+    kept = work.kept_rows(configure(Table11, "quick", images=30))["images"]
+    assert 1 <= len(kept) < 30
+    app.number_input(key="table11_images").set_value(len(kept) + 1).run()
+    app.button(key="experiment_start").click().run()
+    wait(app)
+    assert work.kept_rows(configure(Table11, "quick", images=30))["images"][: len(kept)] == kept
+    assert f"all {len(kept) + 1} rows are in" in texts(app)
+
+
+def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        Table11, "measure", lambda *_: time.sleep(0.2) or {"image": 0} | dict.fromkeys(drawing.VARIANTS, 1.0)
+    )
+    app = open_page(experiment="table11", table11_images="40")
+    app.button(key="experiment_start").click().run()
+    worker = app.session_state["experiment_worker"]
+    app.radio(key="experiment").set_value("bicubic").run()
+    assert_healthy(app)
+    assert not worker.running and "Nothing has been measured" in texts(app)
+    monkeypatch.setattr(work, "UNSEEN", 0.5)
+    unseen = work.Worker(configure(Table11, "quick", images=500), worker)
+    unseen._thread.join(30)
+    assert unseen.ended and unseen.failure is None
+
+
+def test_what_cannot_be_measured_is_one_sentence() -> None:
+    app = open_page(experiment="table11", table11_images="41")
+    app.button(key="experiment_start").click().run()
+    assert not app.exception
+    assert "digits has 40 images" in app.error[0].value
+
+
+def test_every_control_of_a_quick_run_changes_what_reproduces_it() -> None:
+    app = open_page(experiment="bicubic")
+    for kind, key, value, words in [
+        ("segmented_control", "transform", "translation", "--transform translation"),
+        ("selectbox", "experiment_classifier", "mnist-plain", "--classifier mnist-plain"),
+        ("number_input", "bicubic_images", 5, "--images 5"),
+        ("number_input", "seed", 7, "--seed 7"),
+    ]:
+        getattr(app, kind)(key=key).set_value(value).run()
+        assert_healthy(app)
+        assert any(words in block.value for block in app.code), key
+        assert "Nothing has been measured" in texts(app)
+
+
+def test_the_python_on_the_page_gives_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page(experiment="table11", table11_images="1")
+    app.button(key="experiment_start").click().run()
+    wait(app)
+    [code] = [block.value for block in app.code if block.language == "python"]
+    monkeypatch.chdir(tmp_path)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "page", "exec"), {})
+    ours = next(line for line in printed.getvalue().splitlines() if "ours" in line)
+    assert [cell.strip() for cell in ours.split("|")[2:-1]] == app.table[0].value.iloc[:, 0].tolist()
+
+
+def test_invalid_values_in_the_address_fall_back_to_defaults() -> None:
+    app = open_page(experiment="table99", results="guessed", table4_row="-3", transform="shear")
+    assert_healthy(app)
+    assert app.radio(key="experiment").value == "table4"
+
+
+# ------------------------------------------------------------------------------------------------------------------ rows
+
+
+def test_a_row_shows_its_image_and_links_that_open_it(folders: Path) -> None:
+    store(folders, "indiv")
+    app = open_page(experiment="indiv", indiv_row="2")
+    assert_healthy(app)
+    text = texts(app)
+    assert "CERTIFIED] **2** ✓, for less than 12.5°" not in text  # beyond Γ = ±10°
+    assert "CERTIFIED] **2** ✓, within ±10°" in text
+    links = {element.proto.page: element.proto.query_string for element in app.get("page_link")}
+    assert len(links) == 4
+    votes = dict(part.split("=") for part in next(q for page, q in links.items() if "votes" in page).split("&"))
+    assert votes["source"] == "digits" and votes["digits_image"] == "2" and votes["angle"] == "-7.5"
+    app.number_input(key="indiv_row").set_value(3).run()
+    assert "ABSTAIN] nothing is certified" in texts(app)
+    other = visit("explore/votes.py", {"pace": "fast", "n": "50"} | votes)
+    assert_healthy(other)
+    assert other.slider(key="angle").value == -7.5 and other.number_input(key="digits_image").value == 2
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("transform", ["rotation", "translation"])
+def test_links_set_controls_that_the_pages_have(name: str, transform: str) -> None:
+    experiment = configure(get_experiment(name), "quick", transform=transform)
+    point = [1.0, 0.5][: get_transform(transform).dimensions]
+    links = rows.page_links(experiment, get_transform(transform), 0.2, 3, point)
+    known = Path("spt/ui").resolve()
+    code = "\n".join(path.read_text(encoding="utf-8") for path in known.rglob("*.py"))
+    for parameters in links.values():
+        assert parameters["digits_image"] == "3" and parameters["transform"] == transform
+        for key in parameters.keys() - {"digits_image", "angle", "dx", "dy"}:
+            general = key.replace(transform, "{transform.name}")
+            assert f'"{key}"' in code or f'"{general}"' in code, key
+
+
+def test_a_row_beyond_the_last_one_becomes_the_last(folders: Path) -> None:
+    store(folders, "table4", images=4)
+    app = open_page(table4_row="3")
+    assert app.number_input(key="table4_row").value == 3
+    store(folders, "table4", images=2)
+    app.run()
+    assert_healthy(app)
+    assert app.number_input(key="table4_row").value == 1
+
+
+def test_stages_can_be_chosen(folders: Path) -> None:
+    store(folders, "table3")
+    app = open_page(experiment="table3")
+    assert len(app.dataframe[0].value) == 4
+    app.segmented_control(key="table3_stage").set_value("pilot").run()
+    assert_healthy(app)
+    assert list(app.dataframe[0].value["image"]) == [39, 38, 37, 36] and "sha256" not in app.dataframe[0].value
+
+
+# --------------------------------------------------------------------------------------------------------------- figures
+
+
+def test_the_steps_are_the_summary(folders: Path) -> None:
+    experiment = configure(EXPERIMENTS["table4"], "quick", images=6)
+    found = some_rows(experiment)
+    reaches = experiment.certified(found)
+    assert reaches is not None
+    sizes, counts = figures.certified_steps(reaches, 50.0)
+    assert sizes == pytest.approx([0.0, 12.5, 50.0]) and counts == [3, 3, 0]
+    figure = figures.certified_curve(reaches, 50.0, "°", drawing.paper_series(experiment, by_size=True))
+    low, high, ours, paper = figure.data
+    assert list(ours.y) == [0.5, 0.5, 0.0] and ours.line.shape == "vh"
+    assert all(a <= b <= c for a, b, c in zip(low.y, ours.y, high.y, strict=True))
+    band = Share(3, 6).band()
+    assert band == (low.y[0], high.y[0])
+    assert "not proved" in paper.name and list(paper.x) == [0, 10, 20, 30, 50] and "open" in paper.marker.symbol
+    assert [trace.name for trace in figures.certified_curve(reaches, 50.0, "°", band=False).data] == ["ours, proved"]
+
+
+def test_a_result_that_is_not_complete_has_no_interval() -> None:
+    experiment = configure(EXPERIMENTS["table4"], "quick", images=6)
+    found = {"images": some_rows(experiment)["images"][:4]}
+    result = make_result(experiment, found)
+    assert not result.complete and (result.done, result.of) == (4, 6)
+    assert all(cell.band() is None for cell in lines.shown(result).values() if isinstance(cell, Share))
+    figure, alt = drawing.figure_of(result) or (None, "")
+    assert figure is not None and "Clopper" not in str(figure.data) and "cert. acc. 10° 0.500" in alt
+
+
+def test_bars_have_intervals_where_there_are_some() -> None:
+    shares = {"acc. b": Share(9, 10), "adv. acc. b": Share(20, 30, dependent=True), "nothing": Share(0, 0)}
+    figure = figures.share_bars(shares, [PaperSeries("paper", "why", {"acc. b": 0.99, "t [s]": 3.0})])
+    ours, paper = figure.data
+    band = Share(9, 10).band()
+    assert band is not None
+    assert list(ours.y) == [0.9, 2 / 3]
+    assert list(ours.error_y.array) == pytest.approx([band[1] - 0.9, 0])
+    assert list(ours.error_y.arrayminus) == pytest.approx([0.9 - band[0], 0])
+    assert list(paper.y) == [0.99] and "why" in paper.hovertemplate
+
+
+def test_strips_show_every_image_and_become_logarithmic() -> None:
+    figure = figures.error_strips(
+        {"Both": [0.3, 0.4], "-V": [1.0, 2.0]}, [5, 6], [PaperSeries("p", "", {"Both": 0.36})]
+    )
+    assert [list(box.y) for box in figure.data[:2]] == [[0.3, 0.4], [1.0, 2.0]] and figure.layout.yaxis.type is None
+    assert figures.error_strips({"Both": [0.3], "-V": [70.0]}, [0]).layout.yaxis.type == "log"
+    assert figures.error_strips({"Both": [0.0], "-V": [70.0]}, [0]).layout.yaxis.type is None
+
+
+def test_refinement_has_a_line_for_each_image_and_their_mean() -> None:
+    figure = figures.refinement_lines(PASSES, [[6, 5, 4, 3, 2, 1], [2, 1, 0, 1, 0, 1]], [3, 4])
+    assert len(figure.data) == 3 and list(figure.data[-1].y) == [4, 3, 2, 2, 1, 1]
+    assert not figures.refinement_lines(PASSES, [], []).data
+
+
+def test_lines_of_the_paper_have_names_of_their_own() -> None:
+    for name, dataset in (("table3", "imagenet-samples"), ("table3", "natural"), ("table4", "natural")):
+        experiment = get_experiment(name)(dataset=dataset)
+        names = lines.paper_names(paper_lines(experiment))
+        assert len(set(names)) == len(names) > 1
+
+
+def test_presets_open_the_page() -> None:
+    for preset in PRESETS:
+        if preset.page == "explore/experiments.py":
+            app = open_page(**preset.parameters)
+            assert_healthy(app)
+            assert app.radio(key="experiment").value == preset.parameters.get("experiment", "table4")
+
+
+def test_the_json_of_a_stopped_run_says_so() -> None:
+    from spt.ui.experiments.choice import Choice
+    from spt.ui.experiments.export import line_as_json
+
+    experiment = configure(EXPERIMENTS["table4"], "quick", images=6)
+    result = make_result(experiment, {"images": some_rows(experiment)["images"][:4]})
+    text = line_as_json(Choice(EXPERIMENTS["table4"], "quick", experiment, None, {"images": 6}), result)
+    assert json.loads(text)["PROVISIONAL"] == "4 of 6 rows"
