@@ -16,14 +16,17 @@ from streamlit.testing.v1 import AppTest
 
 from spt import error_figures, get_transform, inverse_figures, load_classifier, load_dataset
 from spt.certificates import OneErrorCertificate, rounded_up
-from spt.certificates.error_level import ReceivedErrorLevel
+from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel
+from spt.defences import IndivSPT
 from spt.error_bounds.received import received_bound
 from spt.images import to_8_bit
 from spt.inverse import Inverse, Trace, invert, trace
+from spt.ui.certify_case import Procedure
 from spt.ui.inverse import export, pixels
 from spt.ui.inverse.constraints import first_place
 from spt.ui.inverse.data import EVERYTHING, Found, Request
-from spt.ui.inverse.forms import ONE_ERROR, ONLINE, PER_SAMPLE
+from spt.ui.inverse.forms import ONE_ERROR, ONLINE, PER_SAMPLE, Outcome, Plan
+from spt.ui.inverse.individual import Bounded
 from spt.ui.presets import INVERSE
 from tests.pages import assert_healthy, texts, visit
 
@@ -287,7 +290,7 @@ QUICK = {
 }  # fmt: skip
 
 
-def certified(form: str, **parameters: str) -> AppTest:
+def certified(form: str, **parameters: str | list[str]) -> AppTest:
     """The page after a whole run of one form of the certificate."""
     app = open_page(**(QUICK | {"indiv_form": form} | parameters))  # type: ignore[arg-type]
     assert_healthy(app)
@@ -302,11 +305,11 @@ def without_seconds(certificate: OneErrorCertificate) -> OneErrorCertificate:
 
 
 def test_the_certificate_with_one_error_measured_on_the_image():
-    app = certified(ONE_ERROR, certify_pixel_sigma="0.5")
+    app = certified(ONE_ERROR, angle="0.5", interp_range=["-1", "1"], inverse_splits="10", rotation_sigma="5")
     (certificate,) = app.session_state["inverse_certificates"].values()
     assert isinstance(certificate, OneErrorCertificate) and certificate.verify() and certificate.class_name == "7"
     level, text = certificate.level, texts(app)
-    assert (level.n_test, level.n_choice, level.limit, certificate.n) == (50, 100, 3.0, 20)
+    assert (level.n_test, level.n_choice, level.limit, certificate.n) == (50, 100, 1.0, 20)
     assert f"MEASURED] E = **{rounded_up(level.error)}**" in text and f"ρ ≤ **{rounded_up(level.rho)}**" in text
     assert "CERTIFIED] g answers **7** ✓" in text and "the original is proved to get this class, too" in text
     assert "0.01 = 0.004 (samples) + 0.005 (inner tests) + 0.001 (E)" in text
@@ -406,6 +409,17 @@ def test_exports_hold_the_inverse(small):
     assert np.array_equal(lower, found.last.hull[0].numpy())
     with np.load(io.BytesIO(export.as_npz(request, found))) as file:
         assert np.array_equal(file["lower"], found.last.lower.numpy()) and len(file["boxes"]) == len(found.last.boxes)
+
+
+def test_the_export_of_a_refused_image_says_why(small):
+    request, found = small
+    defence = IndivSPT(request.classifier, ROTATION, 10.0, 0.3, 5.0, split_width=1.0, refinements=1)
+    level = defence.measure(request.received, error=0.001, n_test=10)
+    procedure = Procedure(parameter_sigma=10.0, pixel_sigma=0.3, n_gamma=20, n0=100, alpha=0.01, seed=0)
+    outcome = Outcome(Plan(procedure, one_error=True, error=0.001, n_test=10), 5.0, level)
+    bounded = Bounded((20.0,), request.classifier.preprocessing, {}, None, outcome)
+    record = json.loads(export.as_json(request, found, bounded))
+    assert "certificate" not in record and ErrorLevel.from_json(json.dumps(record["refused"])) == level
 
 
 def test_the_exported_code_and_command_compute_the_same(small, capsys, tmp_path):
