@@ -116,8 +116,10 @@ class TestSoundness:
         t = t.reshape(*t.shape[:2], *[1] * (outputs.ndim - 2))
         line = torch.lerp(last.start[:, None], last.stop[:, None], t.double())
         assert ((outputs - line).abs() <= last.radius[:, None] + 1e-14 * line.abs()).all()
-        coefficients = torch.randn(3, 4, *outputs.shape[2:], dtype=torch.float64)
-        zero = torch.zeros(3, 4, dtype=torch.float64)
+        units = torch.eye(outputs[0, 0].numel(), dtype=torch.float64).repeat(3, 1, 1)
+        coefficients = torch.cat((units, -units, torch.randn(3, 4, units.shape[2], dtype=torch.float64)), dim=1)
+        coefficients = coefficients.unflatten(2, outputs.shape[2:])
+        zero = torch.zeros(coefficients.shape[:2], dtype=torch.float64)
         rows = Rows(coefficients, zero, zero)
         for step in reversed(steps):
             rows = step.back(rows)
