@@ -32,6 +32,7 @@ LAYERS = {
     "spt.smoothing": 4,
     "spt.response": 4,
     "spt.defences": 5,
+    "spt.torchvision_networks": 4,
     "spt.training": 5,
     "spt.attacks": 5,
     "spt.verification": 5,

@@ -269,7 +269,8 @@ def test_recipes_are_registered_by_name():
     assert all(recipe.name == name for name, recipe in RECIPES.items())
     for recipe in RECIPES.values():
         module = build_network(**recipe.network)
-        assert module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+        side = recipe.network["side"]
+        assert module(torch.zeros(2, recipe.network["channels"], side, side)).shape == (2, 10)
 
 
 @pytest.mark.cuda
