@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import spt.classifiers
 from spt.classifiers import MODELS_FOLDER, Classifier, bundled_classifiers, load_classifier, read_card
-from spt.networks import FastInference, StridedNet, build_network, fuse_batch_norm
+from spt.networks import FastInference, Residual, StridedNet, build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
 from spt.training import RECIPES, Recipe
 
@@ -389,9 +389,11 @@ class TestNetworks:
         with pytest.raises(ValueError, match=r"'resnet'.*strided"):
             build_network("resnet")
 
-    def test_folding_batch_norm_keeps_the_function(self):
+    @pytest.mark.parametrize("residual", [False, True])
+    def test_folding_batch_norm_keeps_the_function(self, residual):
         torch.manual_seed(0)
-        module = StridedNet(2, 13, 5, [8, 12, 16], [2, 1, 2])
+        module = StridedNet(2, 13, 5, [8, 8, 16], [2, 1, 2], residual)
+        assert residual == any(isinstance(layer, Residual) for layer in module.modules())
         for layer in module.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 nn.init.normal_(layer.running_mean)

@@ -15,7 +15,7 @@ import spt.training
 from spt.classifiers import load_classifier, read_card
 from spt.networks import build_network
 from spt.preprocessing import Preprocessing
-from spt.training import RECIPES, Recipe, accuracy, measure, noisy_inputs, train, write_classifier
+from spt.training import RECIPES, Recipe, accuracy, augmented, measure, noisy_inputs, train, write_classifier
 
 NETWORK = {"architecture": "strided", "channels": 1, "side": 8, "classes": 2, "widths": [6, 8], "strides": [2, 1]}
 TINY = Recipe(
@@ -263,6 +263,32 @@ def test_accuracy_counts():
 def test_invalid_recipes(settings, message):
     with pytest.raises(ValueError, match=message):
         Recipe("bad", "mnist", NETWORK, **settings)
+
+
+class TestAugmentation:
+    """Mirrored and shifted at random, each image on its own."""
+
+    @pytest.fixture
+    def images(self):
+        return torch.rand(60, 3, 7, 9, generator=torch.Generator().manual_seed(0))
+
+    def test_nothing_by_default(self, images):
+        assert augmented(TINY, images, torch.Generator()) is images
+
+    def test_flip(self, images):
+        shown = augmented(dataclasses.replace(TINY, flip=True), images, torch.Generator().manual_seed(1))
+        same = (shown == images).flatten(1).all(1)
+        mirrored = (shown == images.flip(-1)).flatten(1).all(1)
+        assert (same ^ mirrored).all() and 15 < same.sum() < 45
+
+    def test_crop(self, images):
+        """Each is a piece of the image continued by reflection; all 25 corners occur."""
+        shown = augmented(dataclasses.replace(TINY, crop=2), images, torch.Generator().manual_seed(1))
+        padded = torch.nn.functional.pad(images, (2, 2, 2, 2), mode="reflect")
+        pieces = padded.unfold(2, 7, 1).unfold(3, 9, 1)  # (N, C, 5, 5, 7, 9)
+        found = (pieces == shown[:, :, None, None]).all(1).flatten(3).all(3)  # (N, 5, 5)
+        assert (found.flatten(1).sum(1) == 1).all()
+        assert found.flatten(1).any(0).sum() >= 20
 
 
 def test_recipes_are_registered_by_name():
