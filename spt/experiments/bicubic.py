@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows
+from spt.experiments.experiment import Cell, Rows
+from spt.experiments.sampled_errors import SampledErrors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,13 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Bicubic(Experiment):
-    """Sampled interpolation errors with bilinear and with bicubic interpolation; nothing is proved about bicubic.
-
-    Attributes (see also `Experiment`):
-        limit: attack range ± in ° or px; parameter_sigma: of the smoothing.
-        n_betas: smoothing samples for each image; n_points: attacks for each of them.
-    """
+class Bicubic(SampledErrors):
+    """Errors with bilinear and with bicubic interpolation; nothing is proved about bicubic."""
 
     name: ClassVar[str] = "bicubic"
     title: ClassVar[str] = "Bicubic interpolation (sampled)"
@@ -30,33 +26,15 @@ class Bicubic(Experiment):
     )
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20, "n_betas": 10, "n_points": 61}
 
-    limit: float = 30.0
-    parameter_sigma: float = 30.0
-    n_betas: int = 50
-    n_points: int = 300
+    def errors(
+        self, image: "Tensor", transform: "Transform", preprocessing: "Preprocessing", betas: "Tensor", gammas: "Tensor"
+    ) -> dict[str, float]:
+        from spt.error_bounds.sampled import error_norms
 
-    def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
-        import time
-
-        import torch
-
-        from spt.error_bounds.sampled import error_norms, gamma_lattice
-
-        classifier, transform = self.load_classifier(device), self.load_transform()
-        index, started = self.first + item, time.perf_counter()
-        image = self.load_images(classifier.input_shape).image(index).double().to(classifier.device)
-        generator = torch.Generator().manual_seed(self.seed_of(stage, item))
-        betas = transform.sample(self.n_betas, self.parameter_sigma, generator)
-        gamma_range = torch.tensor([[-self.limit, self.limit]] * transform.dimensions, dtype=torch.float64)
-        gammas = gamma_lattice(gamma_range, self.n_points)
         pairs = betas.repeat_interleave(len(gammas), 0), gammas.repeat(len(betas), 1)
-        bilinear = error_norms(image, transform, classifier.preprocessing, *pairs)
-        cubic = bicubic_error_norms(image, transform, classifier.preprocessing, *pairs)
         return {
-            "image": index,
-            "bilinear": float(bilinear.max()),
-            "bicubic": float(cubic.max()),
-            "seconds": time.perf_counter() - started,
+            "bilinear": float(error_norms(image, transform, preprocessing, *pairs).max()),
+            "bicubic": float(bicubic_error_norms(image, transform, preprocessing, *pairs).max()),
         }
 
     def summary(self, rows: Rows) -> dict[str, Cell]:

@@ -4,22 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows
+from spt.experiments.experiment import Cell, Rows
+from spt.experiments.sampled_errors import SampledErrors
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from spt.preprocessing import Preprocessing
+    from spt.transforms import Transform
 
 VARIANTS = ("Both", "-V", "-G", "-V-G")
 
 
 @dataclass(frozen=True)
-class Table11(Experiment):
-    """Sampled errors of the classifier's own P, and of P without vignette (V), without blur (G), without both.
-
-    Attributes (see also `Experiment`):
-        limit: attack range ± in ° or px; parameter_sigma: of the smoothing.
-        n_betas: smoothing samples for each image; n_points: attacks for each of them.
-    """
+class Table11(SampledErrors):
+    """Errors with the classifier's own P, and with P without vignette (V), without blur (G), without both."""
 
     name: ClassVar[str] = "table11"
     title: ClassVar[str] = "Table 11: blur and vignette"
@@ -30,30 +29,16 @@ class Table11(Experiment):
     )
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20, "n_betas": 20, "n_points": 100}
 
-    limit: float = 30.0
-    parameter_sigma: float = 30.0
-    n_betas: int = 50
-    n_points: int = 300
-
-    def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
-        import time
-
-        import torch
-
+    def errors(
+        self, image: "Tensor", transform: "Transform", preprocessing: "Preprocessing", betas: "Tensor", gammas: "Tensor"
+    ) -> dict[str, float]:
         from spt.error_bounds import sampled_error
 
-        classifier, transform = self.load_classifier(device), self.load_transform()
-        index, started = self.first + item, time.perf_counter()
-        image = self.load_images(classifier.input_shape).image(index).to(classifier.device)
-        betas = transform.sample(
-            self.n_betas, self.parameter_sigma, torch.Generator().manual_seed(self.seed_of(stage, item))
-        )
         gamma_range = [(-self.limit, self.limit)] * transform.dimensions
-        errors = {
-            name: float(sampled_error(image, transform, p, betas, gamma_range, self.n_points).values.max())
-            for name, p in variants(classifier.preprocessing).items()
+        return {
+            name: float(sampled_error(image, transform, p, betas, gamma_range, gammas).values.max())
+            for name, p in variants(preprocessing).items()
         }
-        return {"image": index} | errors | {"seconds": time.perf_counter() - started}
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
         images = rows["images"]
