@@ -117,8 +117,8 @@ def share_bars(shares: Mapping[str, Share], paper: Sequence[PaperSeries] = (), b
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [b[1] - s.value if b else 0.0 for s, b in zip(known.values(), bands.values(), strict=True)],
-            "arrayminus": [s.value - b[0] if b else 0.0 for s, b in zip(known.values(), bands.values(), strict=True)],
+            "array": [b[1] - s.value if b else None for s, b in zip(known.values(), bands.values(), strict=True)],
+            "arrayminus": [s.value - b[0] if b else None for s, b in zip(known.values(), bands.values(), strict=True)],
             "color": GREY,
             "thickness": 2,
         },
@@ -240,13 +240,9 @@ def _spaced(unit: str) -> str:
 
 def _broken(name: str) -> str:
     """The name of a bar on lines of its own, so that it can stand upright below a narrow bar."""
-    return (
-        name.replace(" at ", "<br>at ")
-        .replace("adv. ", "adv.<br>")
-        .replace(" and ", "<br>and ")
-        .replace(" too", "<br>too")
-        .replace(" with ", "<br>with ")
-    )
+    for text, lines in (("adv. ", "adv.<br>"), (" radius", "<br>radius"), (" at ", "<br>"), (" too", "<br>too")):
+        name = name.replace(text, lines)
+    return name.replace(" and ", "<br>and ").replace(" with ", "<br>with ")
 
 
 def _wrapped(text: str, width: int = 50) -> str:

@@ -35,12 +35,14 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A freshly started server; its address."""
     port = _free_port()
+    folder = tmp_path_factory.mktemp("server")
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"],
         cwd=REPOSITORY,
+        env=os.environ | {"SPT_RUNS": str(folder / "runs"), "SPT_RESULTS": str(folder / "results")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -359,6 +361,22 @@ def test_a_click_on_a_pixel_explains_it(server: str, page: Page) -> None:
     expect(page.get_by_text(re.compile("^After [0-9] of [0-9] steps"))).to_be_visible()
     page.get_by_role("button", name="The slides’ Figure 3").click()
     expect(page.get_by_text("Step 2: c(5, 1)")).to_be_visible()
+
+
+def test_a_quick_run_of_an_experiment_can_be_stopped(server: str, page: Page) -> None:
+    page.goto(f"{server}/experiments?experiment=bicubic&bicubic_images=40&results=quick")
+    page.get_by_role("button", name="Run").click()
+    bar = page.locator('[data-testid="stProgress"]')
+    expect(bar).to_contain_text("PROVISIONAL")
+    expect(bar).to_contain_text(re.compile(r"\b([2-9]|[1-3][0-9]) of 40 rows"))
+    press_at_once(page.get_by_role("button", name="Stop"))
+    expect(page.get_by_text("stopped after")).to_be_visible()
+    expect(page.get_by_text("PROVISIONAL", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.locator('[data-testid="stPlotlyChart"] .main-svg').first).to_be_visible()
+    expect(page.get_by_role("link", name="Inverse")).to_have_count(2)
+    settled(page)
+    photograph(page, "experiments")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1280, "dark")])

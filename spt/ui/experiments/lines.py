@@ -31,7 +31,7 @@ KINDS = {
     "bicubic": SAMPLED,
 }
 IN_WORDS = {
-    PROVED: "each is a proof",
+    PROVED: "what is certified or bounded is proved",
     EVIDENCE: "counted under attacks that were tried; others may succeed",
     SAMPLED: "found by sampling, so the true errors are at least as large",
 }
@@ -87,9 +87,11 @@ def show_table(experiment: Experiment, result: Result | None) -> None:
 
 
 def _cell(text: str) -> str:
-    """An interval below its share, so that the column stays narrow."""
+    """A share in bold; its interval goes to the next line as a whole where the column is narrow."""
     value, bracket, band = text.partition(" [")
-    return f"**{value}** \\[{band}".replace("]", "\\]") if bracket else escape(value)
+    if not bracket:
+        return escape(value)
+    return f"**{value}** \\[{band.replace(' ', NARROW)}".replace("]", "\\]")
 
 
 def show_notes(experiment: Experiment, result: Result | None) -> None:
@@ -117,7 +119,8 @@ def _show_own(experiment: Experiment, result: Result) -> None:
     if kind in IN_WORDS:
         alpha = getattr(experiment, "alpha", None)
         sure = f", with confidence {confidence(alpha)}" if kind == PROVED and alpha is not None else ""
-        st.markdown(f"{kind} Our numbers: {IN_WORDS[kind]}{sure}.")
+        fresh = ", for a fresh image with probability q_E" if "q_E" in result.summary else ""
+        st.markdown(f"{kind} Our numbers: {IN_WORDS[kind]}{fresh}{sure}.")
     shares = [cell for cell in result.summary.values() if isinstance(cell, Share) and cell.of]
     words = []
     if any(share.band() for share in shares):

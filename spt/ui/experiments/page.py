@@ -233,7 +233,7 @@ def _show_interval(name: str, share: Share) -> None:
         "Code: `spt.statistics.clopper_pearson_lower`."
     )
     k, n = share.count, share.of
-    st.latex(
-        rf"\Big[B^{{-1}}\big(0.025;\,{k},\,{n - k + 1}\big),\ B^{{-1}}\big(0.975;\,{k + 1},\,{n - k}\big)\Big] = "
-        rf"[{band[0]:.3f},\ {band[1]:.3f}]"
-    )
+    low = rf"B^{{-1}}\big(0.025;\,{k},\,{n - k + 1}\big)" if k else "0"
+    high = rf"B^{{-1}}\big(0.975;\,{k + 1},\,{n - k}\big)" if k < n else "1"
+    st.latex(rf"\Big[{low},\ {high}\Big] = [{band[0]:.3f},\ {band[1]:.3f}]")
+    st.caption("B⁻¹(p; a, b) is the quantile p of the beta distribution. The interval holds for each share by itself.")
