@@ -5,7 +5,7 @@ Source: Cohen, Rosenfeld and Kolter 2019 (the procedures), Fischer, Baader and V
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,13 +166,15 @@ def _check_alpha(alpha: float) -> None:
         raise ValueError(f"alpha must be greater than 0 and less than 1, but is {alpha}.")
 
 
-def generators(seed: int, n0: int, n: int) -> tuple[torch.Generator, torch.Generator]:
+def generators(seed: int, n0: int, n: int, first_looks: Sequence[int] = ()) -> tuple[torch.Generator, torch.Generator]:
     """Independent generators for the n0 selection and the n estimation samples of one run.
 
-    They depend on the sizes as well: a run with another n draws other samples. Else who watched a long run and stopped
+    They depend on the sizes as well (and on smaller ones at which a run may stop): a run with another n draws other
+    samples. Else who watched a long run and stopped
     it could choose the n at which its votes looked good, and the bound would not hold.
     """
-    digest = hashlib.sha256(repr((int(seed), int(n0), int(n))).encode()).digest()
+    key = (int(seed), int(n0), int(n), *((tuple(first_looks),) if first_looks else ()))
+    digest = hashlib.sha256(repr(key).encode()).digest()
     first, second = int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
     second += first == second  # the CPU's generator keeps 32 bits of a seed
     return torch.Generator().manual_seed(first), torch.Generator().manual_seed(second)

@@ -72,6 +72,9 @@ def test_too_much_noise_abstains_and_says_why(columns, bright_column):
     assert certificate.explain().startswith("ABSTAIN") and "1/2" in certificate.explain()
 
 
+CONCLUSIONS = ("passes", "q_lower", "radius", "label")
+
+
 class TestLooks:
     """Sampling may stop at sizes fixed beforehand; the level is shared among all looks."""
 
@@ -105,11 +108,7 @@ class TestLooks:
 
     def test_is_wrong_no_more_often_than_alpha(self, certificate):
         """Pr(pass) is just too small to cover Gamma: it is called covered in at most alpha of 2,000 runs."""
-        evidence = {
-            name: value
-            for name, value in vars(certificate).items()
-            if name not in ("passes", "q_lower", "radius", "label")
-        } | {
+        evidence = {name: value for name, value in vars(certificate).items() if name not in CONCLUSIONS} | {
             "inner_alpha": 1e-9,
             "alpha": 0.05,
             "n_gamma": 50,
@@ -134,6 +133,26 @@ class TestLooks:
         for looks in ((), (60,), (120, 125), (130,), (0, 120), (120, 60)):
             assert not dataclasses.replace(certificate, first_looks=looks).verify()
         assert DistCertificate.from_json(certificate.to_json()) == certificate
+
+    def test_other_looks_draw_other_samples(self, defence, bright_column):
+        """Nobody can watch a run and choose its luckiest look afterwards."""
+        first, second, third = (
+            defence.certify(bright_column, n_gamma=60, first_looks=looks).points[:20] for looks in ((), (20,), (30,))
+        )
+        assert len({first, second, third}) == 3
+
+    def test_evidence_that_no_run_gives_is_refused(self, columns, bright_column):
+        defence = DistSPT(columns, Translation(), parameter_sigma=0.2, pixel_sigma=0.4, limit=0.05)
+        whole = defence.certify(bright_column, n_gamma=130)
+        assert whole.verify()
+        looked = DistCertificate.conclude(
+            **{name: value for name, value in vars(whole).items() if name not in CONCLUSIONS} | {"first_looks": (120,)}
+        )
+        assert not looked.verify()  # sampling would have stopped after 120
+        doubtful = {"alpha": 1.5, "first_looks": (120,)}
+        early = defence.certify(bright_column, n_gamma=130, first_looks=(120,))
+        evidence = {name: value for name, value in vars(early).items() if name not in CONCLUSIONS}
+        assert early.verify() and not DistCertificate.conclude(**evidence | doubtful).verify()
 
     @pytest.mark.parametrize("looks", [(0,), (200,), (50, 50), (60, 30)])
     def test_looks_must_ascend(self, defence, bright_column, looks):

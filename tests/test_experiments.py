@@ -324,6 +324,7 @@ class TestWhatIsMeasured:
         drawn = _drawn(experiment)
         assert len(set(drawn)) == experiment.n_pilot + experiment.n_images
         assert min(drawn) >= experiment.first + experiment.images
+        assert replace(experiment, images=9).identity != experiment.identity
 
     def test_bicubic_warp_is_exact_for_a_quarter_turn_and_for_whole_pixels(self):
         from spt.experiments.bicubic import warp_bicubic

@@ -489,6 +489,18 @@ class TestBoxLoss:
         box_loss(module, torch.rand(8, 1, 9, 9), torch.zeros(8, dtype=torch.int64), 0.1, torch.ones(1, 1, 9, 9))
         assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
+    def test_a_block_that_overwrites_its_input_is_refused(self):
+        """relu in place changes the summand: the sum is not x + block(x)."""
+        for block in (
+            nn.ReLU(inplace=True),
+            nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 2)),
+            nn.Sequential(nn.Flatten(), nn.Sequential(nn.ReLU(inplace=True)), nn.Linear(2, 2)),
+        ):
+            with pytest.raises(ValueError, match="must not begin with a ReLU in place"):
+                read_network(nn.Sequential(nn.Linear(2, 2), Residual(block)))
+        read_network(Residual(nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))))
+        read_network(Residual(nn.Sequential(nn.ReLU(), nn.Linear(2, 2))))
+
     def test_other_architectures_are_refused(self):
         with pytest.raises(ValueError, match=r"strided.*Linear"):
             box_loss(nn.Linear(2, 2), torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64), 0.1, torch.ones(1))

@@ -141,11 +141,25 @@ class PerSampleCertificate(ABC):
             and (self.inconsistent or sum(self.selection_counts) > 0)
             and len(self.selection_counts) == len(self.class_names)
             and points_hold(self.points, self.transform, self.unit)
+            and 0 < self.alpha < 1
+            and 0 < self.inner_alpha < 1
             and looks_hold(self.first_looks, self.n_gamma)
+            and not self._went_on_too_long()
             and self.attacker in ("8-bit", "exact")
             and 0 < self.limit < math.inf
             and self._own_evidence_holds()
         )
+
+    def _went_on_too_long(self) -> bool:
+        """Whether there are samples after a look at which sampling stops."""
+        fields = vars(self)
+        for look in self.first_looks:
+            if look < len(self.radii):
+                first = {name: fields[name][:look] for name in ("points", "radii", "inner_votes")}
+                found = self._conclusions(fields | first)
+                if stops(found["passes"] / look, found["radius"], fields):
+                    return True
+        return False
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
@@ -246,7 +260,8 @@ class IndividualCertificate(PerSampleCertificate):
 
     def _own_evidence_holds(self) -> bool:
         dimensions = TRANSFORMS[self.transform].dimensions
-        return ranges_hold(self.surviving, self.share, self.limit, dimensions) and 0 < self.split_width < math.inf
+        surviving = ranges_hold(self.surviving, self.share, self.limit, dimensions)
+        return surviving and 0 < self.split_width < math.inf and not self.first_looks
 
     def _claim(self, tests: str) -> str:
         if self.inconsistent:
@@ -274,7 +289,8 @@ def looks_hold(first_looks: Sequence[int], n_gamma: int) -> bool:
 
 
 def stops(share: float, radius: float, settings: Mapping[str, Any]) -> bool:
-    """Whether sampling stops at a look: Gamma is covered, or would not be even if all samples were as those so far."""
+    """Whether sampling stops at a look: Gamma (of a translation its disc of radius ``limit``) is covered, or would not be
+    even if all samples were as those so far."""
     limit: float = settings["limit"]
     if radius > limit or share == 1:
         return radius > limit

@@ -16,7 +16,7 @@ from spt import statistics
 from spt.classifiers import Classifier
 
 FIRST_LOOK, MOST_INNER_VOTES = 32, 2048
-LOOKS = (32, 64, 128, 256, 512, 1024, 2048)
+LOOKS = (32, 64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048)
 CHUNKS_AT_ONCE = 16  # of the network: votes whose noise is held in memory together
 
 

@@ -99,7 +99,7 @@ class DistSPT(ProvingDefence):
                 f"first_looks must ascend, from at least 1 to less than n_gamma = {n_gamma}, but are {tuple(first_looks)}."
             )
         image = self.checked(image)
-        selection_generator, generator = generators(seed, n0, n_gamma)
+        selection_generator, generator = generators(seed, n0, n_gamma, first_looks)
         selection, selected = self._select(image, n0, selection_generator)
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
         seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)

@@ -152,7 +152,7 @@ class Experiment(ABC):
         return "-".join(part.replace("/", "_") for part in (self.name, self.dataset, self.transform))
 
     def seed_of(self, stage: str, item: int) -> int:
-        """The seed of one task: a hash, so that no two tasks share one."""
+        """The seed of one task: a hash of its name, so that tasks are independent of each other."""
         digest = hashlib.sha256(repr((self.seed, self.name, stage, item)).encode()).digest()
         return int.from_bytes(digest[:7])
 

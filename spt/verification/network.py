@@ -267,6 +267,8 @@ def read_network(module: nn.Module) -> list[Layer]:
     if isinstance(module, nn.Sequential):
         return [layer for part in module for layer in read_network(part)]
     if isinstance(module, Residual):
+        if _overwrites_its_input(module.block):
+            raise ValueError("A residual block must not begin with a ReLU in place, which changes what it is added to.")
         return [Block(read_network(module.block))]
     if isinstance(module, nn.Conv2d | nn.Linear):
         return [Affine(module)]
@@ -281,6 +283,17 @@ def read_network(module: nn.Module) -> list[Layer]:
     if isinstance(module, nn.BatchNorm2d):
         raise ValueError("Batch norm is not bounded: fold it into the convolutions first, see `fuse_batch_norm`.")
     raise ValueError(f"There are no bounds for a layer of type {type(module).__name__}.")
+
+
+def _overwrites_its_input(module: nn.Module) -> bool:
+    """Whether a ReLU works in place on what the module is given (or on a view of it)."""
+    if isinstance(module, nn.Sequential | Residual):
+        for part in module.children():
+            if _overwrites_its_input(part):
+                return True
+            if not isinstance(part, nn.Flatten | nn.Identity):
+                return False
+    return isinstance(module, nn.ReLU) and module.inplace
 
 
 def forward(
