@@ -170,8 +170,8 @@ def generators(seed: int, n0: int, n: int, first_looks: Sequence[int] = ()) -> t
     """Independent generators for the n0 selection and the n estimation samples of one run.
 
     They depend on the sizes as well (and on smaller ones at which a run may stop): a run with another n draws other
-    samples. Else who watched a long run and stopped
-    it could choose the n at which its votes looked good, and the bound would not hold.
+    samples. Else who watched a long run and stopped it could choose the n at which its votes looked good, and the bound
+    would not hold.
     """
     key = (int(seed), int(n0), int(n), *((tuple(first_looks),) if first_looks else ()))
     digest = hashlib.sha256(repr(key).encode()).digest()
