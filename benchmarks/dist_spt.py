@@ -1,8 +1,8 @@
 """Certified accuracy of DistSPT^x on MNIST test images: what it is, what each step gives, and whether it holds.
 
     python benchmarks/dist_spt.py accuracy --images 200      # the goal: +-30 and +-50 degrees
-    python benchmarks/dist_spt.py steps --images 50          # one E, joint votes, shifted, recentred
-    python benchmarks/dist_spt.py noise --images 50          # the choice of classifier and of both noises
+    python benchmarks/dist_spt.py steps --images 10          # one E, joint votes, shifted, recentred
+    python benchmarks/dist_spt.py noise --images 10          # the choice of classifier and of both noises
     python benchmarks/dist_spt.py attack --images 100        # worst of 1000 attacks inside the certified radius
 
 Needs MNIST in the folder that SPT_DATA names, and requirements-cluster.txt for more than one worker. Every row is the
