@@ -365,6 +365,7 @@ def test_a_click_on_a_pixel_explains_it(server: str, page: Page) -> None:
 
 def test_a_quick_run_of_an_experiment_can_be_stopped(server: str, page: Page) -> None:
     page.goto(f"{server}/experiments?experiment=bicubic&bicubic_images=40&results=quick")
+    settled(page)
     page.get_by_role("button", name="Run").click()
     bar = page.locator('[data-testid="stProgress"]')
     expect(bar).to_contain_text("PROVISIONAL")
@@ -374,7 +375,6 @@ def test_a_quick_run_of_an_experiment_can_be_stopped(server: str, page: Page) ->
     expect(page.get_by_text("PROVISIONAL", exact=True).first).to_be_visible()
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
     expect(page.locator('[data-testid="stPlotlyChart"] .main-svg').first).to_be_visible()
-    expect(page.get_by_role("link", name="Inverse")).to_have_count(2)
     settled(page)
     photograph(page, "experiments")
 

@@ -15,7 +15,7 @@ from spt.ui.experiments import drawing, export, lines, rows, work
 from spt.ui.experiments.choice import QUICK, Choice, Result, make_result, results_folder, title_of
 from spt.ui.view import escape
 
-LOOK = 0.5  # seconds between two looks at a run
+LOOK = 1.0  # seconds between looks: longer than a look takes, also on a busy machine
 REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it changes
 
 
