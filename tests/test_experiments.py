@@ -22,9 +22,11 @@ from spt.experiments import EXPERIMENTS, Experiment, Share, Store, all_rows, con
 from spt.experiments.certified_accuracy import accuracies, reach
 from spt.experiments.experiment import DEFAULT_CLASSIFIERS
 from spt.experiments.store import without_times
+from spt.experiments.stored import load_stored
 from spt.experiments.tables import (
     as_csv,
     as_markdown,
+    as_record,
     as_text,
     beside_the_paper,
     paper_lines,
@@ -428,6 +430,23 @@ class TestTables:
     def test_csv_round_trip(self):
         rows = {"images": [{"image": 0, "truth": None, "points": [[1.5]], "label": 3}, {"image": 1, "text": "a,b"}]}
         assert read_csv(as_csv(rows), ["images"]) == rows
+
+
+RESULTS = sorted((REPOSITORY / "results").glob("*.json"))
+
+
+class TestCommittedResults:
+    def test_there_are_some(self):
+        assert RESULTS
+
+    @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+    def test_the_line_follows_from_the_rows(self, path):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        stored = load_stored(path.parent, get_experiment(record["experiment"]), path.stem)
+        assert record["line"] == as_record(stored.experiment, stored.rows, "", "cpu")["line"]
+        assert stored.experiment.images == len({row["image"] for row in stored.rows["images"]})
+        assert record["command"].startswith(f"python -m spt run {record['experiment']} ") and record["commit"]
+        assert record["machine"] and str(Path.home()) not in path.read_text(encoding="utf-8")
 
 
 class TestCommand:
