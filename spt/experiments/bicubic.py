@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spt.experiments.experiment import Cell, Rows
+from spt.experiments.experiment import Cell, Rows, mean
 from spt.experiments.sampled_errors import SampledErrors
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Bicubic(SampledErrors):
         columns: dict[str, Cell] = {"images": float(count)}
         for name in ("bilinear", "bicubic"):
             columns[f"{name}, largest"] = max((row[name] for row in images), default=None)
-            columns[f"{name}, mean of largest"] = sum(row[name] for row in images) / count if count else None
+            columns[f"{name}, mean of largest"] = mean(images, name)
         return columns
 
 

@@ -24,6 +24,16 @@ Rows = Mapping[str, Sequence[Row]]
 """The rows of the stages that are complete, in the order of their items."""
 
 
+def mean(rows: Sequence[Row], name: str) -> float | None:
+    """The mean of a column; None where there are no rows."""
+    return sum(row[name] for row in rows) / len(rows) if rows else None
+
+
+def pixel_noise(given: float | None, classifier: "Classifier") -> float:
+    """The pixel noise of a setting, where None is what the classifier was trained for."""
+    return classifier.pixel_sigma if given is None else given
+
+
 @dataclass(frozen=True)
 class Share:
     """A share that was counted: of ``of`` cases ``count`` have the property; ``dependent`` if some are of one image."""

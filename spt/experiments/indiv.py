@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean, pixel_noise
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Individual(Experiment):
         data = self.load_images(classifier.input_shape)
         index, which = self.first + item // self.keep, item % self.keep
         image, truth = data.image(index), data.label_among(index, classifier.class_names)
-        sigma = classifier.pixel_sigma if self.pixel_sigma is None else self.pixel_sigma
+        sigma = pixel_noise(self.pixel_sigma, classifier)
         attack = WorstOfK(transform, self.limit, self.keep, k=self.k)
         label = int(classifier.logits(image[None].to(classifier.device)).argmax()) if truth is None else truth
         points = attack(classifier, image, label, seed=self.seed_of("attack", index)).points
@@ -93,6 +93,6 @@ class Individual(Experiment):
             "g correct": Share(sum(row["answer"] == row["truth"] for row in cases), count, self.keep > 1),
             "certified and correct": Share(len(right), count, self.keep > 1),
             "original certified too": Share(covered, count, self.keep > 1) if self.transform == "rotation" else None,
-            "Γ that survives": sum(row["surviving"] for row in cases) / count if count else None,
-            "t [s]": sum(row["seconds"] for row in cases) / count if count else None,
+            "Γ that survives": mean(cases, "surviving"),
+            "t [s]": mean(cases, "seconds"),
         }

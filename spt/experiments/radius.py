@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Radius(Experiment):
         images = [row for row in rows["images"] if row["label"] is not None]
         count = len(images)
         columns: dict[str, Cell] = {"images": float(len(rows["images"])), "with a radius": float(count)}
-        columns["mean radius"] = sum(row["radius"] for row in images) / count if count else None
+        columns["mean radius"] = mean(images, "radius")
         for part in PARTS:
             kept = sum(row[f"answer {part:g}"] == row["label"] for row in images)
             changed = sum(row[f"answer {part:g}"] not in (None, row["label"]) for row in images)

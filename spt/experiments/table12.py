@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean
 
 
 @dataclass(frozen=True)
@@ -84,5 +84,5 @@ class Table12(Experiment):
             "Γ": self.within(self.limit),
             **counted(""),
             **counted(" with V"),
-            "t [s]": sum(row["seconds"] for row in images) / count if count else None,
+            "t [s]": mean(images, "seconds"),
         }

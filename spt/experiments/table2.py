@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean
 
 
 @dataclass(frozen=True)
@@ -82,5 +82,5 @@ class Table2(Experiment):
             "acc. b": Share(sum(row["b"] == row["truth"] for row in images), len(images)),
             "adv. acc. b": right("b_attacked"),
             "adv. acc. g": right("g_attacked"),
-            "t [s]": sum(row["seconds"] for row in images) / len(images) if images else None,
+            "t [s]": mean(images, "seconds"),
         }

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean, pixel_noise
 
 if TYPE_CHECKING:
     from spt.certificates import DistributionErrorLevel
@@ -123,7 +123,7 @@ class Table3(Experiment):
             "q_E": level.q_lower if level else None,
             "acc. b": Share(sum(row["b"] == row["truth"] for row in images), count),
             **accuracies(self.certified(rows), self.transform, self.limit),
-            "t [s]": sum(row["seconds"] for row in images) / count if count else None,
+            "t [s]": mean(images, "seconds"),
             "n_γ": float(self.n_gamma),
         }
 
@@ -140,7 +140,7 @@ class Table3(Experiment):
         from spt.defences import OneErrorSPT
 
         classifier = self.load_classifier(device)
-        sigma = classifier.pixel_sigma if self.pixel_sigma is None else self.pixel_sigma
+        sigma = pixel_noise(self.pixel_sigma, classifier)
         return OneErrorSPT(classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
-from spt.experiments.experiment import Cell, Experiment, Row, Rows
+from spt.experiments.experiment import Cell, Experiment, Row, Rows, mean, pixel_noise
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Table4(Experiment):
         data = self.load_images(classifier.input_shape)
         index = self.first + item
         image = data.image(index)
-        sigma = classifier.pixel_sigma if self.pixel_sigma is None else self.pixel_sigma
+        sigma = pixel_noise(self.pixel_sigma, classifier)
         settings = (classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker)
         found: dict[str, Any]
         if self.form.startswith("one-error"):
@@ -76,8 +76,7 @@ class Table4(Experiment):
                 first_looks=(self.n_gamma,) if self.n_more else (),
             )
             found = {"error": sorted(proof.radii)[len(proof.radii) // 2], "label": proof.label, "radius": proof.radius}
-            found |= {"samples": len(proof.radii)}
-            found |= {"seconds": proof.seconds}
+            found |= {"samples": len(proof.radii), "seconds": proof.seconds}
         return {"image": index, "truth": data.label_among(index, classifier.class_names)} | found
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
@@ -88,8 +87,8 @@ class Table4(Experiment):
             "Γ": self.within(self.limit),
             "σ_γ": self.parameter_sigma,
             **accuracies(self.certified(rows), self.transform, self.limit),
-            "avg. E": sum(row["error"] for row in images) / count if count else None,
-            "t [s]": sum(row["seconds"] for row in images) / count if count else None,
+            "avg. E": mean(images, "error"),
+            "t [s]": mean(images, "seconds"),
             "n_γ": float(self.n_gamma) if self.n_more is None else f"{self.n_gamma} to {self.n_more}",
         }
 

@@ -68,8 +68,7 @@ def as_text(cell: Cell) -> str:
 def beside_the_paper(experiment: Experiment, summary: Mapping[str, Cell]) -> list[dict[str, str]]:
     """The rows of a table: ours, then the paper's; columns are ours first."""
     lines = paper_lines(experiment)
-    columns = [*summary, *(name for line in lines for name in line.cells if name not in summary)]
-    columns = list(dict.fromkeys(columns))
+    columns = list(dict.fromkeys([*summary, *(name for line in lines for name in line.cells)]))
     ours = {"": f"ours, {experiment.dataset}"} | {name: as_text(summary.get(name)) for name in columns}
     paper = [
         {"": f"paper, {line.dataset}"} | {name: as_text(line.cells.get(name)) for name in columns} for line in lines
