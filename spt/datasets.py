@@ -35,6 +35,7 @@ from PIL import Image
 from torch import Tensor
 
 from spt.images import FORMATS, fit_image, image_from_pixels, read_image
+from spt.progress import Progress, silent
 
 SAMPLES_FOLDER = Path(__file__).parent.parent / "assets" / "samples"
 MAX_NPZ_BYTES = 4_000_000_000  # unpacked
@@ -42,9 +43,8 @@ MAX_CLASSES = 100_000
 UNKNOWN_LABEL = -100  # in tensors of labels: what torch's losses ignore
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
-Progress = Callable[..., Iterable[Any]]
 Shape = tuple[int, int, int]
-Loader = Callable[[str, bool, Progress | None], "Dataset"]
+Loader = Callable[[str, bool, Progress], "Dataset"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def load_dataset(
     split: str = "test",
     shape: Shape | None = None,
     download: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Dataset:
     """The data set of that name (see `DATASETS`), or that folder of pictures, or that .npz file.
 
@@ -271,11 +271,11 @@ def _imagenet_class_names() -> tuple[str, ...]:
     return tuple(ResNet50_Weights.DEFAULT.meta["categories"])
 
 
-def _load_digits(split: str, download: bool, progress: Progress | None) -> Dataset:
+def _load_digits(split: str, download: bool, progress: Progress) -> Dataset:
     return replace(load_npz(SAMPLES_FOLDER / "digits.npz"), name="digits")
 
 
-def _load_natural(split: str, download: bool, progress: Progress | None) -> Dataset:
+def _load_natural(split: str, download: bool, progress: Progress) -> Dataset:
     samples = json.loads((SAMPLES_FOLDER / "natural.json").read_text(encoding="utf-8"))
     class_names = tuple(sorted({sample["label"] for sample in samples} - {None}))
     return Dataset(
@@ -289,7 +289,7 @@ def _load_natural(split: str, download: bool, progress: Progress | None) -> Data
 
 
 def _load_mnist(
-    name: str, folder: str, class_names: tuple[str, ...], split: str, download: bool, progress: Progress | None
+    name: str, folder: str, class_names: tuple[str, ...], split: str, download: bool, progress: Progress
 ) -> Dataset:
     """MNIST's files or those of a data set in its format, in a folder named as torchvision's class for it."""
     raw, prefix = data_folder() / folder / "raw", "train" if split == "train" else "t10k"
@@ -321,7 +321,7 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
     return values.reshape(sizes)
 
 
-def _load_cifar10(split: str, download: bool, progress: Progress | None) -> Dataset:
+def _load_cifar10(split: str, download: bool, progress: Progress) -> Dataset:
     original, folder = data_folder() / "cifar-10-batches-py", data_folder() / "cifar10"
     npz = folder / ("test.npz" if split == "test" else "train_labels.npz")
     if download and not npz.is_file() and not original.is_dir():
@@ -338,7 +338,7 @@ def _load_cifar10(split: str, download: bool, progress: Progress | None) -> Data
     arrays = _read_npz(_existing("cifar10", npz), ("images", "labels") if split == "test" else ("labels",))
     if split == "train":
         files = [folder / "train" / f"{number:02}.webp" for number in range(len(arrays["labels"]) // 1000)]
-        steps = progress(files, desc="Reading cifar10", total=len(files)) if progress else files
+        steps = progress(files, desc="Reading cifar10", total=len(files))
         arrays["images"] = np.concatenate([_read_mosaic(_existing("cifar10", file)) for file in steps])
     return _from_arrays(f"cifar10 {split}", npz, arrays)
 
@@ -351,7 +351,7 @@ def _read_mosaic(file: Path) -> np.ndarray:
     return pixels.reshape(25, 32, 40, 32, 3).swapaxes(1, 2).reshape(1000, 32, 32, 3)
 
 
-def _load_gtsrb(split: str, download: bool, progress: Progress | None) -> Dataset:
+def _load_gtsrb(split: str, download: bool, progress: Progress) -> Dataset:
     """The whole benchmark, or 32x32 copies of a part of its test set."""
     folder = data_folder() / "gtsrb"
     pictures = folder / "GTSRB" / ("Training" if split == "train" else "Final_Test/Images")
@@ -372,7 +372,7 @@ def _load_gtsrb(split: str, download: bool, progress: Progress | None) -> Datase
     return Dataset(f"gtsrb {split}", GTSRB_CLASSES, files, labels, shape=(3, 32, 32))
 
 
-def _load_imagenet_samples(split: str, download: bool, progress: Progress | None) -> Dataset:
+def _load_imagenet_samples(split: str, download: bool, progress: Progress) -> Dataset:
     folder = data_folder() / "imagenet_samples"
     with _existing("imagenet-samples", folder / "labels.csv", downloadable=False).open(newline="") as table:
         rows = list(csv.DictReader(table))
@@ -395,12 +395,12 @@ def _existing(name: str, path: Path, downloadable: bool = True) -> Path:
     return path
 
 
-def _download(name: str, torchvision_name: str, progress: Progress | None, **settings: Any) -> None:
+def _download(name: str, torchvision_name: str, progress: Progress, **settings: Any) -> None:
     """Downloads with torchvision, which checks what it got. Raises ValueError if that fails."""
     import torchvision.datasets
 
     steps = (torchvision_name,)
-    for step in progress(steps, desc=f"Downloading {name}", total=1) if progress else steps:
+    for step in progress(steps, desc=f"Downloading {name}", total=1):
         try:
             getattr(torchvision.datasets, step)(str(data_folder()), download=True, **settings)
         except (OSError, RuntimeError, HTTPException) as error:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,9 +23,8 @@ from torch.nn import functional
 from spt.classifiers import MODELS_FOLDER, Classifier, load_classifier
 from spt.networks import Residual, StridedNet, build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import get_transform
-
-Progress = Callable[..., Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -235,7 +234,7 @@ def train(
     labels: Tensor,
     device: str = "cpu",
     checkpoint: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> nn.Module:
     """Train ``recipe`` on float images (N, C, H, W) in [0, 1] with int64 labels (N,); returns the averaged network.
 
@@ -258,7 +257,7 @@ def train(
     first = _resume(state, generator, checkpoint, recipe)
     last = recipe.epochs + recipe.finishing_epochs
     epochs: Iterable[int] = range(first, last)
-    for epoch in progress(epochs, desc=recipe.name, total=last - first) if progress else epochs:
+    for epoch in progress(epochs, desc=recipe.name, total=last - first):
         module.train()
         order = torch.randperm(len(images), generator=generator)
         for step, batch in enumerate(torch.split(order, recipe.batch_size)):

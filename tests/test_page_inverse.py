@@ -378,7 +378,7 @@ def request_of(image: torch.Tensor, **changes: object) -> Request:
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Request, Found]:
-    from spt.error_bounds.record import silent
+    from spt.progress import silent
     from spt.ui.inverse.data import compute
 
     request = request_of(load_dataset("digits").image(7))
@@ -386,7 +386,7 @@ def small() -> tuple[Request, Found]:
 
 
 def test_of_passes_that_take_much_memory_only_the_hull_is_kept(small, monkeypatch):
-    from spt.error_bounds.record import silent
+    from spt.progress import silent
     from spt.ui.inverse import data
 
     request, found = small

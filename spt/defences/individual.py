@@ -27,9 +27,9 @@ from spt.defences.inner_tests import inner_votes, noise_seeds
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.defences.proving import as_network_takes, at_least_one, independent_generators
 from spt.error_bounds.received import METHODS, Method, received_balls, received_bound
-from spt.error_bounds.record import Progress, silent
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
+from spt.progress import Progress, silent
 from spt.smoothing import generators
 
 

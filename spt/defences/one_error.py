@@ -23,9 +23,10 @@ from spt.datasets import Dataset
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.defences.proving import at_least_one, independent_generators
 from spt.error_bounds.chord import chord_bound
-from spt.error_bounds.record import ErrorBound, Progress, silent
+from spt.error_bounds.record import ErrorBound
 from spt.error_bounds.vertices import vertex_bound
 from spt.images import image_digest
+from spt.progress import Progress, silent
 from spt.transforms import Rotation
 
 

@@ -17,8 +17,8 @@ from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel
 from spt.certificates.one_error import OneErrorCertificate, Votes, radius_for, vote_alpha
 from spt.defences.inner_tests import FIRST_LOOK, inner_votes, noise_seeds
 from spt.defences.proving import ProvingDefence, at_least_one
-from spt.error_bounds.record import Progress
 from spt.images import image_digest
+from spt.progress import Progress
 from spt.smoothing import generators
 
 MARGIN = 1.1  # of E over the largest bound among the betas that choose it

@@ -19,10 +19,11 @@ from spt.certificates import DistCertificate
 from spt.certificates.per_sample import looks_hold
 from spt.defences.inner_tests import count_votes, inner_votes, noise_seeds
 from spt.defences.proving import ProvingDefence, as_network_takes, at_least_one
-from spt.error_bounds.record import Progress, as_range, silent
+from spt.error_bounds.record import as_range
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.images import image_digest
+from spt.progress import Progress, silent
 from spt.smoothing import generators
 
 SAMPLES_AT_ONCE = 50

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import Attacker, ErrorBound, Progress, Stopwatch, float_slack
+from spt.error_bounds.record import Attacker, ErrorBound, Stopwatch, float_slack
 from spt.error_bounds.search import NEGLIGIBLE, Outcome, Splits, collect_splits, search
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress
 
 
 def bounded(

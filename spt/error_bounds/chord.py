@@ -26,14 +26,12 @@ from spt.error_bounds.record import (
     MEMORY_BUDGET,
     Attacker,
     ErrorBound,
-    Progress,
     Stopwatch,
     as_image,
     as_points,
     as_range,
     attacker_rounding,
     inside_vignette,
-    silent,
 )
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import (
@@ -42,6 +40,7 @@ from spt.error_bounds.search import (
     Splits,
 )
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import Rotation, Transform
 
 CUDA_CELLS = 1 << 14

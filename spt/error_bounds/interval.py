@@ -22,19 +22,18 @@ from spt.error_bounds.record import (
     MEMORY_BUDGET,
     Attacker,
     ErrorBound,
-    Progress,
     Stopwatch,
     as_image,
     as_points,
     as_range,
     attacker_rounding,
-    silent,
 )
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import MAX_EVALUATIONS, Splits
 from spt.interpolation import bilinear, pixel_grid
 from spt.intervals import Interval
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import Rotation, Transform
 
 PER_PIXEL = 1e-9

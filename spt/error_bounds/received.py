@@ -46,7 +46,7 @@ from torch import Tensor
 from spt.error_bounds.arcs import PER_PIXEL
 from spt.error_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
 from spt.error_bounds.interval import interpolate, source_boxes
-from spt.error_bounds.record import MEMORY_BUDGET, Progress, Stopwatch, as_points, float_slack, silent
+from spt.error_bounds.record import MEMORY_BUDGET, Stopwatch, as_points, float_slack
 from spt.error_bounds.samples import centre_weights
 from spt.error_bounds.search import halving_on_oom
 from spt.error_bounds.separable import SeparableMaps
@@ -54,6 +54,7 @@ from spt.intervals import Interval
 from spt.inverse import Inverse
 from spt.inverse.record import as_received, received_ends
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import Transform, Translation
 
 Method = Literal["automatic", "kernel", "regularised", "interval"]

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,17 +13,8 @@ from spt.preprocessing import Preprocessing
 from spt.transforms import Transform
 
 Attacker = Literal["exact", "8-bit"]
-Progress = Callable[..., Iterable[Any]]
-"""Called as ``progress(items, desc=..., total=...)`` like ``tqdm``; returns an iterable over ``items``. It may raise to
-cancel: nothing here catches that."""
-
 MEMORY_BUDGET = 1 << 30
 """Bytes of working memory that a bound plans for, unless told otherwise."""
-
-
-def silent(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterable[Any]:
-    """The default progress: none."""
-    return items
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,19 +15,18 @@ from spt.error_bounds.moving_arcs import MovingArcSplits
 from spt.error_bounds.record import (
     MEMORY_BUDGET,
     Attacker,
-    Progress,
     SampleBound,
     Stopwatch,
     as_image,
     as_points,
     as_range,
     attacker_rounding,
-    silent,
 )
 from spt.error_bounds.sampled import gamma_lattice
 from spt.error_bounds.search import MAX_EVALUATIONS, Splits, halving_on_oom
 from spt.interpolation import pixel_grid
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import POINTS_AT_ONCE, Rotation, Transform, Translation
 
 CENTRE_STEPS = 150

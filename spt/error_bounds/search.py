@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import Progress, silent
+from spt.progress import Progress, silent
 
 MAX_EVALUATIONS = 2000
 """Default limit of evaluations for one item: enough for 1 % in practice; the bound is sound wherever it stops."""

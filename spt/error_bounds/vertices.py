@@ -19,17 +19,16 @@ from spt.error_bounds.record import (
     MEMORY_BUDGET,
     Attacker,
     ErrorBound,
-    Progress,
     Stopwatch,
     as_image,
     as_points,
     as_range,
     attacker_rounding,
     float_slack,
-    silent,
 )
 from spt.error_bounds.search import halving_on_oom
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import Transform, Translation
 
 PER_PIXEL = 2e-12

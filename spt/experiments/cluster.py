@@ -6,7 +6,7 @@ counted twice. Needs the optional package `distributed` (requirements-cluster.tx
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from spt.experiments.experiment import Experiment, Row, Rows
@@ -37,21 +37,17 @@ def on_cluster(
     if not local and not address.startswith(("tcp://", "tls://")):
         raise ValueError(f"The scheduler must be local or an address such as tcp://host:8786, but is {address!r}.")
     threads = None
-    try:
-        if local:
-            count = workers or (_gpus() if device.startswith("cuda") else _processors())
-            threads = max(1, _processors() // count)
-            cluster = LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None)
-            address = cluster.scheduler_address
-        client = Client(address, timeout=timeout)
-    except OSError as error:
-        raise ValueError(f"There is no Dask scheduler at {address}: {error}.") from error
-    try:
+    with ExitStack() as opened:
+        try:
+            if local:
+                count = workers or (_gpus() if device.startswith("cuda") else _processors())
+                threads = max(1, _processors() // count)
+                cluster = LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None)
+                address = opened.enter_context(cluster).scheduler_address
+            client = opened.enter_context(Client(address, timeout=timeout))
+        except OSError as error:
+            raise ValueError(f"There is no Dask scheduler at {address}: {error}.") from error
         yield scheduler_of(client, device, threads)
-    finally:
-        client.close()
-        if local:
-            cluster.close()
 
 
 def scheduler_of(client: Any, device: str = "cpu", threads: int | None = None) -> Scheduler:

@@ -4,21 +4,15 @@ Stopped at any moment and run again it goes on. Where the tasks are done is a sc
 (`in_this_process`), or a Dask cluster (`spt.experiments.cluster`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from spt.experiments.experiment import Experiment, Row, Rows
 from spt.experiments.store import Store
+from spt.progress import Progress, silent
 
-Progress = Callable[..., Iterable[Any]]
 Scheduler = Callable[[Experiment, str, list[int], Rows], Iterator[tuple[int, Row]]]
 """Does the items of a stage, in any order, and gives each with its row."""
-
-
-def silent(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterable[Any]:
-    """Progress that nobody sees."""
-    return items
 
 
 def in_this_process(device: str = "cpu") -> Scheduler:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import MEMORY_BUDGET, Attacker, Progress, Stopwatch, silent
+from spt.error_bounds.record import MEMORY_BUDGET, Attacker, Stopwatch
 from spt.inverse.constraints import Constraints, find_constraints, tighten
 from spt.inverse.record import Contradiction, Inverse, as_received, received_ends
+from spt.progress import Progress, silent
 from spt.transforms import Transform
 
 MAX_LEVELS = 3
@@ -53,7 +54,7 @@ def invert(
         attacker: "exact", or "8-bit": x' was rounded to multiples of 1/255. See `received_ends`.
         naive: source boxes by interval arithmetic as in the slides instead of the exact hull of each arc.
         memory_budget: bytes of working memory to plan for; what survives comes on top.
-        progress: see `spt.error_bounds.record.Progress`; called once for each pass.
+        progress: see `spt.progress.Progress`; called once for each pass.
 
     Returns: `Inverse`; not `consistent` if no x and gamma produce x'.
     Raises ValueError if the image, Gamma or the numbers make no sense.

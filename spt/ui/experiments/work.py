@@ -19,7 +19,7 @@ import streamlit as st
 from spt.experiments import Experiment, Rows, all_rows, open_store, run
 from spt.experiments.running import in_this_process
 from spt.experiments.tables import commit
-from spt.ui.interpolation.work import one_thread
+from spt.ui.work import one_thread
 
 FOLDER_VARIABLE = "SPT_RUNS"
 UNSEEN = 10.0  # seconds after which a run that nobody looks at ends

@@ -25,11 +25,11 @@ from spt.error_bounds import (
     interval_images,
     vertex_bound,
 )
-from spt.error_bounds.record import Progress, silent
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress, silent
 from spt.transforms import Rotation, Transform
+from spt.ui import work
 from spt.ui.controls import Subject
-from spt.ui.interpolation import work
 
 LARGE = 3 * 64 * 64  # image values from which bounds take seconds: samples at once, bounds when asked for, live
 CURVE_POINTS, MAP_STEPS = 181, 41

@@ -18,9 +18,9 @@ from spt.classifiers import Classifier
 from spt.error_bounds import attacker_rounding
 from spt.preprocessing import Preprocessing
 from spt.transforms import Rotation, Transform
-from spt.ui import controls, pictures, preset_buttons
+from spt.ui import controls, pictures, preset_buttons, work
 from spt.ui.controls import BOUND, Subject
-from spt.ui.interpolation import bounds, data, export, samples, work
+from spt.ui.interpolation import bounds, data, export, samples
 from spt.ui.interpolation.data import Request, about, at_least, at_most
 from spt.ui.presets import INTERPOLATION
 

@@ -16,11 +16,10 @@ import torch
 from spt import error_figures as figures
 from spt.certificates import quantity
 from spt.error_bounds import find_centres, sample_bound
-from spt.error_bounds.record import Progress, silent
 from spt.error_bounds.samples import gammas_for_centre
-from spt.ui import cache
+from spt.progress import Progress, silent
+from spt.ui import cache, work
 from spt.ui.controls import BOUND
-from spt.ui.interpolation import work
 from spt.ui.interpolation.data import Key, Request, at_least, at_most, in_session, in_words, is_in_session
 
 CENTRES: tuple[Literal["shifted", "recentred"], ...] = ("shifted", "recentred")

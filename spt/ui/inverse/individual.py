@@ -11,8 +11,9 @@ from torch import Tensor
 from spt import error_figures
 from spt.certificates import rounded_up
 from spt.error_bounds.received import MOST_PIXELS, Method, error_hull
-from spt.error_bounds.record import Progress, Stopwatch
+from spt.error_bounds.record import Stopwatch
 from spt.preprocessing import Preprocessing
+from spt.progress import Progress
 from spt.transforms import Rotation
 from spt.ui import cache, pictures
 from spt.ui.controls import BOUND

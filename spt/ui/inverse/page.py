@@ -12,12 +12,12 @@ import torch
 from spt import inverse_figures as figures
 from spt.certificates import rounded_up
 from spt.classifiers import Classifier
-from spt.error_bounds.record import Attacker, Progress
+from spt.error_bounds.record import Attacker
 from spt.images import image_digest
+from spt.progress import Progress
 from spt.transforms import Rotation, Transform
-from spt.ui import cache, controls, preset_buttons
+from spt.ui import cache, controls, preset_buttons, work
 from spt.ui.controls import BOUND, Shape, Subject
-from spt.ui.interpolation import work
 from spt.ui.interpolation.page import full_preprocessing
 from spt.ui.inverse import constraints, data, export, individual, pixels
 from spt.ui.inverse.data import Found, Request

@@ -1,4 +1,4 @@
-"""How the page "Interpolation error" computes: on one thread, and where it takes long in the background with progress."""
+"""How pages compute: on one thread, and where it takes long in the background with progress and Stop."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import streamlit as st
 import torch
 
-from spt.error_bounds.record import Progress
+from spt.progress import Progress
 
 Result = TypeVar("Result")
 ALL_THREADS = torch.get_num_threads()

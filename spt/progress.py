@@ -1,0 +1,13 @@
+"""How long computations tell of their progress, and how they are cancelled: a function shaped like ``tqdm``."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Progress = Callable[..., Iterable[Any]]
+"""Called as ``progress(items, desc=..., total=...)`` like ``tqdm``; returns an iterable over ``items``. It may raise to
+cancel: nothing here catches that."""
+
+
+def silent(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterable[Any]:
+    """The default progress: none."""
+    return items
