@@ -4,11 +4,10 @@ Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, IndivSPT; section
 of the design.
 """
 
-import dataclasses
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from spt import statistics
 from spt.certificates.error_level import (
@@ -18,6 +17,7 @@ from spt.certificates.error_level import (
     ReceivedErrorLevel,
     level_from,
 )
+from spt.certificates.evidence import Concluded
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 
 Votes = Literal["nested", "joint"]
@@ -67,7 +67,7 @@ def _less(p_lower: float, rho: float) -> float:
 
 
 @dataclass(frozen=True)
-class OneErrorCertificate:
+class OneErrorCertificate(Concluded):
     """DistSPT or IndivSPT with one E: a proof about every attack gamma in Gamma, with its whole evidence.
 
     Guarantee of DistSPT: with probability at least 1 - budget.total over all sampling, if ``label`` is not None then
@@ -94,6 +94,8 @@ class OneErrorCertificate:
         p_lower: lower confidence bound of the samples' probability to pass (nested) or to vote for the class (joint), at
             level alpha_gamma (nested) or alpha_gamma + alpha_eps (joint).
     """
+
+    CONCLUSIONS: ClassVar[tuple[str, ...]] = ("successes", "p_lower", "radius", "label")
 
     classifier: str
     classifier_fingerprint: str
@@ -135,25 +137,9 @@ class OneErrorCertificate:
         return {"successes": successes, "p_lower": p_lower, "radius": radius, "label": label}
 
     @property
-    def class_name(self) -> str | None:
-        """Name of the certified class, None for ABSTAIN."""
-        return None if self.label is None else self.class_names[self.label]
-
-    @property
     def network_calls(self) -> int:
         """Votes spent, selection, inner and joint votes together."""
         return sum(self.selection_counts) + sum(trials for _, trials in self.inner_votes) + sum(self.counts)
-
-    def verify(self) -> bool:
-        """Recompute selection, inner tests, E, rho, q_E, bound, radius and label from the evidence; True if all agree."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        claimed = {name: fields.pop(name) for name in ("successes", "p_lower", "radius", "label")}
-        selection = self.selection_counts
-        try:
-            best = max(range(len(selection)), key=lambda index: (selection[index], -index))
-            return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
-        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-            return False
 
     def _well_formed(self) -> bool:
         """Whether the evidence is of one piece: as many votes as it says, no impossible counts, a level for this image."""

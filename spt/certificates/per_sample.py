@@ -4,19 +4,20 @@ import dataclasses
 import itertools
 import json
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from spt import statistics
+from spt.certificates.evidence import Concluded
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 from spt.transforms import TRANSFORMS
 
 
 @dataclass(frozen=True)
-class PerSampleCertificate(ABC):
+class PerSampleCertificate(Concluded):
     """What both rest on: the settings, the samples with their radii and inner tests, and what follows from these.
 
     Attributes:
@@ -30,6 +31,8 @@ class PerSampleCertificate(ABC):
             its inner test stopped. A sample passes if that test accepts.
         q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
     """
+
+    CONCLUSIONS: ClassVar[tuple[str, ...]] = ("passes", "q_lower", "radius", "label")
 
     classifier: str
     classifier_fingerprint: str
@@ -108,27 +111,11 @@ class PerSampleCertificate(ABC):
         }
 
     @property
-    def class_name(self) -> str | None:
-        """Name of the certified class, None for ABSTAIN."""
-        return None if self.label is None else self.class_names[self.label]
-
-    @property
     def complete(self) -> bool:
         """Whether all samples are in, or a look was the last, or none is needed; before that nothing is certified."""
         n = len(self.radii)
         stopped = n in self.first_looks and stops(self.passes / n, self.radius, vars(self))
         return self.inconsistent or n == self.n_gamma or stopped
-
-    def verify(self) -> bool:
-        """Recompute selection, inner tests, bound, radius and label from the evidence; True if all agree."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        claimed = {name: fields.pop(name) for name in ("passes", "q_lower", "radius", "label")}
-        selection = self.selection_counts
-        try:
-            best = max(range(len(selection)), key=lambda index: (selection[index], -index))
-            return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
-        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
-            return False
 
     def _well_formed(self) -> bool:
         """Whether the evidence is of one piece: as many samples as it says, points and counts that a run can have."""

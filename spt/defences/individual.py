@@ -122,17 +122,8 @@ class IndivSPT(OneErrorDefence):
                 )
                 radii += rho.tolist()
             yield IndividualCertificate.conclude(
-                classifier=self.classifier.name,
-                classifier_fingerprint=self.classifier.fingerprint,
-                class_names=self.classifier.class_names,
-                transform=self.transform.name,
-                unit=self.transform.unit,
-                parameter_sigma=self.parameter_sigma,
-                pixel_sigma=self.pixel_sigma,
-                limit=self.limit,
-                attacker=self.attacker,
-                image_sha256=image_digest(image),
-                seed=seed,
+                **self._about(image, seed),
+                **self._against(),
                 alpha=alpha,
                 inner_alpha=self.inner_alpha,
                 split_width=self.split_width,

@@ -102,12 +102,7 @@ class OneErrorDefence(ProvingDefence):
             *_, last = progress(stream, desc="joint votes", total=math.ceil(n / batch_size))
             counts = last.counts
         return OneErrorCertificate.conclude(
-            classifier=self.classifier.name,
-            classifier_fingerprint=self.classifier.fingerprint,
-            class_names=self.classifier.class_names,
-            pixel_sigma=self.pixel_sigma,
-            image_sha256=image_digest(image),
-            seed=seed,
+            **self._about(image, seed),
             votes=votes,
             budget=budget,
             level=level,

@@ -22,7 +22,6 @@ from spt.defences.proving import ProvingDefence, as_network_takes, at_least_one
 from spt.error_bounds.record import as_range
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
-from spt.images import image_digest
 from spt.progress import Progress, silent
 from spt.smoothing import generators
 
@@ -123,17 +122,8 @@ class DistSPT(ProvingDefence):
             done = end
             radii += rho.tolist()
             certificate = DistCertificate.conclude(
-                classifier=self.classifier.name,
-                classifier_fingerprint=self.classifier.fingerprint,
-                class_names=self.classifier.class_names,
-                transform=self.transform.name,
-                unit=self.transform.unit,
-                parameter_sigma=self.parameter_sigma,
-                pixel_sigma=self.pixel_sigma,
-                limit=self.limit,
-                attacker=self.attacker,
-                image_sha256=image_digest(image),
-                seed=seed,
+                **self._about(image, seed),
+                **self._against(),
                 alpha=alpha,
                 inner_alpha=self.inner_alpha,
                 centre=self.centre,

@@ -12,6 +12,7 @@ from torch import Tensor
 from spt.classifiers import Classifier
 from spt.error_bounds import check_bounded
 from spt.error_bounds.record import Attacker
+from spt.images import image_digest
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import Transform
 
@@ -63,17 +64,31 @@ class ProvingDefence:
             )
         return image
 
-    def _settings(self) -> dict[str, Any]:
-        """What an interpolation error depends on: for what it was measured."""
+    def _about(self, image: Tensor, seed: int) -> dict[str, Any]:
+        """What a certificate says of the classifier, of the image and of where the samples come from."""
+        return {
+            "classifier": self.classifier.name,
+            "classifier_fingerprint": self.classifier.fingerprint,
+            "class_names": self.classifier.class_names,
+            "pixel_sigma": self.pixel_sigma,
+            "image_sha256": image_digest(image),
+            "seed": seed,
+        }
+
+    def _against(self) -> dict[str, Any]:
+        """The smoothing and the attacks, as certificates have them."""
         return {
             "transform": self.transform.name,
             "unit": self.transform.unit,
             "parameter_sigma": float(self.parameter_sigma),
             "limit": float(self.limit),
             "attacker": self.attacker,
-            "preprocessing": repr(self.classifier.preprocessing),
-            "input_shape": self.classifier.input_shape,
         }
+
+    def _settings(self) -> dict[str, Any]:
+        """What an interpolation error depends on: for what it was measured."""
+        preprocessing, shape = repr(self.classifier.preprocessing), self.classifier.input_shape
+        return self._against() | {"preprocessing": preprocessing, "input_shape": shape}
 
 
 def as_network_takes(exact: Tensor, radii: Tensor) -> tuple[Tensor, np.ndarray]:
