@@ -466,7 +466,7 @@ class TestCommand:
         assert main([*arguments, "--out", str(tmp_path)]) == 0
         text = capsys.readouterr().out
         assert "Bicubic interpolation (sampled)" in text and "ours, digits" in text
-        record = json.loads((tmp_path / "bicubic-digits-rotation.json").read_text(encoding="utf-8"))
+        record = json.loads((tmp_path / "bicubic-digits-rotation-30.json").read_text(encoding="utf-8"))
         assert record["command"] == f"python -m spt {' '.join(arguments)}"
         assert record["settings"]["n_betas"] == 3 and record["line"]["images"] == 2
         assert main([*arguments, "--out", str(tmp_path), "--json"]) == 0

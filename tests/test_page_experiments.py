@@ -156,11 +156,11 @@ def test_the_table_has_the_interval_of_each_share(folders: Path) -> None:
 def test_several_results_can_be_chosen_and_are_in_the_address(folders: Path) -> None:
     store(folders, "table11")
     store(folders, "table11", images=3, transform="translation")
-    app = open_page(experiment="table11", table11_result="digits-translation")
+    app = open_page(experiment="table11", table11_result="digits-translation-1")
     assert_healthy(app)
-    assert app.selectbox(key="table11_result").value == "digits-translation"
+    assert app.selectbox(key="table11_result").value == "digits-translation-1"
     assert "The paper has no line" in texts(app)
-    app.selectbox(key="table11_result").set_value("digits-rotation").run()
+    app.selectbox(key="table11_result").set_value("digits-rotation-30").run()
     assert_healthy(app)
     assert "not proved" in texts(app)
 

@@ -158,8 +158,10 @@ class Experiment(ABC):
 
     @property
     def stem(self) -> str:
-        """Name of its files."""
-        return "-".join(part.replace("/", "_") for part in (self.name, self.dataset, self.transform))
+        """Name of its files: experiment, data set, transformation and attack range."""
+        limit: float | None = getattr(self, "limit", None)
+        parts = (self.name, self.dataset, self.transform, *([] if limit is None else [f"{limit:g}"]))
+        return "-".join(part.replace("/", "_") for part in parts)
 
     def seed_of(self, stage: str, item: int) -> int:
         """The seed of one task: a hash of its name, so that tasks are independent of each other."""

@@ -32,10 +32,10 @@ class Stored:
 
 
 def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
-    """Stems of the results of an experiment in a folder, which need not exist; those of bundled images come last."""
+    """Stems of the results of an experiment in a folder, which need not exist: MNIST first, bundled images last."""
     found = [path.stem for path in folder.glob(f"{kind.name}-*.json") if path.with_suffix(".csv").is_file()]
     bundled = tuple(f"{kind.name}-{name}-" for name in FAMILIES)
-    return sorted(found, key=lambda stem: (stem.startswith(bundled), stem))
+    return sorted(found, key=lambda stem: (stem.startswith(bundled), not stem.startswith(f"{kind.name}-mnist-"), stem))
 
 
 def load_stored(folder: Path, kind: type[Experiment], stem: str) -> Stored:

@@ -105,7 +105,7 @@ def choose() -> Choice | None:
 def _choose_stored(kind: type[Experiment], stems: list[str]) -> Choice:
     names = {stem.removeprefix(f"{kind.name}-"): stem for stem in stems}
     name = st.selectbox(
-        "Data set and transformation", list(names), key=f"{kind.name}_result",
+        "Data set, transformation and range", list(names), key=f"{kind.name}_result",
         help="Which of the stored results of this experiment.", **BOUND,
     )  # fmt: skip
     stored = load_stored(results_folder(), kind, names[name])
