@@ -86,7 +86,7 @@ def sharpness(name: str, arguments: argparse.Namespace) -> list[str]:
             f"| {method} | {arguments.images} | {ratios.mean():.2f} | {ratios.median():.2f} | {ratios.max():.2f} | "
             f"{radii.mean():.2f} | {sum(one['seconds'] for one in results) / len(results) * 1e3:.0f} |"
         )
-    head = "| method | images | bound / true error, mean | median | largest | ρ / true error, mean | processor ms for one β |"
+    head = "| method | images | bound / true error, mean | median | largest | r / true error, mean | processor ms for one β |"
     return [head, "|---" * 7 + "|", *rows]
 
 

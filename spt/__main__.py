@@ -20,7 +20,7 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit code 0; 2 for what a person can mend, with one sentence saying what; 130 for Ctrl-C."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = build_parser().parse_args(argv)
         with contextlib.redirect_stdout(sys.stderr):
             text: str = arguments.run(arguments)
         print(text)
@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> Parser:
+def build_parser() -> Parser:
+    """The parser of all commands."""
     parser = Parser(
         prog="python -m spt",
         description="Certified robustness of image classifiers to rotations and translations, by randomized smoothing.",

@@ -104,7 +104,7 @@ def samples_specification(
     across = {"domain": [-most, most], "nice": False}
     if dimensions == 1:
         top = 0.2 * math.ceil(max(most_radius, 0.01) * 1.1 / 0.2)
-        x_title, y_title = f"sample {symbol} in {unit}", f"error radius ρ({symbol})"
+        x_title, y_title = f"sample {symbol} in {unit}", f"error radius r({symbol})"
         up: dict[str, Any] = {"domain": [0, round(top, 6)], "nice": False}
         size: dict[str, Any] = {
             "field": "votes",
@@ -140,7 +140,7 @@ def samples_specification(
             {"field": "sample", "title": "sample"},
             {"field": "x", "title": symbol if dimensions == 1 else "dx", "format": ".2f"},
             *([] if dimensions == 1 else [{"field": "y", "title": "dy", "format": ".2f"}]),
-            {"field": "radius", "title": "ρ (rounded up)"},
+            {"field": "radius", "title": "r (rounded up)"},
             {"field": "share", "title": "inner votes for the class"},
             {"field": "outcome", "title": "inner test"},
         ],
@@ -377,7 +377,7 @@ def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
         ("samples", f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}"),
         ("bound", f"q ≥ {rounded_down(certificate.q_lower, 4)} with confidence {confidence(certificate.alpha)}"),
         ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
-        ("errors ρ", f"at most {rounded_up(max(certificate.radii))}"),
+        ("error radii", f"at most {rounded_up(max(certificate.radii))}"),
         ("cost", f"{network_calls(certificate):,} network calls, seed {certificate.seed}"),
     ]
 

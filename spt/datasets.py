@@ -384,7 +384,7 @@ def _existing(name: str, path: Path, downloadable: bool = True) -> Path:
     """The path. Raises ValueError, saying what can be done, if there is nothing."""
     if not path.exists():
         remedy = (
-            "download it (a button in the app; load_dataset(..., download=True) in Python), or set"
+            "download it (--download, a button in the app, or load_dataset(..., download=True) in Python), or set"
             if downloadable
             else "set"
         )

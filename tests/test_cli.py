@@ -647,7 +647,7 @@ def test_certify_with_one_error_of_the_image(capsys):
     output = capsys.readouterr()
     assert "not the nested classifier" in output.out
     assert (
-        output.err.startswith("warning: even if all samples agree they certify nothing")
+        output.err.startswith("warning: so few samples certify nothing in the attack range of ±2°, even if all agree")
         and "--error-betas" in output.err
     )
 
@@ -697,7 +697,7 @@ def test_an_image_that_was_measured_is_not_fresh(capsys, measured):
 def test_too_few_samples_are_warned_of(capsys):
     main(["certify", "--defence", "dist-x", *OWN_F, "--limit", "50", "--n-gamma", "10"])
     assert capsys.readouterr().err == (
-        "warning: even if all samples agree they certify only 9.73°, and the attack range is ±50°; raise --n-gamma\n"
+        "warning: so few samples certify only 9.73° of the attack range of ±50°, even if all agree; raise --n-gamma\n"
     )
 
 

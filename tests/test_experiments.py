@@ -185,6 +185,19 @@ class TestStore:
         with pytest.raises(ValueError, match=r"other settings \(seed 0 instead of 3\)"):
             open_store(Counting(seed=3), tmp_path)
 
+    def test_a_stored_table_goes_on_without_its_file_of_rows(self, tmp_path):
+        """As in a fresh copy of the repository, which has tables but no SQLite files."""
+        experiment = Counting(images=10, pause=0)
+        rows = run(experiment, open_store(experiment, tmp_path))
+        write_tables(experiment, rows, tmp_path, "")
+        (tmp_path / f"{experiment.stem}.sqlite").unlink()
+        longer = replace(experiment, images=15)
+        assert all_rows(longer, open_store(longer, tmp_path)) == rows
+        with pytest.raises(ValueError, match=r"\.json has 10 images already: ask for as many at least"):
+            open_store(replace(experiment, images=5), tmp_path)
+        with pytest.raises(ValueError, match=r"\.json holds results of other settings \(seed 0 instead of 3\)"):
+            open_store(replace(experiment, seed=3), tmp_path)
+
     def test_the_first_row_of_a_task_stays(self, tmp_path):
         store = Store(tmp_path / "a.sqlite", {"a": 1})
         store.add("images", 0, 5, {"value": 1})

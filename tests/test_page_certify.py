@@ -156,7 +156,7 @@ def test_abstain_says_why_and_offers_no_attack():
     assert app.session_state["certify_run"].certificate.label is None
     text = texts(app)
     assert ":orange-badge[ABSTAIN]" in text and "not above 1/2" in text and "CERTIFIED" not in text
-    assert "no inner test can pass a ρ above" in text
+    assert "no inner test can pass an error radius above" in text
     assert "certify_attack" not in {button.key for button in app.button}
 
 

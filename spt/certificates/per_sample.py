@@ -175,7 +175,7 @@ class PerSampleCertificate(Concluded):
             looks = ", ".join(map(str, (*self.first_looks, self.n_gamma)))
             lines["looks"] = f"after {looks} samples, each at level {self.alpha / (len(self.first_looks) + 1):g}"
         if self.radii:
-            lines["errors"] = f"ρ from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}"
+            lines["errors"] = f"radii from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}"
         lines["image"] = f"sha256 {self.image_sha256[:16]}…, seed {self.seed}"
         lines["time"] = f"{self.seconds:.2f} s, {votes:,} network calls"
         return "\n".join([self.explain(), *(f"  {name:<12} {text}" for name, text in lines.items())])

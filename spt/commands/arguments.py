@@ -205,7 +205,7 @@ def read_picture(
     from spt.images import fit_image, read_image, to_8_bit
 
     dataset_name, separator, number = name.rpartition(":")
-    if separator and number.isdecimal():
+    if separator and number.removeprefix("-").isdecimal():
         dataset = load_dataset(dataset_name, shape=shape, download=download, progress=visible_progress())
         image = dataset.image(int(number))
         image = to_8_bit(1 - image) if invert else image

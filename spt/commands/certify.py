@@ -211,9 +211,9 @@ def _warn_if_out_of_reach(largest: float, case: Case, limit: float, option: str)
 
     if largest < limit:
         unit = case.smoothed.transform.unit
-        reach = f"only {quantity(largest, unit)}" if largest > 0 else "nothing"
+        reach = f"only {quantity(largest, unit)} of" if largest > 0 else "nothing in"
         print(
-            f"warning: even if all samples agree they certify {reach}, and the attack range is "
-            f"±{quantity(limit, unit)}; raise {option}",
+            f"warning: so few samples certify {reach} the attack range of ±{quantity(limit, unit)}, even if all agree; "
+            f"raise {option}",
             file=sys.stderr,
         )

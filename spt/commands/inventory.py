@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from spt.commands.arguments import add_command
@@ -10,24 +10,29 @@ from spt.commands.arguments import add_command
 
 def add(commands: Any) -> None:
     """Add the command to the parser's."""
-    add_command(commands, "list", _list, "What there is: classifiers, data sets, transformations, recipes.")
+    add_command(
+        commands, "list", _list, "What there is: classifiers, data sets, transformations, recipes, experiments."
+    )
 
 
 def _list(arguments: argparse.Namespace) -> str:
     from spt.classifiers import bundled_classifiers, read_card
     from spt.datasets import DATASETS
+    from spt.experiments import EXPERIMENTS
     from spt.training import RECIPES
     from spt.transforms import TRANSFORMS
 
     cards = {name: read_card(name) for name in bundled_classifiers()}
     keys = ("dataset", "transform", "parameter_sigma", "pixel_sigma", "class_names", "input_shape", "accuracy")
     units = {name: [f"{p.name} ({p.unit})" for p in transform.parameters] for name, transform in TRANSFORMS.items()}
+    settings = {name: _settings(kind) for name, kind in EXPERIMENTS.items()}
     if arguments.json:
         record = {
             "classifiers": {name: {key: card[key] for key in keys} for name, card in cards.items()},
             "datasets": {name: source.title for name, source in DATASETS.items()},
             "transforms": units,
             "recipes": list(RECIPES),
+            "experiments": settings,
         }
         return json.dumps(record, indent=2, ensure_ascii=False)
     sections = {
@@ -35,11 +40,22 @@ def _list(arguments: argparse.Namespace) -> str:
         "Data sets": {name: source.title for name, source in DATASETS.items()},
         "Transformations": {name: ", ".join(parameters) for name, parameters in units.items()},
         "Recipes": {name: f"{recipe.dataset}, {_noise(asdict(recipe))}" for name, recipe in RECIPES.items()},
+        "Experiments, with what `run --set` changes": {
+            name: ", ".join(f"{key}={value}" for key, value in each.items()) for name, each in settings.items()
+        },
     }
     return "\n".join(
         f"{title}\n" + "\n".join(f"  {name:<18} {text}".rstrip() for name, text in rows.items())
         for title, rows in sections.items()
     )
+
+
+def _settings(kind: Any) -> dict[str, Any]:
+    """The settings that only this experiment has, with their defaults."""
+    from spt.experiments import Experiment
+
+    shared = {field.name for field in fields(Experiment)}
+    return {field.name: field.default for field in fields(kind) if field.name not in shared}
 
 
 def _accuracy_in_words(card: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from spt.commands.arguments import add_command, check_device, count, seed_number, visible_progress
+from spt.commands.arguments import add_command, add_download, check_device, count, seed_number, visible_progress
 
 
 def add(commands: Any) -> None:
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
         help="full: the paper's settings; quick: bundled images, at most three minutes on two cores (default: %(default)s)",
     )
     parser.add_argument("--dataset", metavar="NAME", help="default: mnist; quick: digits")
+    add_download(parser)
     parser.add_argument("--transform", metavar="NAME", help="rotation or translation (default: rotation)")
     parser.add_argument("--classifier", metavar="NAME", help="default: a bundled one for the data set")
     parser.add_argument("--images", type=count, help="how many (default: 1000; quick: 8 to 20)")
@@ -37,7 +38,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="another setting of the experiment, such as --set n_gamma=50 (again for more)",
+        help="another setting of the experiment (`python -m spt list` has them), such as --set n_gamma=50; again for more",
     )
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
     cost = parser.add_argument_group("where")
@@ -53,6 +54,7 @@ def add(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> str:
     import json
 
+    from spt.datasets import load_dataset
     from spt.experiments import configure, get_experiment, run
     from spt.experiments.running import in_this_process, open_store
     from spt.experiments.tables import as_record, write_tables
@@ -61,6 +63,8 @@ def _run(arguments: argparse.Namespace) -> str:
     given = {name: getattr(arguments, name) for name in ("classifier", "images", "seed")}
     given = {name: value for name, value in given.items() if value is not None} | _settings(arguments.set)
     experiment = configure(kind, arguments.preset, arguments.dataset, arguments.transform, **given)
+    if arguments.download:
+        load_dataset(experiment.dataset, download=True, progress=visible_progress())
     experiment.check()
     remote = arguments.scheduler is not None and arguments.scheduler != "local"
     device = arguments.device if remote else check_device(arguments.device)

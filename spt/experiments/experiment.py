@@ -232,8 +232,19 @@ def configure(
         raise ValueError(f"{kind.name} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
     chosen = named | dict(kind.settings_for(dataset, transform)) | settings | named | given
     if classifier is None and "classifier" not in given:
+        _refuse_unknown(dataset, transform)
         raise ValueError(f"No classifier for {transform} of {dataset} is bundled: name one with --classifier.")
     return kind(**{name: _typed(name, value, types[name]) for name, value in chosen.items()})
+
+
+def _refuse_unknown(dataset: str, transform: str) -> None:
+    """ValueError, listing the known ones, if there is no such data set or transformation."""
+    from spt.datasets import DATASETS, load_dataset
+    from spt.transforms import get_transform
+
+    get_transform(transform)
+    if dataset not in DATASETS:
+        load_dataset(dataset)
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spt.experiments.experiment import Experiment, Row, Rows
-from spt.experiments.store import Store
+from spt.experiments.store import Store, difference
+from spt.experiments.stored import load_stored
 from spt.progress import Progress, silent
 
 Scheduler = Callable[[Experiment, str, list[int], Rows], Iterator[tuple[int, Row]]]
@@ -26,8 +27,28 @@ def in_this_process(device: str = "cpu") -> Scheduler:
 
 
 def open_store(experiment: Experiment, folder: Path) -> Store:
-    """The file of this experiment in a folder of results; ValueError if it is of other settings."""
-    return Store(folder / f"{experiment.stem}.sqlite", experiment.identity)
+    """The file of this experiment in a folder of results, with the rows of a table that is stored there.
+
+    ValueError, one sentence, if file or table are of other settings, or the table has more images than are asked for.
+    """
+    table = folder / f"{experiment.stem}.json"
+    stored = load_stored(folder, type(experiment), experiment.stem) if table.is_file() else None
+    if stored is not None:
+        differ = difference(stored.experiment.identity, experiment.identity)
+        if differ:
+            raise ValueError(f"{table} holds results of other settings ({differ}): name another folder.")
+        if stored.experiment.images > experiment.images:
+            raise ValueError(
+                f"{table} has {stored.experiment.images} images already: ask for as many at least, or name another folder."
+            )
+    store = Store(folder / f"{experiment.stem}.sqlite", experiment.identity)
+    if stored is not None:
+        for stage, rows in stored.rows.items():
+            done = store.done(stage)
+            for item, row in enumerate(rows):
+                if item not in done:
+                    store.add(stage, item, experiment.seed_of(stage, item), row)
+    return store
 
 
 def run(

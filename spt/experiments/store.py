@@ -44,10 +44,9 @@ class Store:
         if found is None:
             raise ValueError(f"{path} has no settings: it is not a file of results.")
         self.settings: dict[str, Any] = json.loads(found[0])
-        if settings is not None and self.settings != json.loads(_json(settings)):
-            raise ValueError(
-                f"{path} holds results of other settings ({self._difference(settings)}): name another folder."
-            )
+        differ = difference(self.settings, settings or self.settings)
+        if differ:
+            raise ValueError(f"{path} holds results of other settings ({differ}): name another folder.")
 
     def add(self, stage: str, item: int, seed: int, row: Row) -> None:
         """Keep the row of a task; durable on return. A task that has a row already keeps it."""
@@ -87,10 +86,12 @@ class Store:
             return ValueError(f"{self.path} is not a file of results.")
         return OSError(f"{self.path} cannot be written: {text}.")
 
-    def _difference(self, settings: dict[str, Any]) -> str:
-        mine, other = json.loads(_json(settings)), self.settings
-        names = sorted(key for key in mine.keys() | other.keys() if mine.get(key) != other.get(key))
-        return ", ".join(f"{name} {other.get(name)!r} instead of {mine.get(name)!r}" for name in names)
+
+def difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """In words, where settings that were found differ from those that were wanted; "" where they do not."""
+    here, there = json.loads(_json(found)), json.loads(_json(wanted))
+    names = sorted(key for key in here.keys() | there.keys() if here.get(key) != there.get(key))
+    return ", ".join(f"{name} {here.get(name)!r} instead of {there.get(name)!r}" for name in names)
 
 
 def without_times(rows: Iterable[Row]) -> list[Row]:

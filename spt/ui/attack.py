@@ -22,6 +22,9 @@ def _set_parameters(names: list[str], values: list[float]) -> None:
         st.session_state[name] = value
 
 
+_RANGES = {"°": 30.0, "px": 4.0}  # of the paper's Table 2
+
+
 def _attack(view: View, limit: float) -> None:
     attack = WorstOfK(view.transform, limit, k=TRIES, resolution=view.transform.parameters[0].step)
     result = attack(view.classifier, view.subject.image, view.truth, view.statistics.seed)
@@ -39,7 +42,7 @@ def area(view: View) -> Callable[[Run], None]:
     first = view.transform.parameters[0]
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
     limit = left.slider(
-        f"Attack range Γ: ± {first.unit}", first.step, first.limit, 30.0 if first.unit == "°" else 4.0, first.step,
+        f"Attack range Γ: ± {first.unit}", first.step, first.limit, _RANGES.get(first.unit, first.default_sigma), first.step,
         key=f"{view.transform.name}_range", help="The attacker chooses every parameter between minus and plus this.", **BOUND,
     )  # fmt: skip
     right.button(

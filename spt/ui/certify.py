@@ -247,7 +247,7 @@ def _show_conclusion(case: Case, run: Run) -> None:
         )
         if certificate.radius > certificate.limit:
             st.caption(
-                "The radius is larger than Γ, but beyond Γ nothing is certified: the errors ρ are bounded within it."
+                "The radius is larger than Γ, but beyond Γ nothing is certified: the error radii are bounded within it."
             )
 
 
@@ -274,8 +274,8 @@ def _why_not(case: Case, certificate: DistCertificate) -> str:
     most, largest = _most_radius(certificate), max(certificate.radii)
     if largest > most:
         words.append(
-            f"With σ_ε = {certificate.pixel_sigma:g} no inner test can pass a ρ above {rounded_up(most)}, and here ρ goes up "
-            f"to {rounded_up(largest)}: try a larger σ_ε or a smaller Γ."
+            f"With σ_ε = {certificate.pixel_sigma:g} no inner test can pass an error radius above {rounded_up(most)}, and "
+            f"here they go up to {rounded_up(largest)}: try a larger σ_ε or a smaller Γ."
         )
     elif figures.outcomes(certificate).count(figures.FUTILE) > n / 4:
         words.append("Many inner tests were futile: try a smaller σ_γ, or a network trained for this noise.")
@@ -470,28 +470,28 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
     )
     st.latex(rf"g(x) = \arg\max_c \Pr_\beta\big(h(P\,T_\beta x)=c\big),\ \beta\sim\mathcal N(0,({sigma:g}{unit})^2)")
     st.markdown(
-        "**What h can be shown** when β + γ lands on b′ lies in a ball of centre z(b′) and radius ρ(b′), bounded for all γ "
-        "in Γ at once. ρ is made only as small as the inner test will probably need, judged from other votes: that saves "
+        "**What h can be shown** when β + γ lands on b′ lies in a ball of centre z(b′) and radius r(b′), bounded for all γ "
+        "in Γ at once. r is made only as small as the inner test will probably need, judged from other votes: that saves "
         "time and costs no proof. Code: `spt.error_bounds.sample_bound`."
     )
     smallest, largest = rounded_down(min(certificate.radii)), rounded_up(max(certificate.radii))
     st.latex(
-        rf"K(b') = \{{P\,T_{{b'-\gamma}}T_\gamma x : |\gamma_i| \le {limit:g}{unit}\}} \subset B\big(z(b'), \rho(b')\big),"
-        rf"\qquad {smallest} \le \rho(b') \le {largest}"
+        rf"K(b') = \{{P\,T_{{b'-\gamma}}T_\gamma x : |\gamma_i| \le {limit:g}{unit}\}} \subset B\big(z(b'), r(b')\big),"
+        rf"\qquad {smallest} \le r(b') \le {largest}"
     )
     worst = max(range(len(certificate.radii)), key=lambda index: certificate.radii[index])
     successes, trials = certificate.inner_votes[worst]
     test = inner_test(certificate.radii[worst], p_noise, level)
     st.markdown(
         "**Inner test**, anytime-valid, so that it may look after 32, 64, 128, … votes: h is constant on the ball if f votes "
-        "for the class with more than this probability. The sample with the largest ρ: "
+        "for the class with more than this probability. The sample with the largest r: "
         f"{successes:,} of {trials:,} votes, {figures.outcomes(certificate)[worst]}. "
         f"(Looks at {FIRST_LOOK} to {MOST_INNER_VOTES:,} votes.) Code: `spt.statistics.SequentialTest`."
     )
     st.latex(
-        rf"\Pr_\varepsilon\big(f(z+\varepsilon)=c\big) > \Phi\Big(\frac{{\rho}}{{\sigma_\varepsilon}}\Big),\quad "
-        rf"\Phi\Big(\frac{{\rho}}{{\sigma_\varepsilon}}\Big) \le "
-        rf"{rounded_up(test.p0, 4)}\quad(\rho \le {largest},\ \sigma_\varepsilon = {p_noise:g})"
+        rf"\Pr_\varepsilon\big(f(z+\varepsilon)=c\big) > \Phi\Big(\frac{{r}}{{\sigma_\varepsilon}}\Big),\quad "
+        rf"\Phi\Big(\frac{{r}}{{\sigma_\varepsilon}}\Big) \le "
+        rf"{rounded_up(test.p0, 4)}\quad(r \le {largest},\ \sigma_\varepsilon = {p_noise:g})"
     )
     st.markdown(
         "**Outer bound**: passes are independent, and a test passes wrongly with probability at most a′; no union bound. "
@@ -508,12 +508,12 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
         return
     radius = rounded_down(certificate.radius)
     st.latex(
-        rf"r = \sigma_\gamma\,\Phi^{{-1}}(q) \ge {sigma:g}\cdot\Phi^{{-1}}({q_lower}\ldots) = {radius}{unit}\ldots"
-        rf"\;\Rightarrow\; g(T_\gamma x) = \text{{const for }} |\gamma| < r,\ \gamma\in\Gamma"
+        rf"R = \sigma_\gamma\,\Phi^{{-1}}(q) \ge {sigma:g}\cdot\Phi^{{-1}}({q_lower}\ldots) = {radius}{unit}\ldots"
+        rf"\;\Rightarrow\; g(T_\gamma x) = \text{{const for }} |\gamma| < R,\ \gamma\in\Gamma"
     )
     st.markdown(
         "Why: β + γ is distributed as N(γ, σ_γ²), and by Neyman and Pearson a set of probability q at γ = 0 keeps more than "
-        "half as long as |γ| < σ_γ Φ⁻¹(q). Numbers that bound from below are rounded down here, errors ρ up."
+        "half as long as |γ| < σ_γ Φ⁻¹(q). Numbers that bound from below are rounded down here, error radii up."
     )
 
 

@@ -45,7 +45,7 @@ def choose_settings(transform: Transform) -> Settings:
         f"Attack range Γ: ± {unit}", first.step, _MOST_LIMIT[unit], _FIRST_LIMIT[unit], first.step,
         key=f"{transform.name}_limit",
         help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
-        "time and enlarges the errors ρ.", **BOUND,
+        "time and enlarges the errors.", **BOUND,
     )  # fmt: skip
     attacker = st.segmented_control(
         "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker",

@@ -174,7 +174,7 @@ def _show_bounds(
                     )
             bounds[method] = result
             title.markdown(
-                f"**{name}**  \n:blue-badge[PROVED] ‖e‖ ≤ **{rounded_up(result.value)}**  \nrecentred ρ ≤ "
+                f"**{name}**  \n:blue-badge[PROVED] ‖e‖ ≤ **{rounded_up(result.value)}**  \nrecentred r ≤ "
                 f"{rounded_up(result.radius)}",
                 help=f"{text} Recentred: a ball of this radius holds all that the classifier can be shown. "
                 f"Computed in {result.seconds:.2g} s.",
