@@ -45,10 +45,17 @@ def preset(title: str) -> AppTest:
     return app
 
 
-@pytest.mark.parametrize(("title", "truth"), [("The angle that fools it", "2"), ("A shift that fools it", "4")])
-def test_presets_that_fool_f_and_not_g(title: str, truth: str) -> None:
+@pytest.mark.parametrize(
+    ("title", "answer", "truth"),
+    [
+        ("The angle that fools it", "8", "2"),
+        ("A shift that fools it", "8", "4"),
+        ("A cat that becomes a frog", "frog", "cat"),
+    ],
+)
+def test_presets_that_fool_f_and_not_g(title: str, answer: str, truth: str) -> None:
     app = preset(title)
-    assert "f answers **8** ✗ wrong" in texts(app)
+    assert f"f answers **{answer}** ✗ wrong" in texts(app)
     assert app.session_state["votes_run"].prediction.class_name == truth
 
 

@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from pages import assert_healthy
 from streamlit.testing.v1 import AppTest
 
+from pages import assert_healthy
 from spt.__main__ import build_parser
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

@@ -202,6 +202,20 @@ class TestWriting:
         module.load_state_dict(load_file(folder / "tiny.safetensors"))
         assert same(module, trained)
 
+    def test_half_weights(self, data, folder):
+        """In half the space, and what is measured before writing is what is loaded."""
+        from safetensors.torch import load_file
+
+        recipe = dataclasses.replace(TINY, name="halves", epochs=1, half_weights=True)
+        module = train(recipe, *data)
+        written = write_classifier(recipe, module, ["lying", "standing"], {"input_shape": [1, 8, 8]}, folder)
+        stored = load_file(folder / "halves.safetensors")
+        assert {value.dtype for value in stored.values() if value.is_floating_point()} == {torch.float16}
+        again = build_network(**recipe.network)
+        again.load_state_dict(stored)
+        assert same(again, module) and all(value.dtype != torch.float16 for value in weights(again).values())
+        assert torch.equal(load_classifier("halves").logits(data[0]), written.logits(data[0]))
+
     def test_another_folder(self, trained, tmp_path, data):
         before = weights(trained)
         classifier = write_classifier(

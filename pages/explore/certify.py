@@ -16,6 +16,6 @@ with st.sidebar:
     with image_area:
         subject = controls.choose_image(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
-    settings = certify_case.choose_settings(transform)
+    settings = certify_case.choose_settings(transform, classifier)
 
 certify.show(certify_case.Case(classifier, subject, transform, settings))

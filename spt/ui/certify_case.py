@@ -38,7 +38,7 @@ class Settings(Procedure):
     attacker: Attacker
 
 
-def choose_settings(transform: Transform) -> Settings:
+def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
     """Attack range, attacker, smoothing and statistics."""
     first, unit = transform.parameters[0], transform.unit
     limit = st.slider(
@@ -51,12 +51,12 @@ def choose_settings(transform: Transform) -> Settings:
         "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker",
         help="8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded.", **BOUND,
     )  # fmt: skip
-    procedure = choose_procedure(transform)
+    procedure = choose_procedure(transform, classifier)
     kind: Attacker = "exact" if attacker == "exact" else "8-bit"
     return Settings(**vars(procedure), limit=float(limit), attacker=kind)
 
 
-def choose_procedure(transform: Transform, nested: bool = False) -> Procedure:
+def choose_procedure(transform: Transform, classifier: Classifier, nested: bool = False) -> Procedure:
     """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
     first, unit = transform.parameters[0], transform.unit
     sigma = st.slider(
@@ -68,6 +68,8 @@ def choose_procedure(transform: Transform, nested: bool = False) -> Procedure:
         help="Gaussian noise on every pixel after preprocessing; images lie in [0, 1]. It must be positive here: it is what "
         "absorbs the interpolation error.", **BOUND,
     )  # fmt: skip
+    if classifier.pixel_sigma not in (0, pixel_sigma):
+        st.caption(f"{classifier.name} was trained for σ_ε = {classifier.pixel_sigma:g}.")
     n_gamma = st.select_slider(
         "Samples n_γ", [20, 50, 100, 200, 500, 1000, 2000], 200, key="n_gamma",
         help="Samples b′ that the bound rests on. More: a larger radius, and more time.", **BOUND,

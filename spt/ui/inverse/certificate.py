@@ -25,7 +25,7 @@ def area(request: Request) -> Outcome | None:
             "the size of the image, or a digit."
         )
         return None
-    plan = forms.choose(request.transform)
+    plan = forms.choose(request.transform, request.classifier)
     limit = max(abs(end) for end in request.limits)
     if request.limits != (-limit, limit):
         st.caption(

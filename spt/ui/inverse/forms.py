@@ -7,6 +7,7 @@ import streamlit as st
 from spt.certificates import OneErrorCertificate
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
+from spt.classifiers import Classifier
 from spt.transforms import Transform
 from spt.ui import certify_case
 from spt.ui.certify_case import Procedure
@@ -41,7 +42,7 @@ class Outcome:
     result: Result
 
 
-def choose(transform: Transform) -> Plan:
+def choose(transform: Transform, classifier: Classifier) -> Plan:
     """The form, its numbers, smoothing and statistics."""
     form = st.segmented_control(
         "The error of the samples", [PER_SAMPLE, ONE_ERROR, ONLINE], default=PER_SAMPLE, required=True, key="indiv_form",
@@ -65,5 +66,5 @@ def choose(transform: Transform) -> Plan:
         if form == ONE_ERROR:
             right.caption("E is 1.1 × the largest proved bound of 100 other β.")
     with st.expander("Smoothing and statistics of the certificate"):
-        procedure = certify_case.choose_procedure(transform, nested=True)
+        procedure = certify_case.choose_procedure(transform, classifier, nested=True)
     return Plan(procedure, form != PER_SAMPLE, None if error is None else float(error), int(n_test))
