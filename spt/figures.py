@@ -47,6 +47,11 @@ def histogram_rows(
     return rows
 
 
+def need_slant(rows: Rows) -> bool:
+    """Whether the names below the bars of `histogram_rows` are too long to stand side by side."""
+    return sum(len(row["class"]) + 1 for row in rows) > 36
+
+
 def bars_specification(
     title: str,
     most: float,
@@ -54,16 +59,18 @@ def bars_specification(
     line_label: str = "",
     number_format: str = ",d",
     height: int = 260,
+    slanted: bool = False,
 ) -> dict[str, Any]:
     """A Vega-Lite bar chart of `histogram_rows` on a fixed scale [0, most], so that growing bars do not jump.
 
-    ``line`` draws a labelled rule across the bars. The row that leads is labelled in bold.
+    ``line`` draws a labelled rule across the bars. The row that leads is labelled in bold. ``slanted``: the classes' names
+    are, which long ones need (`need_slant`).
     """
     x = {
         "field": "class",
         "type": "nominal",
         "sort": {"field": "position"},
-        "axis": {"title": None, "labelAngle": 0, "labelLimit": 90},
+        "axis": {"title": None, "labelAngle": -40 if slanted else 0, "labelOverlap": not slanted, "labelLimit": 90},
     }
     y = {
         "field": "value",

@@ -6,7 +6,7 @@ from spt.ui import certify, certify_case, controls
 
 st.header("Certify: how far can no attack change the answer?", anchor=False)
 st.markdown(
-    "DistSPT accounts for the interpolation error: for every sampled **b′** it bounds by **ρ** how far what the classifier "
+    "DistSPT accounts for the interpolation error: for every sampled **b′** it bounds by **r** how far what the classifier "
     "can be shown may differ, and tests whether its answer holds on that whole ball. Enough passes are a **proof** for this "
     "image. *Try:* double Γ and run again, or attack the certificate."
 )

@@ -89,7 +89,9 @@ def _show_images(view: View) -> None:
         mark = "" if view.subject.label is None else " ✓" if winner == view.subject.label else " ✗ wrong"
         st.markdown(f"Base classifier f answers **{view.names[winner]}**{mark}")
         rows = figures.histogram_rows(view.probabilities, view.names)
-        specification = figures.bars_specification("probability", 1.15, number_format=".2f", height=215)
+        specification = figures.bars_specification(
+            "probability", 1.15, number_format=".2f", height=215, slanted=figures.need_slant(rows)
+        )
         st.vega_lite_chart(
             pd.DataFrame(rows), specification, alt=f"Class probabilities of f; most likely {view.names[winner]}."
         )
@@ -154,7 +156,9 @@ class _Slots:
         needed = votes_needed_to_certify(n, view.statistics.alpha)
         rows = figures.histogram_rows(counts, view.names)
         label = f"{needed:,} certify" if needed else ""
-        specification = figures.bars_specification(f"votes of {n:,}", 1.12 * n, needed, label)
+        specification = figures.bars_specification(
+            f"votes of {n:,}", 1.12 * n, needed, label, slanted=figures.need_slant(rows)
+        )
         leader = max(range(len(counts)), key=lambda index: counts[index])
         alt = f"Vote histogram: {sum(counts)} of {n} votes, {counts[leader]} for {view.names[leader]}."
         self.chart.vega_lite_chart(pd.DataFrame(rows), specification, alt=alt)
