@@ -335,6 +335,8 @@ def _load_cifar10(split: str, download: bool, progress: Progress) -> Dataset:
             raise ValueError(f"{original} is incomplete or damaged; delete it and fetch it again.") from error
         arrays = {"images": data.data, "labels": np.array(data.targets), "class_names": np.array(data.classes)}
         return _from_arrays(f"cifar10 {split}", original, arrays)
+    if not folder.is_dir():
+        _existing("cifar10", original)
     arrays = _read_npz(_existing("cifar10", npz), ("images", "labels") if split == "test" else ("labels",))
     if split == "train":
         files = [folder / "train" / f"{number:02}.webp" for number in range(len(arrays["labels"]) // 1000)]

@@ -143,7 +143,8 @@ def machine(device: str = "cpu") -> str:
 
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, {platform.system()}"
+    threads = torch.get_num_threads()
+    return f"{platform.machine()}, {threads} thread{'' if threads == 1 else 's'}, {platform.system()}"
 
 
 def _git(*arguments: str) -> str:
