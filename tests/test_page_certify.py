@@ -15,6 +15,7 @@ from spt import get_transform, load_classifier, load_dataset
 from spt.certificate_figures import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import DistSPT
+from spt.ui.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
 
 SMALL = {"n_gamma": "20", "rotation_limit": "2", "translation_limit": "0.25"}
@@ -256,3 +257,16 @@ def test_the_code_on_the_page_gives_its_certificate(page, capsys):
     certificate = page.session_state["certify_run"].certificate
     printed = capsys.readouterr().out
     assert certificate.explain() in printed and printed.rstrip().endswith("True")
+
+
+def test_the_photograph_of_the_preset_is_certified() -> None:
+    """What the card on the start page says, by the core with the page's settings."""
+    chosen = next(preset for preset in PRESETS if preset.title == "A proof for a photograph").parameters
+    classifier = load_classifier(str(chosen["classifier"]))
+    image = load_dataset(str(chosen["source"]), shape=classifier.input_shape).image(int(str(chosen["natural_image"])))
+    sigma, limit = float(str(chosen["certify_pixel_sigma"])), float(str(chosen["rotation_limit"]))
+    certificate = DistSPT(classifier, get_transform("rotation"), 30.0, sigma, limit).certify(
+        image, n_gamma=int(str(chosen["n_gamma"]))
+    )
+    assert certificate.class_name == "bird" and certificate.radius > limit and certificate.verify()
+    assert 1.5 < sorted(certificate.radii)[50] / sigma < 2.5
