@@ -26,8 +26,9 @@ from spt.error_bounds import (
 )
 from spt.preprocessing import Preprocessing
 from spt.transforms import Rotation, Transform, Translation
+from spt.ui import work
 from spt.ui.controls import Subject
-from spt.ui.interpolation import data, export, hover, samples, work
+from spt.ui.interpolation import data, export, hover, samples
 from spt.ui.interpolation.data import about, at_least, at_most
 from spt.ui.presets import INTERPOLATION
 from tests.pages import assert_healthy, texts
