@@ -3,6 +3,7 @@
 With SPT_SCREENSHOTS=folder the pages are photographed there (the README's picture comes from this run).
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
 from tests.pictures import bad_pictures, odd_pictures
 
@@ -107,9 +108,9 @@ def finished(page: Page, n: int) -> None:
     settled(page)
 
 
-def press_at_once(button: Locator) -> None:
+def press_at_once(button: Locator, patience: float = PATIENCE) -> None:
     """Press a button that is there for a short time, on a page that may be moving: as soon as it exists, wherever it is."""
-    button.dispatch_event("click")
+    button.dispatch_event("click", timeout=patience)
 
 
 def start_and_stop(page: Page) -> None:
@@ -290,15 +291,20 @@ def test_refining_is_live_and_can_be_stopped(server: str, page: Page) -> None:
     settled(page)
     chord = page.get_by_text("PROVED: chord").locator("xpath=ancestor::p")
     before = chord.inner_text()
-    page.get_by_role("button", name="Refine").click()
-    expect(chord).not_to_have_text(before)  # the first refinements may improve what is not shown
-    press_at_once(page.get_by_role("button", name="Stop"))
-    expect(page.get_by_role("button", name="Refine")).to_be_visible()
-    settled(page)
-    refinements = int(page.get_by_text(re.compile("^[0-9]+ refinements")).inner_text().split()[0])
-    assert 0 < refinements < 60 and chord.inner_text() != before
-    page.get_by_role("button", name="Start over").click()
-    expect(chord).to_have_text(before)
+    for _ in range(5):  # once more if all 60 refinements were over before Stop was pressed
+        page.get_by_role("button", name="Refine").click()
+        expect(chord).not_to_have_text(before)  # the first refinements may improve what is not shown
+        with contextlib.suppress(TimeoutError):
+            press_at_once(page.get_by_role("button", name="Stop"), patience=3000)
+        expect(page.get_by_role("button", name="Refine")).to_be_visible()
+        settled(page)
+        refinements = int(page.get_by_text(re.compile("^[0-9]+ refinements")).inner_text().split()[0])
+        assert 0 < refinements <= 60 and chord.inner_text() != before
+        page.get_by_role("button", name="Start over").click()
+        expect(chord).to_have_text(before)
+        if refinements < 60:
+            break
+    assert refinements < 60
 
 
 def test_presets_of_the_interpolation_page_set_the_controls(server: str, page: Page) -> None:
