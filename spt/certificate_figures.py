@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.per_sample import IndividualCertificate
-from spt.defences import inner_test
 from spt.figures import Rows
 from spt.statistics import Decision
 
@@ -60,7 +59,7 @@ class Answer:
 def outcomes(certificate: DistCertificate | IndividualCertificate) -> tuple[str, ...]:
     """What became of each sample's inner test: PASSED, FUTILE or FAILED."""
     return tuple(
-        _WORDS[inner_test(radius, certificate.pixel_sigma, certificate.inner_alpha).decide(*votes)]
+        _WORDS[certificate.inner_test(radius).decide(*votes)]
         for radius, votes in zip(certificate.radii, certificate.inner_votes, strict=True)
     )
 

@@ -1,16 +1,12 @@
 """Classifiers: what one is, the bundled ones, and how people bring their own.
 
-A `Classifier` is a network together with everything a certificate depends on: class names, preprocessing P, and the
-input shape. Logits are always computed in chunks of one fixed size, so that a vote does not depend on how many other
-votes are computed with it.
+A `Classifier` is a network together with everything a certificate depends on: class names, the grid to which its input is
+rounded, preprocessing P, and the input shape. Logits are always computed in chunks of one fixed size, so that a vote does
+not depend on how many other votes are computed with it.
 """
 
 import hashlib
-import importlib
-import importlib.util
 import json
-import re
-import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spt import function_check, own_files
+from spt.network_state import behaviour, checksum, content_digest, layers_in_words, probes, tensors_of, versions
 from spt.networks import build_network, fuse_batch_norm
+from spt.noise import GRID, check_grid, snap
 from spt.preprocessing import Preprocessing
 
 MODELS_FOLDER = Path(__file__).parent.parent / "assets" / "models"
@@ -28,19 +27,22 @@ PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A base classifier f: images of ``input_shape`` -> P -> network -> logits.
+    """A base classifier f: images of ``input_shape`` -> P -> pixels rounded to multiples of ``grid`` -> network -> logits.
 
     Attributes:
         name: what people see; part of a certificate's evidence.
-        module: maps preprocessed images (N, C, H', W') to logits (N, classes). Put normalisation here: the pixel noise
-            of smoothing is added before it.
+        module: maps preprocessed images (N, C, H', W'), float32, to logits (N, classes). Put normalisation here: the pixel
+            noise of smoothing is added before it.
         class_names: one for each output.
         input_shape: (C, H, W) of an image before any transformation and before P.
         preprocessing: P, applied after every transformation.
         transform, parameter_sigma, pixel_sigma: the noise the network was trained for (defaults for controls), if any.
-        fingerprint: SHA-256 of weights and settings; computed, serves as a cache key.
+        grid: part of f, so that floating point cannot change what it is shown under noise: see `spt.noise`.
+        fingerprint: SHA-256 of settings, weights (wherever the module keeps them) and answers to fixed images; computed,
+            serves as a cache key.
 
-    Raises ValueError if the network's output does not match the class names.
+    Raises ValueError if this cannot be a classifier: its output does not match the class names, P leaves nothing of an
+    image, or the network is no deterministic function of one image (`spt.function_check`).
     """
 
     name: str
@@ -51,36 +53,36 @@ class Classifier:
     transform: str | None = None
     parameter_sigma: float = 0.0
     pixel_sigma: float = 0.0
+    grid: float = GRID
     fingerprint: str = field(init=False)
+    _content: str = field(init=False, repr=False)
+    _versions: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    _checksum: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _check_names(self.name, self.class_names)
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        object.__setattr__(self, "grid", check_grid(self.grid))
+        self._check_sees_something()
         self.module.eval()
-        try:
-            with torch.inference_mode():
-                logits = self.module(torch.zeros(1, *self.network_shape, device=self.device))
-        except RuntimeError as error:
-            raise ValueError(
-                f"Classifier {self.name!r} does not accept an image of shape {self.network_shape} "
-                f"(its input_shape {self.input_shape} after preprocessing): {error}"
-            ) from error
-        expected = (1, len(self.class_names))
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
-            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise ValueError(
-                f"Classifier {self.name!r} must map one image to {expected[1]} logits, one for each class name, "
-                f"but its output for one image is {shape} instead of {expected}."
-            )
-        if logits.isnan().any():
-            raise ValueError(f"Classifier {self.name!r} answers NaN for a black image: are its weights damaged?")
-        object.__setattr__(self, "fingerprint", self._fingerprint())
+        with torch.inference_mode():
+            self._answer(torch.zeros(1, *self.network_shape))
+            self._check_function()
+            object.__setattr__(self, "_content", content_digest(tensors_of(self.module)))
+            object.__setattr__(self, "fingerprint", self._fingerprint())
+        self._remember_versions()
 
     @property
     def device(self) -> torch.device:
         """Where the network lives; images are moved there."""
         parameter = next(self.module.parameters(), None)
         return torch.device("cpu") if parameter is None else parameter.device
+
+    @property
+    def number_format(self) -> str:
+        """Type of the network's numbers, such as float32 or bfloat16: in another one it is another f."""
+        return str(function_check.number_type(self.module)).removeprefix("torch.")
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -97,12 +99,19 @@ class Classifier:
         return max(1, min(most, values // (channels * height * width)))
 
     def to(self, device: torch.device | str) -> "Classifier":
-        """The same classifier on another device."""
+        """The same classifier on another device, where it is checked again to be a function of one image."""
+        before = self.device
         self.module.to(device)
+        self._remember_versions()
+        if self.device != before:
+            self._check_function()
         return self
 
     def check_image(self, image: Tensor) -> Tensor:
-        """``image`` on this classifier's device; ValueError unless it is a float (C, H, W) of the input shape."""
+        """``image`` on this classifier's device; ValueError unless it is a float (C, H, W) of the input shape in [0, 1].
+
+        A run begins here: also raises ValueError if the network is no longer the one that was given.
+        """
         if tuple(image.shape) != self.input_shape:
             raise ValueError(
                 f"Classifier {self.name!r} takes images of shape {self.input_shape} (channels, height, width), "
@@ -110,38 +119,150 @@ class Classifier:
             )
         if not image.dtype.is_floating_point:
             raise ValueError(f"Images must be floating point in [0, 1], but this one is {image.dtype}.")
-        if not torch.isfinite(image).all():
-            raise ValueError("Images must hold finite numbers in [0, 1], but this one holds NaN or infinity.")
+        _check_range(image)
+        self._check_unchanged(thoroughly=True)
         return image.to(self.device)
 
     def logits(self, images: Tensor) -> Tensor:
-        """f's logits (N, classes), float32, for images (N, C, H, W) before P."""
+        """f's logits (N, classes), float32, for images (N, C, H, W) in [0, 1], before P."""
+        _check_range(images)
         return self.network_logits(self.preprocessing(images.to(self.device)))
 
     @torch.inference_mode()
     def network_logits(self, preprocessed: Tensor) -> Tensor:
-        """Logits (N, classes), float32, for images that P was applied to, in calls of exactly `chunk` images."""
+        """Logits (N, classes), float32, for images that P was applied to (perhaps with noise), before they are rounded to
+        the grid; in calls of exactly `chunk` images.
+
+        ValueError, one sentence, if the network fails, answers NaN or not one row for each image, or is in training mode or
+        changed since this classifier was made.
+        """
+        self._check_unchanged()
         size, count = self.chunk, len(preprocessed)
         parts = []
         for start in range(0, count, size):
-            part = preprocessed[start : start + size].float()
+            part = snap(preprocessed[start : start + size], self.grid)
             if len(part) < size:
                 part = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
-            parts.append(self.module(part).float())
+            parts.append(self._answer(part, look_for_nan=False))
         if not parts:
             return torch.empty(0, len(self.class_names), device=self.device)
-        return torch.cat(parts)[:count]
+        logits = torch.cat(parts)[:count]
+        self._refuse_nan(logits)
+        return logits
+
+    # ------------------------------------------------------------------------------------------------------- checks
+
+    def _answer(self, images: Tensor, look_for_nan: bool = True) -> Tensor:
+        """The network's logits for images on the grid, as many rows as images; ValueError for anything else."""
+        expected = (len(images), len(self.class_names))
+        try:
+            logits = self.module(images.to(self.device, torch.float32))
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever a person's own network raises becomes one clear sentence
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"Classifier {self.name!r} does not accept {_so_many(len(images))} of shape {self.network_shape} (its "
+                f"input_shape {self.input_shape} after preprocessing): {type(error).__name__}: {reason}"
+            ) from error
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"Classifier {self.name!r} must map {_so_many(len(images))} to {expected[0]} x {expected[1]} logits, one for "
+                f"each class name, but its output is {shape} instead of {expected}."
+            )
+        logits = logits.float()
+        if look_for_nan:
+            self._refuse_nan(logits)
+        return logits
+
+    def _refuse_nan(self, logits: Tensor) -> None:
+        wrong = int(logits.isnan().any(dim=1).sum())
+        if wrong:
+            raise ValueError(
+                f"Classifier {self.name!r} answers NaN for {wrong} of {_so_many(len(logits))}, so nothing is concluded: does it "
+                "take a root or logarithm of noisy pixels, which may be negative, or are its weights damaged?"
+            )
+
+    def _check_sees_something(self) -> None:
+        """ValueError unless P leaves a pixel of an image of the input shape."""
+        shape = self.input_shape
+        if len(shape) != 3 or not all(isinstance(side, int) and side >= 1 for side in shape):
+            raise ValueError(f"input_shape must be (channels, height, width), whole numbers from 1, but is {shape}.")
+        if not self.preprocessing.mask(*self.network_shape[1:]).any():
+            raise ValueError(
+                f"Classifier {self.name!r} would see nothing: its vignette with margin {self.preprocessing.vignette_margin:g} "
+                f"blackens all of {self.network_shape[1]} x {self.network_shape[2]} pixels."
+            )
+
+    def _check_function(self) -> None:
+        function_check.check(self.name, self.module, self._answer, self.network_shape, self.chunk, self.grid)
+
+    def _remember_versions(self) -> None:
+        tensors = tensors_of(self.module).values()
+        object.__setattr__(self, "_versions", versions(tensors))
+        object.__setattr__(self, "_checksum", checksum(tensors))
+
+    def _check_unchanged(self, thoroughly: bool = False) -> None:
+        """ValueError if the network is in training mode, or its weights are not those of the fingerprint."""
+        if any(part.training for part in self.module.modules()):
+            raise ValueError(
+                f"Classifier {self.name!r} is in training mode: call .eval() on its network, and make the classifier from it."
+            )
+        tensors = tensors_of(self.module)
+        untouched = versions(tensors.values()) == self._versions
+        if untouched and not (thoroughly and checksum(tensors.values()) != self._checksum):
+            return
+        if content_digest(tensors) != self._content:
+            raise ValueError(
+                f"The weights of classifier {self.name!r} changed since it was made, so it is another one now: make a new "
+                "Classifier from the network."
+            )
+        self._remember_versions()
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        digest.update(repr((self.name, self.class_names, self.input_shape, self.preprocessing)).encode())
-        # Layers and their settings, such as strides, which are not among the weights; without addresses in memory.
-        digest.update(re.sub(r"0x[0-9a-f]+", "", repr(self.module)).encode())
-        for name, value in self.module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(str(value.dtype).encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        about = (self.name, self.class_names, self.input_shape, self.preprocessing, self.grid)
+        digest.update(repr(about).encode())
+        digest.update(layers_in_words(self.module).encode())
+        digest.update(self._content.encode())
+        digest.update(behaviour(self.module, snap(probes(self.network_shape), self.grid).double(), self.device))
         return digest.hexdigest()
+
+
+def _check_names(name: Any, class_names: Any) -> None:
+    """ValueError unless these can be the names of a classifier and of its classes."""
+    if not isinstance(name, str):
+        raise ValueError(f"The name of a classifier must be text, but is {name!r}.")
+    if isinstance(class_names, str) or not isinstance(class_names, list | tuple):
+        raise ValueError(
+            f"The class_names of classifier {name!r} must be a tuple or list of names, one for each class, but are {class_names!r}."
+        )
+    wrong = [each for each in class_names if not isinstance(each, str)]
+    if wrong:
+        raise ValueError(f"The class_names of classifier {name!r} must be text, but one is {wrong[0]!r}.")
+    if len(class_names) < 2:
+        raise ValueError(
+            f"Classifier {name!r} needs at least two classes to choose from, but class_names has {len(class_names)}."
+        )
+
+
+def _check_range(images: Tensor) -> None:
+    """ValueError unless all pixels are numbers in [0, 1], up to what float32 rounds."""
+    if not images.numel():
+        return
+    low, high = (float(end) for end in torch.aminmax(images.detach()))
+    if not (low >= -TOLERATED and high <= 1 + TOLERATED):  # NaN fails both
+        more = " (are they 0 to 255? divide by 255)" if high > 2 else ""
+        raise ValueError(f"Images must hold numbers in [0, 1], but this one goes from {low:g} to {high:g}{more}.")
+
+
+def _so_many(count: int) -> str:
+    return "one image" if count == 1 else f"{count} images"
+
+
+TOLERATED = 1e-6
+"""By how much a pixel may be outside of [0, 1], as transformed images in float32 can be."""
 
 
 def bundled_classifiers() -> list[str]:
@@ -161,15 +282,20 @@ def read_card(name: str) -> dict[str, Any]:
 OWN_HINT = "or name your own as path/to/file.py or package.module:function"
 
 
-@lru_cache(maxsize=16)
 def load_classifier(name: str, device: str = "cpu") -> Classifier:
     """The classifier called ``name``: a bundled one, or a person's own network.
 
     ``name`` is a bundled name (see `bundled_classifiers`), ``path/to/file.py`` (its function ``classifier`` is called),
     ``path/to/file.py:function`` or ``package.module:function``; the function takes no arguments and returns a
     `Classifier`. Running a person's own file runs its code: name only files you trust. Nothing is unpickled here.
+    The same object each time, until a person's own file, or one beside it, was edited.
     """
-    if name.partition(":")[0].endswith(".py") or ":" in name:
+    return _load(name, str(device), own_files.stamp(name) if own_files.is_own(name) else ())
+
+
+@lru_cache(maxsize=16)
+def _load(name: str, device: str, stamp: tuple[tuple[str, int, int], ...]) -> Classifier:
+    if own_files.is_own(name):
         return _load_own(name).to(device)
     card = read_card(name)
     from safetensors.torch import load
@@ -189,29 +315,17 @@ def load_classifier(name: str, device: str = "cpu") -> Classifier:
         transform=card["transform"],
         parameter_sigma=card["parameter_sigma"],
         pixel_sigma=card["pixel_sigma"],
+        grid=card["grid"],
     ).to(device)
 
 
+def forget_loaded() -> None:
+    """Load every classifier anew from now on."""
+    _load.cache_clear()
+
+
 def _load_own(name: str) -> Classifier:
-    location, separator, function_name = name.rpartition(":")
-    if not separator or function_name.endswith(".py"):
-        location, function_name = name, "classifier"
-    path = Path(location)
-    if location.endswith(".py") and not path.is_file():
-        raise ValueError(f"There is no file {location!r} to load a classifier from.")
-    try:
-        if location.endswith(".py"):
-            module_name = f"spt_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
-            spec = importlib.util.spec_from_file_location(module_name, path)
-            assert spec is not None and spec.loader is not None  # always so for an existing .py file
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[module_name] = module
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(location)
-        own = getattr(module, function_name)()
-    except Exception as error:  # whatever a person's own file raises becomes one clear sentence
-        raise ValueError(f"Could not load a classifier from {name!r}: {type(error).__name__}: {error}") from error
+    own = own_files.call(name)
     if not isinstance(own, Classifier):
         raise ValueError(f"{name!r} must return an spt.classifiers.Classifier, but returned {type(own).__name__}.")
     return own

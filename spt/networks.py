@@ -78,9 +78,10 @@ class FastInference(nn.Module):
             self.module.to(torch.bfloat16)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, float32."""
-        images = images.to(memory_format=torch.channels_last)
-        return self.module(images.to(torch.bfloat16) if self.half_precision else images).float()  # type: ignore[no-any-return]
+        """Logits, float32 (float64 where the network was converted to it)."""
+        images = images.to(next(self.module.parameters()).dtype, memory_format=torch.channels_last)
+        logits: Tensor = self.module(images)
+        return logits.double() if logits.dtype == torch.float64 else logits.float()
 
 
 def fuse_batch_norm(module: nn.Module, half: bool | None = None) -> FastInference:

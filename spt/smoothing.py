@@ -3,9 +3,8 @@
 Source: Cohen, Rosenfeld and Kolter 2019 (the procedures), Fischer, Baader and Vechev 2020 (BaseSPT).
 """
 
-import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,9 @@ from spt import statistics
 from spt.certificates import Certificate, Evidence, Prediction
 from spt.classifiers import Classifier
 from spt.images import image_digest
+from spt.noise import LARGEST_SIGMA, noisy, standard_normal
+from spt.plain_numbers import alpha_level, real, seed_number, whole
+from spt.seeds import generators
 from spt.transforms import Transform
 
 
@@ -43,7 +45,7 @@ class Votes:
 class SmoothedClassifier:
     """BaseSPT: g(x) = argmax_c Pr(f(P T_beta x + eps) = c).
 
-    beta ~ N(0, parameter_sigma² I) and eps ~ N(0, pixel_sigma² I) are independent.
+    beta ~ N(0, parameter_sigma² I) and eps ~ N(0, pixel_sigma² I) are independent; f rounds what it is shown to its grid.
     The object says what g is; the calls say what a procedure costs. ``parameter_sigma`` has the transformation's unit;
     ``pixel_sigma`` 0 means no pixel noise.
     """
@@ -54,10 +56,14 @@ class SmoothedClassifier:
     pixel_sigma: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.parameter_sigma < float("inf"):
-            raise ValueError(f"parameter_sigma must be positive and finite, but is {self.parameter_sigma}.")
-        if not 0 <= self.pixel_sigma < float("inf"):
-            raise ValueError(f"pixel_sigma must not be negative, but is {self.pixel_sigma}.")
+        for name in ("parameter_sigma", "pixel_sigma"):
+            object.__setattr__(self, name, real(name, getattr(self, name)))
+        if not self.parameter_sigma > 0:
+            raise ValueError(f"parameter_sigma must be positive, but is {self.parameter_sigma}.")
+        if not 0 <= self.pixel_sigma <= LARGEST_SIGMA:
+            raise ValueError(
+                f"pixel_sigma must be from 0 to {LARGEST_SIGMA:g} (pixels are in [0, 1]), but is {self.pixel_sigma}."
+            )
 
     def votes(self, image: Tensor, n: int, generator: torch.Generator, batch_size: int = 250) -> Iterator[Votes]:
         """SAMPLEUNDERNOISE as a stream: cumulative votes after every ``batch_size`` samples and after all n.
@@ -66,9 +72,8 @@ class SmoothedClassifier:
         on the generator's state and n alone, not on ``batch_size``. Works on the classifier's device; the yielded
         tensors are on the CPU.
         """
-        if n < 1 or batch_size < 1:
-            raise ValueError(f"n and batch_size must be at least 1, but are {n} and {batch_size}.")
-        image = self.classifier.check_image(image).float()  # what image_digest identifies
+        n, batch_size = whole("n", n), whole("batch_size", batch_size)
+        image = self.classifier.check_image(image).float().double()  # what image_digest identifies
         points = self.transform.sample(n, self.parameter_sigma, generator)
         noise_seed = int(torch.randint(1 << 62, (), generator=generator))
         return self._stream(image, points, noise_seed, batch_size)
@@ -93,8 +98,7 @@ class SmoothedClassifier:
         inputs = self.classifier.preprocessing(self.transform(image, padded))
         if self.pixel_sigma > 0:
             generator = torch.Generator(inputs.device).manual_seed(noise_seed % (1 << 63))
-            noise = torch.randn(inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype)
-            inputs = inputs + self.pixel_sigma * noise
+            inputs = noisy(inputs, self.pixel_sigma, standard_normal(inputs.shape, generator))
         return self.classifier.network_logits(inputs).argmax(dim=1)[: len(points)].cpu()
 
     def count(self, image: Tensor, n: int, generator: torch.Generator) -> Votes:
@@ -104,13 +108,13 @@ class SmoothedClassifier:
 
     def predict(self, image: Tensor, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Prediction:
         """PREDICT: the class of g, or ABSTAIN; wrong with probability at most ``alpha``."""
-        _check_alpha(alpha)
+        alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         votes = self.count(image, n, generators(seed, 0, n)[1])
         return self.conclude_prediction(image, votes, alpha, seed)
 
     def certify(self, image: Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Certificate:
         """CERTIFY: select the class from n0 votes, bound its probability from n others; see `Certificate`."""
-        _check_alpha(alpha)
+        alpha, seed, n0, n = alpha_level("alpha", alpha), seed_number(seed), whole("n0", n0), whole("n", n)
         started = time.perf_counter()
         selection_generator, estimation_generator = generators(seed, n0, n)
         selection = self.count(image, n0, selection_generator)
@@ -144,7 +148,6 @@ class SmoothedClassifier:
         )
 
     def _evidence(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> dict[str, Any]:
-        _check_alpha(alpha)
         return {
             "defence": "BaseSPT",
             "classifier": self.classifier.name,
@@ -155,26 +158,10 @@ class SmoothedClassifier:
             "parameter_sigma": self.parameter_sigma,
             "pixel_sigma": self.pixel_sigma,
             "image_sha256": image_digest(image),
-            "seed": seed,
-            "alpha": alpha,
+            "seed": seed_number(seed),
+            "alpha": alpha_level("alpha", alpha),
             "counts": votes.counts,
+            "grid": self.classifier.grid,
+            "device": self.classifier.device.type,
+            "number_format": self.classifier.number_format,
         }
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be greater than 0 and less than 1, but is {alpha}.")
-
-
-def generators(seed: int, n0: int, n: int, first_looks: Sequence[int] = ()) -> tuple[torch.Generator, torch.Generator]:
-    """Independent generators for the n0 selection and the n estimation samples of one run.
-
-    They depend on the sizes as well (and on smaller ones at which a run may stop): a run with another n draws other
-    samples. Else who watched a long run and stopped it could choose the n at which its votes looked good, and the bound
-    would not hold.
-    """
-    key = (int(seed), int(n0), int(n), *((tuple(first_looks),) if first_looks else ()))
-    digest = hashlib.sha256(repr(key).encode()).digest()
-    first, second = int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
-    second += first == second  # the CPU's generator keeps 32 bits of a seed
-    return torch.Generator().manual_seed(first), torch.Generator().manual_seed(second)

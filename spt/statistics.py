@@ -277,20 +277,30 @@ class SequentialTest:
 
     @classmethod
     def for_radius(
-        cls, radius: float, sigma: float, alpha: float, futility_alpha: float | None = None
+        cls,
+        radius: float,
+        sigma: float,
+        alpha: float,
+        futility_alpha: float | None = None,
+        vote_error: float = 0.0,
     ) -> SequentialTest:
         """The test whose ACCEPT certifies `radius` at noise `sigma` (same unit): p0 = Phi(radius / sigma), rounded up.
 
-        Source: theorem 3.1.
+        With `vote_error`, by which the probability of a counted vote may differ from that of the theorem, p0 is so much
+        larger. Source: theorem 3.1.
         """
         _positive("sigma", sigma)
         if not 0.0 <= radius < math.inf:
             raise ValueError(f"radius = {radius} must be at least 0 and finite")
+        if not 0.0 <= vote_error <= 1.0:
+            raise ValueError(f"vote_error = {vote_error} must be between 0 and 1")
         from scipy.special import ndtr
 
         ratio = radius / sigma * (1 + _ROUNDING)
         p_exceed = float(ndtr(-ratio)) * (1 - _ROUNDING)
-        return cls(min(1.0, math.nextafter(1.0 - p_exceed, 2.0)), alpha, futility_alpha)
+        p0 = math.nextafter(1.0 - p_exceed, 2.0)
+        p0 = math.nextafter(p0 + vote_error, 2.0) if vote_error else p0
+        return cls(min(1.0, p0), alpha, futility_alpha)
 
     def log_wealth(self, successes: SupportsIndex, trials: SupportsIndex) -> float:
         """Natural logarithm of W_t, rounded down (by less than 1e-6 up to 10**6 trials); 0 before the first trial."""

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spt.classifiers import MODELS_FOLDER, Classifier, load_classifier
+from spt.classifiers import MODELS_FOLDER, Classifier, forget_loaded, load_classifier
 from spt.networks import Residual, StridedNet, build_network, fuse_batch_norm
+from spt.noise import GRID, snap
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, silent
 from spt.transforms import get_transform
@@ -266,6 +267,10 @@ def train(
         for step, batch in enumerate(torch.split(order, recipe.batch_size)):
             radius = recipe.box_radius * min(1.0, 2 * (epoch + step / steps) / recipe.epochs)
             loss = _loss(recipe, module, images[batch], labels[batch], generator, radius)
+            if loss.isnan():
+                raise ValueError(
+                    f"The loss of {recipe.name} became NaN in epoch {epoch + 1}, step {step + 1}: lower its learning_rate."
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -377,12 +382,17 @@ def _resume(state: dict[str, Any], generator: torch.Generator, path: Path | None
 
 @torch.inference_mode()
 def accuracy(recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, seed: int, draws: int = 1) -> float:
-    """Share of (image, noise) pairs that ``module`` classifies correctly under the noise of ``recipe``."""
+    """Share of (image, noise) pairs that ``module`` classifies correctly under the noise of ``recipe``, rounded to f's grid."""
     generator = torch.Generator().manual_seed(seed)
     correct = 0
     for _ in range(draws):
         for part, truth in zip(torch.split(images, 500), torch.split(labels, 500), strict=True):
-            correct += int((module(noisy_inputs(recipe, part, generator)).argmax(1) == truth).sum())
+            logits = module(snap(noisy_inputs(recipe, part, generator)))
+            if logits.isnan().any():
+                raise ValueError(
+                    f"{recipe.name} answers NaN for {int(logits.isnan().any(1).sum())} of {len(part)} images."
+                )
+            correct += int((logits.argmax(1) == truth).sum())
     return correct / (draws * len(images))
 
 
@@ -398,6 +408,7 @@ def write_classifier(
     state = (stored.half() if recipe.half_weights else stored).state_dict()
     save_file({key: value.contiguous() for key, value in state.items()}, weights)
     card = asdict(recipe) | {
+        "grid": GRID,
         "class_names": class_names,
         "input_shape": measured["input_shape"],
         "command": f"python -m spt train {recipe.name}",
@@ -407,7 +418,7 @@ def write_classifier(
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    load_classifier.cache_clear()
+    forget_loaded()
     return (
         load_classifier(recipe.name)
         if folder == MODELS_FOLDER

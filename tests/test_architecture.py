@@ -37,6 +37,7 @@ LAYERS = {
     "spt.attacks": 5,
     "spt.verification": 5,
     "spt.experiments": 6,
+    "spt.recomputation": 6,
     "spt.figures": 7,
     "spt.certificate_figures": 7,
     "spt.inverse_figures": 7,

@@ -40,6 +40,7 @@ def recomputed(attack: Attack, classifier: Classifier, image: torch.Tensor, labe
             attacked = np.round(attacked * 255) / 255
         with torch.inference_mode():
             preprocessed = classifier.preprocessing(torch.from_numpy(attacked).float())
+            preprocessed = torch.round(preprocessed * 1024) / 1024
             logits = classifier.module(preprocessed[None])[0].double().numpy()
         loss = math.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[label]
         rows.append((loss, point.tolist(), int(logits.argmax())))

@@ -201,7 +201,7 @@ def test_the_example_classifies_the_bundled_digits():
 
 
 def test_an_own_network_by_environment_variable_function_name_and_module(capsys, tmp_path, monkeypatch):
-    body = "return Classifier('mine', torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)), 'ab', (1, 2, 2))"
+    body = "return Classifier('mine', torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)), ('a', 'b'), (1, 2, 2))"
     path = write_own(tmp_path, body)
     monkeypatch.setenv("SPT_CLASSIFIER", str(path))
     assert json.loads(run(capsys, "predict", "--n", "10", "--json"))["classifier"] == "mine"
@@ -213,7 +213,7 @@ def test_an_own_network_by_environment_variable_function_name_and_module(capsys,
 
 
 def test_what_an_own_network_prints_does_not_spoil_the_json(capsys, tmp_path):
-    body = "print('loading'); return Classifier('mine', torch.nn.Flatten(), 'abcd', (1, 2, 2))"
+    body = "print('loading'); return Classifier('mine', torch.nn.Flatten(), tuple('abcd'), (1, 2, 2))"
     assert main(["predict", "--n", "10", "--classifier", str(write_own(tmp_path, body)), "--json"]) == 0
     output = capsys.readouterr()
     assert json.loads(output.out)["classifier"] == "mine"
@@ -311,8 +311,11 @@ def test_an_unknown_classifier_lists_the_known_ones(capsys):
     [
         ("raise KeyError('weights')", "KeyError: 'weights'"),
         ("return 7", "must return an spt.classifiers.Classifier, but returned int"),
-        ("return Classifier('mine', torch.nn.Flatten(), 'ab', (1, 2, 2))", "must map one image to 2 logits"),
-        ("return Classifier('mine', torch.nn.Linear(9, 2), 'ab', (1, 2, 2))", "does not accept an image of shape"),
+        ("return Classifier('mine', torch.nn.Flatten(), ('a', 'b'), (1, 2, 2))", "must map one image to 1 x 2 logits"),
+        (
+            "return Classifier('mine', torch.nn.Linear(9, 2), ('a', 'b'), (1, 2, 2))",
+            "does not accept one image of shape",
+        ),
     ],
 )
 def test_an_own_network_that_does_not_work(capsys, tmp_path, body, sentence):
@@ -411,7 +414,7 @@ def test_list(capsys, monkeypatch, tiny, tmp_path):
     assert listed["transforms"]["translation"] == ["dx (px)", "dy (px)"]
     # and the trained classifier is found by its name
     assert json.loads(run(capsys, "predict", "--classifier", "tiny", "--n", "20", "--json"))["parameter_sigma"] == 10.0
-    training.load_classifier.cache_clear()
+    training.forget_loaded()
 
 
 # -------------------------------------------------------------------------------------------------- the package as such

@@ -373,8 +373,8 @@ def test_levels_for_something_else_are_refused(quiet, received, level):
         ({"n_test": 0}, "n_test must be at least 1, but is 0"),
         ({"n_test": 9}, "9 betas cannot show .* at least 10 are needed"),
         ({"error": 0.0}, "E must be positive and finite, but is 0.0"),
-        ({"error": float("inf")}, "E must be positive and finite"),
-        ({"alpha_error": 0.0}, "alpha = 0.0 must be greater than 0"),
+        ({"error": float("inf")}, "E must be a finite number, but is inf"),
+        ({"alpha_error": 0.0}, "alpha_error must be greater than 0 and less than 1, but is 0.0"),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,15 @@ from scipy.stats import norm
 
 from spt import statistics
 from spt.certificates import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, OneErrorCertificate
+from spt.certificates.inner_tests import looks_with_one_error, undecided
 from spt.certificates.one_error import joint_radius, nested_radius
 from spt.classifiers import Classifier
 from spt.datasets import Dataset, load_dataset
 from spt.defences import OneErrorSPT, shared_budget
-from spt.defences.inner_tests import undecided
-from spt.defences.one_error_votes import MARGIN, _looks
+from spt.defences.one_error_votes import MARGIN
 from spt.error_bounds import sampled_error
 from spt.images import image_digest, to_8_bit
+from spt.noise import vote_error
 from spt.smoothing import SmoothedClassifier
 from spt.statistics import ConfidenceBudget
 from spt.transforms import Rotation, Translation
@@ -178,7 +180,7 @@ def test_false_nested_certificates_stay_below_alpha(q: float, rho: float):
     null, alpha = 0.8, BUDGET.inner_level(N)
     inside = random.random((RUNS, N)) < q
     successes, trials, active = np.zeros(inside.shape), np.zeros(inside.shape), np.ones_like(inside)
-    looks = [look for look in _looks(statistics.SequentialTest(null, alpha)) if look <= 512]
+    looks = [look for look in looks_with_one_error(statistics.SequentialTest(null, alpha)) if look <= 512]
     for before, look in itertools.pairwise((0, *looks)):
         successes += active * random.binomial(look - before, np.where(inside, 1.0, null))
         trials += active * (look - before)
@@ -310,7 +312,7 @@ def test_progress_of_measuring(columns_defence, population):
         ({"images": 0}, "images must be at least 1, but is 0"),
         ({"pilot_images": 0}, "pilot_images must be at least 1, but is 0"),
         ({"error": -1.0}, "E must be positive and finite, but is -1.0"),
-        ({"alpha_error": 0.0}, "alpha = 0.0 must be greater than 0"),
+        ({"alpha_error": 0.0}, "alpha_error must be greater than 0 and less than 1, but is 0.0"),
         ({"image_alpha": 1.0}, "alpha = 1.0 must be greater than 0 and less than 1"),
     ],
 )
@@ -334,8 +336,10 @@ def test_a_nested_certificate(nested, level):
 def test_a_joint_certificate_says_that_it_is_about_another_classifier(joint, level):
     assert joint.verify() and joint.n == sum(joint.counts) and joint.inner_votes == ()
     expected = statistics.clopper_pearson_lower(joint.counts[joint.selected], 2500, 0.009000000000000001)
-    assert joint.label == 3 and joint.p_lower == expected
-    assert joint.radius == joint_radius(expected, joint.level.rho, level.error, 30.0, 0.3) > 0
+    lost = vote_error(math.prod(joint.network_shape), 0.3)
+    assert 0 < lost < 1e-6 and joint.p_lower == pytest.approx(expected - lost, abs=1e-15)
+    assert joint.label == 3
+    assert joint.radius == joint_radius(joint.p_lower, joint.level.rho, level.error, 30.0, 0.3) > 0
     assert "not the nested classifier" in joint.to_text()
     assert OneErrorCertificate.from_json(joint.to_json()) == joint
 
@@ -415,11 +419,11 @@ def test_shared_budget():
 
 def test_when_inner_tests_look():
     test = statistics.SequentialTest.for_radius(0.68, 0.3, PAPER.inner_level(200))
-    looks = _looks(test)
+    looks = looks_with_one_error(test)
     first = next(look for look in looks if test.decide(look, look) is statistics.Decision.ACCEPT)
     assert test.decide(first - 32, first - 32) is not statistics.Decision.ACCEPT  # no earlier look accepts
     assert list(looks) == sorted(set(looks)) and not any(look % 32 for look in looks) and looks[-1] <= 1 << 14
-    assert _looks(statistics.SequentialTest.for_radius(9.0, 0.3, 0.01)) == ()
+    assert looks_with_one_error(statistics.SequentialTest.for_radius(9.0, 0.3, 0.01)) == ()
 
 
 # ------------------------------------------------------------------------------------------------------ verify, refuse

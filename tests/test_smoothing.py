@@ -41,8 +41,9 @@ def coin(threshold_classifier):
     """coin(p): a smoothed classifier and an image whose votes are "bright" with probability p, else "dark"."""
 
     def make(p: float) -> tuple[SmoothedClassifier, torch.Tensor]:
-        smoothed = SmoothedClassifier(threshold_classifier(0.5), Rotation(), 10.0, pixel_sigma=0.25)
-        return smoothed, torch.full((1, 1, 1), 0.5 + 0.25 * stats.norm.ppf(p), dtype=torch.float32)
+        sigma = min(0.25, 0.5 / max(1.0, abs(stats.norm.ppf(p))))  # so that the image is one
+        smoothed = SmoothedClassifier(threshold_classifier(0.5), Rotation(), 10.0, pixel_sigma=sigma)
+        return smoothed, torch.full((1, 1, 1), 0.5 + sigma * stats.norm.ppf(p), dtype=torch.float32)
 
     return make
 
@@ -169,11 +170,11 @@ class TestPixelNoise:
 
     def test_comes_after_preprocessing(self, threshold_classifier):
         """Noise before a blur or a vignette would be weaker, or gone: here all that the network sees is noise."""
-        black = Preprocessing(vignette="circle", vignette_margin=1.0)
-        plain = threshold_classifier(0.3)
-        classifier = Classifier("noise only", plain.module, plain.class_names, (1, 1, 1), black)
+        corners = Preprocessing(vignette="circle", vignette_margin=1.0)
+        plain = threshold_classifier(0.3)  # looks at the upper left corner, which is black
+        classifier = Classifier("noise only", plain.module, plain.class_names, (1, 5, 5), corners)
         smoothed = SmoothedClassifier(classifier, Rotation(), 10.0, pixel_sigma=0.6)
-        votes = smoothed.count(torch.ones(1, 1, 1), 5000, generator())
+        votes = smoothed.count(torch.ones(1, 5, 5), 5000, generator())
         assert_share(votes.counts[1], 5000, stats.norm.sf(0.5))
 
     def test_is_new_in_every_chunk(self, coin):
@@ -233,11 +234,6 @@ class TestPredict:
         expected = counts.index(n_a) if stats.binomtest(n_a, n_a + n_b, 0.5).pvalue <= alpha else None
         assert prediction.label == expected
         assert prediction.class_name == (None if expected is None else ("left", "middle", "right")[expected])
-
-    def test_one_class_only(self):
-        classifier = Classifier("one", nn.Sequential(nn.Flatten(), nn.Linear(1, 1)), ("it",), (1, 1, 1))
-        prediction = SmoothedClassifier(classifier, Rotation(), 1.0).predict(torch.zeros(1, 1, 1), 100)
-        assert prediction.label == 0 and prediction.counts == (100,)
 
 
 def certify_by_the_book(image: np.ndarray, selection: np.ndarray, estimation: np.ndarray, alpha: float, sigma: float):
@@ -533,10 +529,20 @@ class TestErrors:
         with pytest.raises(ValueError, match=rf"pixel_sigma.*{sigma}"):
             SmoothedClassifier(columns, Translation(), 1.0, sigma)
 
-    @pytest.mark.parametrize(("n", "batch_size"), [(0, 10), (-5, 10), (10, 0)])
-    def test_counts(self, g, bright_pixel, n, batch_size):
+    @pytest.mark.parametrize(
+        ("n", "batch_size", "message"),
+        [
+            (0, 10, "n must be at least 1, but is 0"),
+            (-5, 10, "n must be at least 1, but is -5"),
+            (10, 0, "batch_size must be at least 1, but is 0"),
+            (10**12, 10, "n must be at most 10,000,000, but is 1000000000000"),
+            (2.5, 10, "n must be a whole number, but is 2.5"),
+            (True, 10, "n must be a whole number, but is True"),
+        ],
+    )
+    def test_counts(self, g, bright_pixel, n, batch_size, message):
         """At once, not when the first vote is asked for."""
-        with pytest.raises(ValueError, match=rf"{n} and {batch_size}"):
+        with pytest.raises(ValueError, match=message):
             g.votes(bright_pixel, n, generator(), batch_size)
 
     @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 2.0, float("nan")])
@@ -566,7 +572,7 @@ class TestErrors:
 def test_top_two():
     def top_two(*counts: int) -> tuple[int, int]:
         names = tuple(map(str, range(len(counts))))
-        return Evidence("", "", "", names, "", "", 1.0, 0.0, "", 0, 0.1, counts).top_two()
+        return Evidence("", "", "", names, "", "", 1.0, 0.0, "", 0, 0.1, counts, 2**-10, "cpu", "float32").top_two()
 
     assert top_two(3, 9, 5) == (1, 2)
     assert top_two(5, 5, 5) == (0, 1)

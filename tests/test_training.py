@@ -12,7 +12,7 @@ from torch import nn
 
 import spt.classifiers
 import spt.training
-from spt.classifiers import load_classifier, read_card
+from spt.classifiers import forget_loaded, load_classifier, read_card
 from spt.networks import build_network
 from spt.preprocessing import Preprocessing
 from spt.training import RECIPES, Recipe, accuracy, augmented, measure, noisy_inputs, train, write_classifier
@@ -174,9 +174,9 @@ class TestWriting:
         """The folder of bundled classifiers, for the length of a test."""
         monkeypatch.setattr(spt.classifiers, "MODELS_FOLDER", tmp_path)
         monkeypatch.setattr(spt.training, "MODELS_FOLDER", tmp_path)
-        load_classifier.cache_clear()
+        forget_loaded()
         yield tmp_path
-        load_classifier.cache_clear()
+        forget_loaded()
 
     def test_there_and_back(self, trained, folder, data):
         before = weights(trained)

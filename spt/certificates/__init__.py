@@ -5,6 +5,7 @@ recomputes every conclusion from the counts.
 """
 
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, ReceivedErrorLevel
+from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate, IndividualCertificate
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
@@ -19,6 +20,7 @@ __all__ = [
     "Evidence",
     "ImageErrorLevel",
     "IndividualCertificate",
+    "NestedPrediction",
     "OneErrorCertificate",
     "Prediction",
     "ReceivedErrorLevel",

@@ -1,6 +1,11 @@
 """`Concluded`: certificates whose conclusions follow from the evidence they carry, so that anyone can recompute them."""
 
 import dataclasses
+import functools
+import json
+import math
+import types
+import typing
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -36,12 +41,84 @@ class Concluded(ABC):
         return None if self.label is None else self.class_names[self.label]
 
     def verify(self) -> bool:
-        """Recompute the selection and everything that follows from the evidence; True if all agree."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        claimed = {name: fields.pop(name) for name in self.CONCLUSIONS}
-        votes = self.selection_counts
+        """Recompute the selection and everything that follows from the evidence; True if all agree.
+
+        Every field has its type and is a finite number where it is one, and the evidence is such as a run can have. What
+        only the image and the classifier can tell is not looked at: see `spt.verify_certificate`. Never raises.
+        """
         try:
+            fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+            claimed = {name: fields.pop(name) for name in self.CONCLUSIONS}
+            votes = self.selection_counts
             best = max(range(len(votes)), key=lambda index: (votes[index], -index))
-            return self._well_formed() and best == self.selected and self._conclusions(fields) == claimed
-        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
+            return (
+                fields_are_typed(self)
+                and self._well_formed()
+                and best == self.selected
+                and self._conclusions(fields) == claimed
+            )
+        except Exception:  # whatever an invented record makes go wrong: it does not verify
             return False
+
+
+def fields_are_typed(record: Any) -> bool:
+    """Whether every field of a dataclass has the type it is declared with, and all its numbers are finite."""
+    hints: dict[str, Any] = _hints(type(record))  # type: ignore[arg-type]
+    return all(has_type(getattr(record, field.name), hints[field.name]) for field in dataclasses.fields(record))
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def has_type(value: Any, kind: Any) -> bool:
+    """Whether a plain value, or a record of plain values, has a type: a finite float, an int that is no bool, text, None, a
+    literal, a tuple of those, or a dataclass whose fields have theirs."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return any(type(value) is type(part) and value == part for part in parts)
+    if origin in (typing.Union, types.UnionType):
+        return any(has_type(value, part) for part in parts)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if len(parts) == 2 and parts[1] is Ellipsis:
+            return all(has_type(each, parts[0]) for each in value)
+        return len(value) == len(parts) and all(map(has_type, value, parts))
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    if kind in (int, str, bool):
+        return type(value) is kind
+    if kind in (None, type(None)):
+        return value is None
+    return isinstance(value, kind) and dataclasses.is_dataclass(value) and fields_are_typed(value)
+
+
+def as_json(record: Any) -> str:
+    """All fields of a dataclass of plain values as JSON, in ASCII, so that no terminal and no file can change it."""
+    return json.dumps(dataclasses.asdict(record), indent=2, allow_nan=False)
+
+
+def as_tuples(value: Any) -> Any:
+    """A value from JSON with tuples for its lists, as the records have them."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def read_fields(text: str, kind: type) -> dict[str, Any]:
+    """The fields of a record of that class from JSON, lists as tuples. ValueError, one sentence, if it is no such record."""
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"This is no JSON ({error}).") from error
+    known = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(fields, dict) or not known & fields.keys():
+        raise ValueError(f"This is no {kind.__name__}.")
+    wrong = sorted(known ^ fields.keys())
+    if wrong:
+        raise ValueError(
+            f"This {kind.__name__} has no {wrong[0]!r}: an earlier version wrote it, or it was changed."
+            if wrong[0] in known
+            else f"This is no {kind.__name__}: it has a field {wrong[0]!r}."
+        )
+    return {name: as_tuples(value) for name, value in fields.items()}

@@ -4,9 +4,8 @@ Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, IndivSPT; section
 of the design.
 """
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from spt import statistics
@@ -17,8 +16,12 @@ from spt.certificates.error_level import (
     ReceivedErrorLevel,
     level_from,
 )
-from spt.certificates.evidence import Concluded
+from spt.certificates.evidence import Concluded, as_json, read_fields
+from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
+from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
+from spt.noise import LARGEST_SIGMA, vote_error
+from spt.plain_numbers import MOST_SAMPLES
 
 Votes = Literal["nested", "joint"]
 _ROUNDING = 1e-14  # relative, more than a few floating-point operations lose
@@ -85,6 +88,8 @@ class OneErrorCertificate(Concluded):
     two certificates of an image is none.
 
     Attributes:
+        network_shape: (C, H, W) of what f sees; grid: to which it rounds that.
+        device, number_format: where the votes were counted, and in which numbers f computes: in others it is another f.
         votes: "nested": g(x) = argmax_c Pr_beta(h(P T_beta x) = c), h(z) = argmax_c Pr_eps(f(z + eps) = c);
             "joint": g(x) = argmax_c Pr_{beta, eps}(f(P T_beta x + eps) = c).
         selection_counts, selected: the one-level votes that chose the class, and the class.
@@ -92,7 +97,7 @@ class OneErrorCertificate(Concluded):
         inner_votes (nested): for each sample (votes for the class, votes) at which the inner test of "h = class within E"
             at level alpha_eps / n stopped. counts (joint): votes for each class. The other one is empty.
         p_lower: lower confidence bound of the samples' probability to pass (nested) or to vote for the class (joint), at
-            level alpha_gamma (nested) or alpha_gamma + alpha_eps (joint).
+            level alpha_gamma (nested) or alpha_gamma + alpha_eps (joint), the latter less `spt.noise.vote_error`.
     """
 
     CONCLUSIONS: ClassVar[tuple[str, ...]] = ("successes", "p_lower", "radius", "label")
@@ -100,6 +105,10 @@ class OneErrorCertificate(Concluded):
     classifier: str
     classifier_fingerprint: str
     class_names: tuple[str, ...]
+    network_shape: tuple[int, int, int]
+    grid: float
+    device: str
+    number_format: str
     pixel_sigma: float
     image_sha256: str
     seed: int
@@ -125,12 +134,13 @@ class OneErrorCertificate(Concluded):
     @staticmethod
     def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
         budget, level, pixel_sigma, n = (evidence[name] for name in ("budget", "level", "pixel_sigma", "n"))
+        lost = vote_error(math.prod(evidence["network_shape"]), pixel_sigma, evidence["grid"])
         if evidence["votes"] == "nested":
-            test = statistics.SequentialTest.for_radius(level.error, pixel_sigma, budget.inner_level(n))
+            test = nested_test(level, pixel_sigma, budget, n, lost)
             successes = sum(test.decide(*pair) is statistics.Decision.ACCEPT for pair in evidence["inner_votes"])
         else:
             successes = evidence["counts"][evidence["selected"]]
-        p_lower = statistics.clopper_pearson_lower(successes, n, vote_alpha(evidence["votes"], budget))
+        p_lower = lower_bound(evidence["votes"], successes, n, budget, lost)
         radius = radius_for(evidence["votes"], p_lower, level, pixel_sigma)
         radius = radius if level.usable else 0.0
         label = evidence["selected"] if radius > 0 else None
@@ -142,21 +152,33 @@ class OneErrorCertificate(Concluded):
         return sum(self.selection_counts) + sum(trials for _, trials in self.inner_votes) + sum(self.counts)
 
     def _well_formed(self) -> bool:
-        """Whether the evidence is of one piece: as many votes as it says, no impossible counts, a level for this image."""
-        counts = [*self.selection_counts, *self.counts, *(count for pair in self.inner_votes for count in pair)]
+        """Whether the evidence is of one piece: as many votes as it says, counts that tests can have, a level for this image."""
         nested = self.votes == "nested" and len(self.inner_votes) == self.n and not self.counts
         joint = self.votes == "joint" and sum(self.counts) == self.n and not self.inner_votes
         return (
             (nested or (joint and len(self.counts) == len(self.class_names)))
-            and min(counts) >= 0
-            and len(self.selection_counts) == len(self.class_names)
+            and min((*self.selection_counts, *self.counts)) >= 0
+            and len(self.selection_counts) == len(self.class_names) >= 2
+            and 1 <= self.n <= MOST_SAMPLES
+            and min(self.network_shape) >= 1
+            and 0 < self.pixel_sigma <= LARGEST_SIGMA
             and self.level.verify()
             and self.level.usable
             and self.level.covers(self.image_sha256)
             and sum(self.selection_counts) > 0
             and (nested or not isinstance(self.level, ReceivedErrorLevel))
             and self.level.alpha_error <= self.budget.alpha_error
+            and self._tests_hold()
         )
+
+    def _tests_hold(self) -> bool:
+        """Whether every inner test can have stopped where it did."""
+        if not self.inner_votes:
+            return True
+        lost = vote_error(math.prod(self.network_shape), self.pixel_sigma, self.grid)
+        test = nested_test(self.level, self.pixel_sigma, self.budget, self.n, lost)
+        looks = looks_with_one_error(test)
+        return all(can_have_stopped(pair, test, looks) for pair in set(self.inner_votes))
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
@@ -210,6 +232,7 @@ class OneErrorCertificate(Concluded):
             f"  defence      {name} with one E, for {level.scope()}",
             f"  g            {g[self.votes]}",
             f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
+            f"  computed     {computed_in_words(self.device, self.number_format, self.grid)}",
             f"  transform    {level.transform}, smoothed over N(0, ({level.parameter_sigma:g} {level.unit})²)",
             f"  attacker     Γ = ±{level.limit:g} {level.unit}, {level.attacker} images",
             *explained,
@@ -239,18 +262,31 @@ class OneErrorCertificate(Concluded):
 
     def to_json(self) -> str:
         """All fields as JSON."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return as_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "OneErrorCertificate":
-        """The certificate that `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        for name in ("class_names", "selection_counts", "counts"):
-            fields[name] = tuple(fields[name])
-        fields["inner_votes"] = tuple(tuple(pair) for pair in fields["inner_votes"])
-        fields["budget"] = statistics.ConfidenceBudget(**fields["budget"])
-        fields["level"] = level_from(fields["level"])
+        """The certificate that `to_json` wrote; ValueError, one sentence, if the text is none."""
+        fields = read_fields(text, cls)
+        try:
+            fields["budget"] = statistics.ConfidenceBudget(**fields["budget"])
+            fields["level"] = level_from(fields["level"])
+        except TypeError as error:
+            raise ValueError(f"This certificate's budget or error level is none ({error}).") from error
         return cls(**fields)
+
+
+def nested_test(
+    level: ErrorLevel, pixel_sigma: float, budget: statistics.ConfidenceBudget, n: int, lost: float
+) -> statistics.SequentialTest:
+    """The inner test of each of n nested votes: is h the class within E? ``lost``: `spt.noise.vote_error`."""
+    return statistics.SequentialTest.for_radius(level.error, pixel_sigma, budget.inner_level(n), FUTILITY_ALPHA, lost)
+
+
+def lower_bound(votes: Votes, successes: int, n: int, budget: statistics.ConfidenceBudget, lost: float) -> float:
+    """``p_lower`` of `OneErrorCertificate`."""
+    bound = statistics.clopper_pearson_lower(successes, n, vote_alpha(votes, budget))
+    return bound if votes == "nested" else _less(bound, lost)
 
 
 def vote_alpha(votes: Votes, budget: statistics.ConfidenceBudget) -> float:

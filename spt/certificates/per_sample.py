@@ -2,18 +2,26 @@
 
 import dataclasses
 import itertools
-import json
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from spt import statistics
-from spt.certificates.evidence import Concluded
+from spt.certificates.evidence import Concluded, as_json, read_fields
+from spt.certificates.inner_tests import LOOKS, can_have_stopped
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
+from spt.noise import LARGEST_SIGMA, vote_error
+from spt.plain_numbers import MOST_SAMPLES
+from spt.seeds import generators
 from spt.transforms import TRANSFORMS
+
+LEAST_RADIUS = 1e-9
+"""Of every ball beyond the attacker's rounding: what floating point can have changed is never nothing."""
+SAME_POINT = 1e-9
+"""By how much (relative, at least of 1) a sample may differ from that of its seed: processors differ in the last digits."""
 
 
 @dataclass(frozen=True)
@@ -21,22 +29,38 @@ class PerSampleCertificate(Concluded):
     """What both rest on: the settings, the samples with their radii and inner tests, and what follows from these.
 
     Attributes:
+        preprocessing: P in words; input_shape, network_shape: (C, H, W) before and after it; grid: to which f rounds its input.
+        device, number_format: where the votes were counted, and in which numbers f computes: in others it is another f.
         limit: Gamma is [-limit, limit]^d, in ``unit``.
         selection_counts, selected: the votes that chose the class, and the class.
         n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label, unless it
             stopped at one of ``first_looks``, sample sizes fixed beforehand: there sampling stops if Gamma is covered,
             or if the share that passes is too small for it anyway. Each look, the one at n_gamma too, bounds the
             probability at an equal share of alpha, so the bounds of all looks hold together.
-        points: each sample; radii: the proved radius rho of its ball; inner_votes: (votes for the class, votes) at which
-            its inner test stopped. A sample passes if that test accepts.
+        points: each sample; they follow from the seed, the sizes and the settings named in ``SETTINGS``.
+        radii: the proved radius rho of each sample's ball; rounding: what the attacker's rounding adds to it, contained in it.
+        inner_votes: (votes for the class, votes) at which each inner test stopped. A sample passes if that test accepts.
         q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
     """
 
     CONCLUSIONS: ClassVar[tuple[str, ...]] = ("passes", "q_lower", "radius", "label")
+    SETTINGS: ClassVar[tuple[str, ...]] = (
+        *("classifier_fingerprint", "grid", "preprocessing", "transform", "parameter_sigma", "pixel_sigma", "limit"),
+        *("attacker", "image_sha256", "alpha", "inner_alpha"),
+    )
+    """Which fields decide the samples besides seed and sizes: none can be changed afterwards without a trace."""
+    OWN_SETTINGS: ClassVar[tuple[str, ...]]
+    """Those of the subclass."""
 
     classifier: str
     classifier_fingerprint: str
     class_names: tuple[str, ...]
+    preprocessing: str
+    input_shape: tuple[int, int, int]
+    network_shape: tuple[int, int, int]
+    grid: float
+    device: str
+    number_format: str
     transform: str
     unit: str
     parameter_sigma: float
@@ -52,6 +76,7 @@ class PerSampleCertificate(Concluded):
     n_gamma: int
     points: tuple[tuple[float, ...], ...]
     radii: tuple[float, ...]
+    rounding: tuple[float, ...]
     inner_votes: tuple[tuple[int, int], ...]
     seconds: float
     passes: int
@@ -85,9 +110,9 @@ class PerSampleCertificate(Concluded):
 
     @staticmethod
     def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        pixel_sigma, inner_alpha = evidence["pixel_sigma"], evidence["inner_alpha"]
+        inner_alpha = evidence["inner_alpha"]
         verdicts = [
-            statistics.SequentialTest.for_radius(radius, pixel_sigma, inner_alpha).decide(*votes)
+            _inner_test(radius, evidence).decide(*votes)
             for radius, votes in zip(evidence["radii"], evidence["inner_votes"], strict=True)
         ]
         passed = [verdict is statistics.Decision.ACCEPT for verdict in verdicts]
@@ -110,6 +135,10 @@ class PerSampleCertificate(Concluded):
             "label": evidence["selected"] if q_lower > 0.5 else None,
         }
 
+    def inner_test(self, radius: float) -> statistics.SequentialTest:
+        """The test whose acceptance shows h constant on a ball of that radius, as this run made it."""
+        return _inner_test(radius, vars(self))
+
     @property
     def complete(self) -> bool:
         """Whether all samples are in, or a look was the last, or none is needed; before that nothing is certified."""
@@ -117,24 +146,57 @@ class PerSampleCertificate(Concluded):
         stopped = n in self.first_looks and stops(self.passes / n, self.radius, vars(self))
         return self.inconsistent or n == self.n_gamma or stopped
 
+    @classmethod
+    def settings_in_words(cls, fields: Mapping[str, Any]) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
+        return repr(tuple((name, fields[name]) for name in (*cls.SETTINGS, *cls.OWN_SETTINGS)))
+
     def _well_formed(self) -> bool:
-        """Whether the evidence is of one piece: as many samples as it says, points and counts that a run can have."""
-        sizes = {len(self.points), len(self.radii), len(self.inner_votes)}
-        counts = [*self.selection_counts, *(count for pair in self.inner_votes for count in pair)]
+        """Whether the evidence is of one piece: as many samples as it says, points, radii and counts that a run can have."""
+        sizes = {len(self.points), len(self.radii), len(self.rounding), len(self.inner_votes)}
         return (
             len(sizes) == 1
-            and max(sizes) <= (0 if self.inconsistent else self.n_gamma)
-            and min(counts) >= 0
+            and max(sizes) <= (0 if self.inconsistent else self.n_gamma) <= MOST_SAMPLES
+            and min(self.selection_counts) >= 0
             and (self.inconsistent or sum(self.selection_counts) > 0)
-            and len(self.selection_counts) == len(self.class_names)
+            and len(self.selection_counts) == len(self.class_names) >= 2
+            and min(*self.input_shape, *self.network_shape) >= 1
             and points_hold(self.points, self.transform, self.unit)
             and 0 < self.alpha < 1
             and 0 < self.inner_alpha < 1
+            and 0 < self.pixel_sigma <= LARGEST_SIGMA
+            and self.parameter_sigma > 0
             and looks_hold(self.first_looks, self.n_gamma)
             and not self._went_on_too_long()
             and self.attacker in ("8-bit", "exact")
             and 0 < self.limit < math.inf
             and self._own_evidence_holds()
+            and self._points_are_those_of_the_seed()
+            and self._radii_hold()
+            and all(
+                can_have_stopped(pair, self.inner_test(radius), LOOKS)
+                for radius, pair in zip(self.radii, self.inner_votes, strict=True)
+            )
+        )
+
+    def _points_are_those_of_the_seed(self) -> bool:
+        if not self.points:
+            return True
+        settings, n0 = self.settings_in_words(vars(self)), sum(self.selection_counts)
+        _, generator = generators(self.seed, n0, self.n_gamma, self.first_looks, settings)
+        drawn = TRANSFORMS[self.transform].sample(self.n_gamma, self.parameter_sigma, generator).tolist()
+        return all(
+            abs(found - value) <= SAME_POINT * max(1.0, abs(value))
+            for mine, theirs in zip(self.points, drawn, strict=False)
+            for found, value in zip(mine, theirs, strict=True)
+        )
+
+    def _radii_hold(self) -> bool:
+        """Whether every radius contains its rounding term, and this is one that the attacker can cause."""
+        most = 0.0 if self.attacker == "exact" else math.sqrt(math.prod(self.network_shape)) / 510 * (1 + 1e-8)
+        return all(
+            0 <= rounding <= most and rounding + LEAST_RADIUS <= radius * (1 + 1e-12)
+            for radius, rounding in zip(self.radii, self.rounding, strict=True)
         )
 
     def _went_on_too_long(self) -> bool:
@@ -142,7 +204,7 @@ class PerSampleCertificate(Concluded):
         fields = vars(self)
         for look in self.first_looks:
             if look < len(self.radii):
-                first = {name: fields[name][:look] for name in ("points", "radii", "inner_votes")}
+                first = {name: fields[name][:look] for name in ("points", "radii", "rounding", "inner_votes")}
                 found = self._conclusions(fields | first)
                 if stops(found["passes"] / look, found["radius"], fields):
                     return True
@@ -167,6 +229,7 @@ class PerSampleCertificate(Concluded):
         lines = {
             "defence": own.pop("defence"),
             "classifier": f"{self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
+            "computed": computed_in_words(self.device, self.number_format, self.grid),
             "transform": f"{self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
             "attacker": f"Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
             **own,
@@ -182,12 +245,12 @@ class PerSampleCertificate(Concluded):
 
     def to_json(self) -> str:
         """All fields as JSON."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return as_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The certificate that `to_json` wrote."""
-        return cls(**{name: as_tuples(value) for name, value in json.loads(text).items()})
+        """The certificate that `to_json` wrote; ValueError, one sentence, if the text is none."""
+        return cls(**read_fields(text, cls))
 
 
 @dataclass(frozen=True)
@@ -201,6 +264,8 @@ class DistCertificate(PerSampleCertificate):
     Attributes:
         centre: how the centres of the balls were chosen, see `spt.defences.DistSPT`.
     """
+
+    OWN_SETTINGS: ClassVar[tuple[str, ...]] = ("centre",)
 
     centre: str
 
@@ -233,12 +298,17 @@ class IndividualCertificate(PerSampleCertificate):
     Attributes:
         surviving: the ranges of Gamma (one pair for each parameter) in which something can explain x'. Outside of
             them no x in [0, 1] gives x'; if there are none x' is ``inconsistent``, and nothing is sampled.
-        share: of Gamma that survives; split_width: of the splits of Gamma that were tested.
+        share: of Gamma that survives; split_width: of the splits of Gamma that were tested; refinements, method: see
+            `spt.defences.IndivSPT`.
     """
+
+    OWN_SETTINGS: ClassVar[tuple[str, ...]] = ("split_width", "refinements", "method")
 
     surviving: tuple[tuple[tuple[float, float], ...], ...]
     share: float
     split_width: float
+    refinements: int
+    method: str
 
     @property
     def inconsistent(self) -> bool:
@@ -248,7 +318,7 @@ class IndividualCertificate(PerSampleCertificate):
     def _own_evidence_holds(self) -> bool:
         dimensions = TRANSFORMS[self.transform].dimensions
         surviving = ranges_hold(self.surviving, self.share, self.limit, dimensions)
-        return surviving and 0 < self.split_width < math.inf and not self.first_looks
+        return surviving and 0 < self.split_width < math.inf and self.refinements >= 0 and not self.first_looks
 
     def _claim(self, tests: str) -> str:
         if self.inconsistent:
@@ -294,6 +364,13 @@ def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) ->
     )
 
 
-def as_tuples(value: Any) -> Any:
-    """A value from JSON with tuples for its lists, as the records have them."""
-    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value
+def computed_in_words(device: str, number_format: str, grid: float) -> str:
+    """Where and how f answered: cpu, network in float32, input rounded to multiples of 2^-10."""
+    return f"{device}, network in {number_format}, its input rounded to multiples of 2^{math.frexp(grid)[1] - 1}"
+
+
+def _inner_test(radius: float, fields: Mapping[str, Any]) -> statistics.SequentialTest:
+    """The inner test of a ball of that radius."""
+    error = vote_error(math.prod(fields["network_shape"]), fields["pixel_sigma"], fields["grid"])
+    alpha = fields["inner_alpha"]
+    return statistics.SequentialTest.for_radius(radius, fields["pixel_sigma"], alpha, alpha, error)

@@ -1,11 +1,12 @@
 """What the votes of one level say: `Prediction` (PREDICT) and `Certificate` (CERTIFY)."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from spt import statistics
+from spt.certificates.evidence import as_json, fields_are_typed, read_fields
+from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down
+from spt.noise import LARGEST_SIGMA
 
 HEURISTIC_NOTE = (
     "Heuristic: this radius would be certified if the interpolated transformations composed. They do not, so BaseSPT "
@@ -17,7 +18,8 @@ HEURISTIC_NOTE = (
 class Evidence:
     """What both results rest on: the smoothed classifier in words, the image, and the votes.
 
-    ``counts`` are votes for each class name among n samples; ``image_sha256`` is `spt.images.image_digest`.
+    ``counts`` are votes for each class name among n samples; ``image_sha256`` is `spt.images.image_digest`. ``device`` and
+    ``number_format``: where the votes were counted, and in which numbers f computes; ``grid``: to which it rounds its input.
     """
 
     defence: str
@@ -32,6 +34,9 @@ class Evidence:
     seed: int
     alpha: float
     counts: tuple[int, ...]
+    grid: float
+    device: str
+    number_format: str
 
     @property
     def n(self) -> int:
@@ -45,7 +50,7 @@ class Evidence:
 
     def to_json(self) -> str:
         """All fields as JSON."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        return as_json(self)
 
 
 @dataclass(frozen=True)
@@ -118,22 +123,27 @@ class Certificate(Evidence):
     def verify(self) -> bool:
         """Recompute selection, bound, decision and radius from the counts; True if all agree with the record.
 
-        False as well for numbers that no run could have counted.
+        False as well for numbers that no run could have counted. Never raises.
         """
+        try:
+            return fields_are_typed(self) and self._follows()
+        except Exception:  # whatever an invented record makes go wrong: it does not verify
+            return False
+
+    def _follows(self) -> bool:
         classes = len(self.class_names)
         if (
-            not len(self.counts) == len(self.selection_counts) == classes
+            not len(self.counts) == len(self.selection_counts) == classes >= 2
             or min(*self.counts, *self.selection_counts) < 0
+            or not sum(self.selection_counts)
+            or not 0 <= self.pixel_sigma <= LARGEST_SIGMA
         ):
             return False
         if self.heuristic != (self.defence == "BaseSPT"):
             return False
         selected = max(range(classes), key=lambda index: (self.selection_counts[index], -index))
-        try:
-            p_lower = statistics.clopper_pearson_lower(self.counts[selected], self.n, self.alpha)
-            radius = statistics.certified_radius(p_lower, self.parameter_sigma)
-        except ValueError:
-            return False
+        p_lower = statistics.clopper_pearson_lower(self.counts[selected], self.n, self.alpha)
+        radius = statistics.certified_radius(p_lower, self.parameter_sigma)
         label = selected if p_lower > 0.5 else None
         return (selected, p_lower, radius, label) == (self.selected, self.p_lower, self.radius, self.label)
 
@@ -166,6 +176,7 @@ class Certificate(Evidence):
             self.explain(),
             f"  defence      {self.defence}{' (heuristic)' if self.heuristic else ''}",
             f"  classifier   {self.classifier}",
+            f"  computed     {computed_in_words(self.device, self.number_format, self.grid)}",
             f"  transform    {self.transform}, smoothed over {noise}",
             f"  votes        {self._counts_in_words()}",
             f"  selection    {sum(self.selection_counts)} other votes, seed {self.seed}",
@@ -182,8 +193,5 @@ class Certificate(Evidence):
 
     @classmethod
     def from_json(cls, text: str) -> "Certificate":
-        """The certificate that `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        for name in ("class_names", "counts", "selection_counts"):
-            fields[name] = tuple(fields[name])
-        return cls(**fields)
+        """The certificate that `to_json` wrote; ValueError, one sentence, if the text is none."""
+        return cls(**read_fields(text, cls))

@@ -23,14 +23,15 @@ from spt import statistics
 from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel, count_exceeding
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import IndividualCertificate
-from spt.defences.inner_tests import inner_votes, noise_seeds
+from spt.defences.inner_tests import inner_votes
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import as_network_takes, at_least_one, independent_generators
+from spt.defences.proving import at_least_radius
 from spt.error_bounds.received import METHODS, Method, received_balls, received_bound
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
+from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
-from spt.smoothing import generators
+from spt.seeds import generators, independent_generators, noise_seeds
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,16 @@ class IndivSPT(OneErrorDefence):
         ``progress`` goes round the steps of the inverse and of the bounds, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
-        at_least_one(batch_size=batch_size, n0=n0)
-        statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
+        n0, n_gamma, batch_size = whole("n0", n0), whole("n_gamma", n_gamma), whole("batch_size", batch_size)
+        alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         image = self.checked(received)
+        evidence = self._per_sample(image, seed) | {
+            "alpha": alpha, "inner_alpha": self.inner_alpha, "split_width": self.split_width, "n_gamma": n_gamma,
+            "refinements": self.refinements, "method": self.method,
+        }  # fmt: skip
         inverse = self._invert(image, progress)
-        selection_generator, generator = generators(seed, n0, n_gamma)
+        settings = IndividualCertificate.settings_in_words(evidence)
+        selection_generator, generator = generators(seed, n0, n_gamma, settings=settings)
         selection, selected = (0,) * len(self.classifier.class_names), 0
         if inverse.consistent:
             selection, selected = self._select(image, n0, selection_generator)
@@ -122,28 +128,24 @@ class IndivSPT(OneErrorDefence):
                 )
                 radii += rho.tolist()
             yield IndividualCertificate.conclude(
-                **self._about(image, seed),
-                **self._against(),
-                alpha=alpha,
-                inner_alpha=self.inner_alpha,
-                split_width=self.split_width,
+                **evidence,
                 surviving=_ranges(inverse),
                 share=inverse.share,
                 selection_counts=selection,
                 selected=selected,
-                n_gamma=n_gamma,
                 points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
                 radii=tuple(radii),
+                rounding=(0.0,) * len(radii),  # part of what the inverse leaves open, if any
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
             )
 
     def _balls(self, image: Tensor, points: Tensor, inverse: Inverse, progress: Progress) -> tuple[Tensor, np.ndarray]:
-        """Centres (N, C, H', W') as the network takes them, float32, and proved radii (N,) around these."""
+        """Centres (N, C, H', W'), float64, and proved radii (N,) around these."""
         exact, radii = received_balls(
             image, self.transform, self.classifier.preprocessing, points, inverse, self.method, progress=progress
         )
-        return as_network_takes(exact, radii)
+        return exact, at_least_radius(np.zeros(len(radii)), np.asarray(radii))
 
     # ------------------------------------------------------------------------------------------------------ with one E
 
@@ -170,13 +172,12 @@ class IndivSPT(OneErrorDefence):
         nothing explains the image.
         """
         started = time.perf_counter()
-        at_least_one(n_test=n_test, batch_size=batch_size)
-        if error is None:
-            at_least_one(n_choice=n_choice)
-        elif not 0 < error < math.inf:
+        n_test, batch_size = whole("n_test", n_test), whole("batch_size", batch_size)
+        alpha_error, seed = alpha_level("alpha_error", alpha_error), seed_number(seed)
+        n_choice = whole("n_choice", n_choice) if error is None else 0
+        error = None if error is None else real("E", error)
+        if error is not None and not error > 0:
             raise ValueError(f"E must be positive and finite, but is {error}.")
-        else:
-            n_choice = 0
         if statistics.clopper_pearson_upper(0, n_test, alpha_error) >= 0.5:  # refuses what is no level
             needed = math.floor(math.log(alpha_error) / math.log(0.5)) + 1
             raise ValueError(

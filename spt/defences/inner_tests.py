@@ -2,10 +2,11 @@
 
 h(z) = argmax_c Pr_eps(f(z + eps) = c). If Pr_eps(f(z + eps) = c) > Phi(radius / pixel_sigma) then h = c on the ball of
 that radius around z (theorem 3.1). An anytime-valid test (section 8 of the design) stops each centre as soon as its
-votes decide.
+votes decide. Votes are those of exact arithmetic but for a probability that is counted (`spt.noise`).
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,27 +14,29 @@ import torch
 from torch import Tensor
 
 from spt import statistics
+from spt.certificates.inner_tests import FIRST_LOOK, LOOKS, undecided
 from spt.classifiers import Classifier
+from spt.noise import noisy, standard_normal, vote_error
 
-FIRST_LOOK, MOST_INNER_VOTES = 32, 2048
-LOOKS = (32, 64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048)
-CHUNKS_AT_ONCE = 16  # of the network: votes whose noise is held in memory together
+CHUNKS_AT_ONCE = 16
+"""Chunks of the network whose noise is held in memory together."""
+PIXELS_AT_ONCE = 1 << 24
+"""Of these chunks, in float64."""
 
 
 def inner_test(
-    radius: float, pixel_sigma: float, alpha: float, futility_alpha: float | None = None
+    radius: float, pixel_sigma: float, alpha: float, futility_alpha: float | None = None, vote_error: float = 0.0
 ) -> statistics.SequentialTest:
-    """The test whose acceptance shows h constant within ``radius``; futility at the same level unless another is given."""
-    return statistics.SequentialTest.for_radius(radius, pixel_sigma, alpha, futility_alpha or alpha)
+    """The test whose acceptance shows h constant within ``radius``; futility at the same level unless another is given.
 
-
-def noise_seeds(count: int, generator: torch.Generator) -> Tensor:
-    """(count,) seeds for the pixel noise of as many centres.
-
-    They are distinct, also in the 32 bits that the CPU's generator keeps: no two centres share their noise.
+    ``vote_error`` is added to the null hypothesis' probability: see `spt.noise`.
     """
-    first_seed = int(torch.randint(1 << 32, (), generator=generator))
-    return (first_seed + torch.arange(count)) % (1 << 32)
+    return statistics.SequentialTest.for_radius(radius, pixel_sigma, alpha, futility_alpha or alpha, vote_error)
+
+
+def error_of_votes(classifier: Classifier, pixel_sigma: float) -> float:
+    """`spt.noise.vote_error` of this classifier."""
+    return vote_error(math.prod(classifier.network_shape), pixel_sigma, classifier.grid)
 
 
 @torch.inference_mode()
@@ -60,7 +63,7 @@ def inner_votes(
     """For each centre (votes for ``label``, votes) where its test stopped: accepted, futile, or at the cap.
 
     Args:
-        centres: (N, C, H', W') as the network takes them; radii: (N,); seeds: (N,) of `noise_seeds`.
+        centres: (N, C, H', W') float64, around which the balls are; radii: (N,); seeds: (N,) of `noise_seeds`.
         alpha: level of each test; futility_alpha: at which it gives up (only saves votes), by default the same.
         looks: numbers of votes at which the tests are asked, increasing multiples of FIRST_LOOK; the last is the cap.
 
@@ -68,7 +71,8 @@ def inner_votes(
     """
     noise = [torch.Generator(classifier.device).manual_seed(seed) for seed in seeds.tolist()]
     count = len(centres)
-    null = np.array([inner_test(radius, pixel_sigma, alpha).p0 for radius in radii])
+    error = error_of_votes(classifier, pixel_sigma)
+    null = np.array([inner_test(radius, pixel_sigma, alpha, vote_error=error).p0 for radius in radii])
     successes, trials = np.zeros(count, np.int64), np.zeros(count, np.int64)
     active = np.arange(count)
     for before, look in itertools.pairwise((0, *looks)):
@@ -93,24 +97,12 @@ def _count(
     Noise is drawn in blocks of FIRST_LOOK votes of one centre, so what a centre gets does not depend on the others.
     """
     blocks = np.repeat(active, draw // FIRST_LOOK)
-    at_once = max(1, CHUNKS_AT_ONCE * classifier.chunk // FIRST_LOOK)
+    most = min(CHUNKS_AT_ONCE * classifier.chunk, PIXELS_AT_ONCE // centres[0].numel())
+    at_once = max(1, most // FIRST_LOOK)
     hits = []
     for start in range(0, len(blocks), at_once):
         part = blocks[start : start + at_once].tolist()
-        inputs = centres[part].repeat_interleave(FIRST_LOOK, dim=0)
-        shape = (FIRST_LOOK, *inputs.shape[1:])
-        noises = [torch.randn(shape, generator=noise[i], device=inputs.device, dtype=inputs.dtype) for i in part]
-        inputs += pixel_sigma * torch.cat(noises)
+        shape = (FIRST_LOOK, *centres.shape[1:])
+        inputs = torch.cat([noisy(centres[i], pixel_sigma, standard_normal(shape, noise[i])) for i in part])
         hits.append(classifier.network_logits(inputs).argmax(dim=1) == label)
     return np.asarray(torch.cat(hits).reshape(len(active), draw).sum(dim=1).cpu())
-
-
-def undecided(
-    successes: np.ndarray, trials: np.ndarray, null: np.ndarray, alpha: float, futility_alpha: float | None = None
-) -> np.ndarray:
-    """(N,) whether neither acceptance nor futility is reached."""
-    possible = null < 1
-    accepted = statistics.mixture_log_wealth(successes, trials, np.where(possible, null, 0.5)) >= -np.log(alpha)
-    against = statistics.mixture_log_wealth(trials - successes, trials, np.where(possible, 1 - null, 0.5))
-    futile = against >= -np.log(futility_alpha or alpha)
-    return np.asarray(possible & ~accepted & ~futile)

@@ -21,12 +21,13 @@ from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, Ima
 from spt.certificates.one_error import OneErrorCertificate, Votes
 from spt.datasets import Dataset
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import at_least_one, independent_generators
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.record import ErrorBound
 from spt.error_bounds.vertices import vertex_bound
 from spt.images import image_digest
+from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
+from spt.seeds import independent_generators
 from spt.transforms import Rotation
 
 
@@ -54,8 +55,8 @@ class OneErrorSPT(OneErrorDefence):
         n_test of a few thousand. ``progress`` goes round the steps of the bounds, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
-        at_least_one(n_choice=n_choice, n_test=n_test)
-        statistics.clopper_pearson_upper(0, n_test, alpha_error)  # refuses what is no level
+        n_choice, n_test = whole("n_choice", n_choice), whole("n_test", n_test)
+        alpha_error, seed = alpha_level("alpha_error", alpha_error), seed_number(seed)
         image = self.checked(image)
         choice, test = independent_generators(2, "image error", seed, n_choice, n_test)
         largest = self.largest_error(image, n_choice, choice, progress)
@@ -98,13 +99,13 @@ class OneErrorSPT(OneErrorDefence):
         must not have been chosen by looking at these images; there are no pilot images then.
         """
         started = time.perf_counter()
-        at_least_one(images=images, n_test=n_test)
-        if error is None:
-            at_least_one(pilot_images=pilot_images, n_choice=n_choice)
-        elif not 0 < error < math.inf:
+        images, n_test = whole("images", images), whole("n_test", n_test)
+        alpha_error, seed, rho = alpha_level("alpha_error", alpha_error), seed_number(seed), real("rho", rho)
+        pilot_images = whole("pilot_images", pilot_images) if error is None else 0
+        n_choice = whole("n_choice", n_choice) if error is None else 0
+        error = None if error is None else real("E", error)
+        if error is not None and not error > 0:
             raise ValueError(f"E must be positive and finite, but is {error}.")
-        else:
-            pilot_images = n_choice = 0
         _check_can_accept(rho, n_test, image_alpha)
         statistics.clopper_pearson_lower(0, images, alpha_error)  # refuses what is no level
         if pilot_images + images > len(dataset):

@@ -14,18 +14,17 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel
-from spt.certificates.one_error import OneErrorCertificate, Votes, radius_for, vote_alpha
-from spt.defences.inner_tests import FIRST_LOOK, inner_votes, noise_seeds
-from spt.defences.proving import ProvingDefence, at_least_one
+from spt.certificates.inner_tests import FUTILITY_ALPHA, looks_with_one_error
+from spt.certificates.one_error import OneErrorCertificate, Votes, lower_bound, nested_test, radius_for, vote_alpha
+from spt.defences.inner_tests import error_of_votes, inner_votes
+from spt.defences.proving import ProvingDefence
 from spt.images import image_digest
+from spt.plain_numbers import seed_number, whole
 from spt.progress import Progress
-from spt.smoothing import generators
+from spt.seeds import generators, noise_seeds
 
 MARGIN = 1.1  # of E over the largest bound among the betas that choose it
 SAMPLES_AT_ONCE = 50
-MOST_INNER_VOTES = 1 << 14  # E is larger and the level smaller than with per-sample errors, so tests need more votes
-LOOK_AGAIN = 1.25  # times the votes so far, where a test is close to its decision
-FUTILITY_ALPHA = 0.01  # gives up early; valid whatever it is
 PAPER = statistics.ConfidenceBudget()
 
 
@@ -67,9 +66,8 @@ class OneErrorDefence(ProvingDefence):
         self, level: ErrorLevel, votes: Votes = "nested", n: int = 200, budget: statistics.ConfidenceBudget = PAPER
     ) -> float:
         """The radius that n samples certify with this E if all of them agree: no outcome gives more."""
-        return radius_for(
-            votes, statistics.clopper_pearson_lower(n, n, vote_alpha(votes, budget)), level, self.pixel_sigma
-        )
+        lost = error_of_votes(self.classifier, self.pixel_sigma)
+        return radius_for(votes, lower_bound(votes, n, n, budget, lost), level, self.pixel_sigma)
 
     def _certify(
         self,
@@ -87,7 +85,7 @@ class OneErrorDefence(ProvingDefence):
         started = time.perf_counter()
         if votes not in ("nested", "joint"):
             raise ValueError(f"votes must be 'nested' or 'joint', but is {votes!r}.")
-        at_least_one(n0=n0, n=n, batch_size=batch_size)
+        n0, n, batch_size, seed = whole("n0", n0), whole("n", n), whole("batch_size", batch_size), seed_number(seed)
         statistics.clopper_pearson_lower(0, n, vote_alpha(votes, budget))  # refuses what is no level
         image = self.checked(image)
         self.check_level(level, image, budget)
@@ -96,7 +94,7 @@ class OneErrorDefence(ProvingDefence):
         inner: list[tuple[int, int]] = []
         counts: tuple[int, ...] = ()
         if votes == "nested":
-            inner = self._nested(image, level.error, selected, n, budget, generator, batch_size, progress)
+            inner = self._nested(image, level, selected, n, budget, generator, batch_size, progress)
         else:
             stream = self._one_level().votes(image, n, generator, batch_size)
             *_, last = progress(stream, desc="joint votes", total=math.ceil(n / batch_size))
@@ -117,7 +115,7 @@ class OneErrorDefence(ProvingDefence):
     def _nested(
         self,
         image: Tensor,
-        error: float,
+        level: ErrorLevel,
         label: int,
         n: int,
         budget: statistics.ConfidenceBudget,
@@ -125,9 +123,10 @@ class OneErrorDefence(ProvingDefence):
         batch_size: int,
         progress: Progress,
     ) -> list[tuple[int, int]]:
-        """The inner votes of n fresh betas; (0, 0) for each where even MOST_INNER_VOTES equal votes would not pass."""
+        """The inner votes of n fresh betas; (0, 0) for each where not even the most votes, all equal, would pass."""
         alpha = budget.inner_level(n)
-        looks = _looks(statistics.SequentialTest.for_radius(error, self.pixel_sigma, alpha))
+        lost = error_of_votes(self.classifier, self.pixel_sigma)
+        looks = looks_with_one_error(nested_test(level, self.pixel_sigma, budget, n, lost))
         if not looks:
             return [(0, 0)] * n
         betas, seeds = self._betas(n, generator), noise_seeds(n, generator)
@@ -135,8 +134,8 @@ class OneErrorDefence(ProvingDefence):
         starts = range(0, n, batch_size)
         for start in progress(starts, desc="inner tests", total=len(starts)):
             batch = slice(start, start + batch_size)
-            centres = self.classifier.preprocessing(self.transform(image, betas[batch]))
-            radii = torch.full((len(centres),), error, dtype=torch.float64).numpy()
+            centres = self.classifier.preprocessing(self.transform(image.double(), betas[batch]))
+            radii = np.full(len(centres), level.error)
             found += inner_votes(
                 self.classifier, centres, radii, label, self.pixel_sigma, alpha, seeds[batch], FUTILITY_ALPHA, looks
             )  # fmt: skip
@@ -144,17 +143,3 @@ class OneErrorDefence(ProvingDefence):
 
     def _betas(self, count: int, generator: torch.Generator) -> Tensor:
         return self.transform.sample(count, self.parameter_sigma, generator)
-
-
-def _looks(test: statistics.SequentialTest) -> tuple[int, ...]:
-    """When to ask the tests: early to give up soon, then from where equal votes pass; empty if they never do."""
-    blocks = np.arange(FIRST_LOOK, MOST_INNER_VOTES + 1, FIRST_LOOK)
-    passes = statistics.mixture_log_wealth(blocks, blocks, test.p0) >= -math.log(test.alpha)
-    if test.p0 == 1 or not passes.any():
-        return ()
-    first = int(passes.argmax())
-    early = [FIRST_LOOK << k for k in range(20) if FIRST_LOOK << k < blocks[first]]
-    late = [int(blocks[first])]
-    while (later := math.ceil(late[-1] * LOOK_AGAIN / FIRST_LOOK) * FIRST_LOOK) <= MOST_INNER_VOTES:
-        late.append(later)
-    return (*early, *late)

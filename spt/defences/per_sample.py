@@ -17,13 +17,14 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates import DistCertificate
 from spt.certificates.per_sample import looks_hold
-from spt.defences.inner_tests import count_votes, inner_votes, noise_seeds
-from spt.defences.proving import ProvingDefence, as_network_takes, at_least_one
+from spt.defences.inner_tests import count_votes, inner_votes
+from spt.defences.proving import ProvingDefence, at_least_radius
 from spt.error_bounds.record import as_range
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
+from spt.plain_numbers import alpha_level, seed_number, whole
 from spt.progress import Progress, silent
-from spt.smoothing import generators
+from spt.seeds import generators, noise_seeds
 
 SAMPLES_AT_ONCE = 50
 BALLS_AT_ONCE = 100
@@ -92,19 +93,26 @@ class DistSPT(ProvingDefence):
         ``progress`` goes round the steps of the error bounds, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
-        at_least_one(batch_size=batch_size)
-        statistics.clopper_pearson_lower(0, n_gamma, alpha)  # refuses what is no level and no sample size
+        n0, n_gamma, batch_size = whole("n0", n0), whole("n_gamma", n_gamma), whole("batch_size", batch_size)
+        alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
+        first_looks = tuple(whole("each of first_looks", look) for look in first_looks)
         if not looks_hold(first_looks, n_gamma):
             raise ValueError(
                 f"first_looks must ascend, from at least 1 to less than n_gamma = {n_gamma}, but are {tuple(first_looks)}."
             )
         image = self.checked(image)
-        selection_generator, generator = generators(seed, n0, n_gamma, first_looks)
+        evidence = self._per_sample(image, seed) | {
+            "alpha": alpha, "inner_alpha": self.inner_alpha, "centre": self.centre, "n_gamma": n_gamma,
+            "first_looks": first_looks,
+        }  # fmt: skip
+        settings = DistCertificate.settings_in_words(evidence)
+        selection_generator, generator = generators(seed, n0, n_gamma, first_looks, settings)
         selection, selected = self._select(image, n0, selection_generator)
         points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
         seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)
         block_size = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
+        rounding: list[float] = []
         votes: list[tuple[int, int]] = []
         done = block_end = 0
         while done < n_gamma:
@@ -112,7 +120,7 @@ class DistSPT(ProvingDefence):
             if done == block_end:  # bounds are faster in large blocks, which share what they compute
                 block_start, block_end = done, min(done + block_size, look)
                 block = slice(block_start, block_end)
-                centres, block_rho = self._balls(image, points[block], selected, pilot_seeds[block], progress)
+                centres, block_rho, added = self._balls(image, points[block], selected, pilot_seeds[block], progress)
             end = min(done + batch_size, block_end)
             within = slice(done - block_start, end - block_start)
             rho = block_rho[within]
@@ -121,18 +129,14 @@ class DistSPT(ProvingDefence):
             )
             done = end
             radii += rho.tolist()
+            rounding += added[within].tolist()
             certificate = DistCertificate.conclude(
-                **self._about(image, seed),
-                **self._against(),
-                alpha=alpha,
-                inner_alpha=self.inner_alpha,
-                centre=self.centre,
+                **evidence,
                 selection_counts=selection,
                 selected=selected,
-                n_gamma=n_gamma,
-                first_looks=tuple(first_looks),
                 points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
                 radii=tuple(radii),
+                rounding=tuple(rounding),
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
             )
@@ -142,8 +146,8 @@ class DistSPT(ProvingDefence):
 
     def _balls(
         self, image: Tensor, points: Tensor, label: int, pilot_seeds: Tensor, progress: Progress
-    ) -> tuple[Tensor, np.ndarray]:
-        """Centres (N, C, H', W') as the network takes them, float32, and proved radii (N,) around these.
+    ) -> tuple[Tensor, np.ndarray, np.ndarray]:
+        """Centres (N, C, H', W'), float64, proved radii (N,) around these, and what the attacker's rounding adds to them, (N,).
 
         Radii are refined only as far as the inner test will need. How far that is depends on votes of its own noise
         (``pilot_seeds``), never on those of the inner tests: given the radius, an inner test is what it says.
@@ -151,14 +155,14 @@ class DistSPT(ProvingDefence):
         preprocessing, gamma_range = self.classifier.preprocessing, (-self.limit, self.limit)
         box = as_range(self.transform, gamma_range)
         exact, least = find_centres(image, self.transform, preprocessing, points, box, self.centre)
-        votes = count_votes(self.classifier, exact.float(), PILOT_VOTES, label, self.pixel_sigma, pilot_seeds)
+        votes = count_votes(self.classifier, exact, PILOT_VOTES, label, self.pixel_sigma, pilot_seeds)
         rounding = np.asarray(rounding_at_samples(image, self.transform, preprocessing, self.attacker, points))
         target = radii_to_aim_at(votes, self.pixel_sigma, np.asarray(least.clamp(min=NEGLIGIBLE)), rounding)
         ball = sample_bound(
             image, self.transform, preprocessing, points, gamma_range,
             centre=self.centre, target=torch.from_numpy(target), attacker=self.attacker, centres=exact, progress=progress,
         )  # fmt: skip
-        return as_network_takes(exact, ball.values)
+        return exact, at_least_radius(rounding, np.asarray(ball.values)), rounding
 
 
 def radii_to_aim_at(votes: np.ndarray, pixel_sigma: float, least: np.ndarray, rounding: np.ndarray) -> np.ndarray:

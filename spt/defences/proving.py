@@ -1,7 +1,7 @@
 """`ProvingDefence`: what the defences that prove have in common: g, the attacks, and which images and settings they refuse."""
 
-import hashlib
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,12 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spt import statistics
+from spt.certificates.nested_prediction import NestedPrediction, outer_test
+from spt.certificates.per_sample import LEAST_RADIUS
 from spt.classifiers import Classifier
+from spt.defences.inner_tests import inner_votes
 from spt.error_bounds import check_bounded
 from spt.error_bounds.record import Attacker
 from spt.images import image_digest
+from spt.plain_numbers import alpha_level, real, seed_number, whole
+from spt.progress import Progress, silent
+from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import Transform
+
+EVALUATION = 1e-8
+"""How far each pixel of P T_beta x in float64 can be from exact arithmetic: see `spt.error_bounds.arcs`."""
+PREDICTION_LOOKS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
+LARGEST_LIMIT = 3600.0
+"""Of an attack range: beyond, `spt.error_bounds` promises nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,17 @@ class ProvingDefence:
     attacker: Attacker = "8-bit"
 
     def __post_init__(self) -> None:
-        self._one_level()
+        g = self._one_level()
+        object.__setattr__(self, "parameter_sigma", g.parameter_sigma)
+        object.__setattr__(self, "pixel_sigma", g.pixel_sigma)
+        object.__setattr__(self, "limit", real("limit", self.limit))
         check_bounded(self.transform)
         if not self.pixel_sigma > 0:
             raise ValueError(f"{self.name} needs pixel noise: pixel_sigma must be positive, but is {self.pixel_sigma}.")
-        if not 0 < self.limit < math.inf:
-            raise ValueError(f"The attack range ±{self.limit} {self.transform.unit} must be positive and finite.")
+        if not 0 < self.limit <= LARGEST_LIMIT:
+            raise ValueError(
+                f"The attack range ±{self.limit:g} {self.transform.unit} must be positive and at most {LARGEST_LIMIT:g}."
+            )
         if self.attacker not in ("8-bit", "exact"):
             raise ValueError(f"attacker must be '8-bit' or 'exact', but is {self.attacker!r}.")
 
@@ -54,13 +72,65 @@ class ProvingDefence:
         counts = self._one_level().count(image, n0, generator).counts
         return counts, max(range(len(counts)), key=lambda index: (counts[index], -index))
 
+    def predict(
+        self,
+        image: Tensor,
+        n0: int = 100,
+        n: int = 200,
+        alpha: float = 0.01,
+        inner_alpha: float = 0.01,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> NestedPrediction:
+        """PREDICT for the nested g that is certified: its answer for one image (C, H, W), or ABSTAIN; wrong with probability at
+        most ``alpha``.
+
+        The class is selected from n0 one-level votes; then fresh samples of beta are tested until they show a majority, or
+        that there is probably none, or n are done. ``progress`` goes round these looks, tqdm-shaped; it may raise to cancel.
+        """
+        started = time.perf_counter()
+        n0, n, seed = whole("n0", n0), whole("n", n), seed_number(seed)
+        alpha, inner_alpha = alpha_level("alpha", alpha), alpha_level("inner_alpha", inner_alpha)
+        image = self.checked(image)
+        about, against = self._about(image, seed), self._against()
+        settings = repr(("predict", sorted((about | against).items()), alpha, inner_alpha))
+        selection_generator, generator = generators(seed, n0, n, settings=settings)
+        selection, selected = self._select(image, n0, selection_generator)
+        points = self.transform.sample(n, self.parameter_sigma, generator)
+        seeds = noise_seeds(n, generator)
+        radius = EVALUATION * math.sqrt(math.prod(self.classifier.network_shape))
+        outer = outer_test(alpha, inner_alpha)
+        votes: list[tuple[int, int]] = []
+        looks = [*(look for look in PREDICTION_LOOKS if look < n), n]
+        for look in progress(looks, desc="g votes", total=len(looks)):
+            batch = slice(len(votes), look)
+            centres = self.classifier.preprocessing(self.transform(image.double(), points[batch]))
+            radii = np.full(len(centres), radius)
+            votes += inner_votes(self.classifier, centres, radii, selected, self.pixel_sigma, inner_alpha, seeds[batch])
+            found = NestedPrediction.conclude(
+                **about,
+                **{name: against[name] for name in ("transform", "unit", "parameter_sigma")},
+                alpha=alpha,
+                inner_alpha=inner_alpha,
+                radius=radius,
+                selection_counts=selection,
+                selected=selected,
+                n=n,
+                points=tuple(tuple(point) for point in points[:look].tolist()),
+                inner_votes=tuple(votes),
+                seconds=time.perf_counter() - started,
+            )
+            if outer.decide(found.passes, look) is not statistics.Decision.CONTINUE:
+                break
+        return found
+
     def checked(self, image: Tensor) -> Tensor:
         """The image as float32 on the classifier's device; ValueError if it is none that can be certified."""
         image = self.classifier.check_image(image).float()
-        if not 0 <= float(image.min()) <= float(image.max()) <= 1:
+        low, high = float(image.min()), float(image.max())
+        if not 0 <= low <= high <= 1:
             raise ValueError(
-                f"{self.name} certifies images with values in [0, 1], but this one has {float(image.min()):g} to "
-                f"{float(image.max()):g}."
+                f"{self.name} certifies images with values in [0, 1], but this one has {low:.9g} to {high:.9g}."
             )
         return image
 
@@ -70,6 +140,10 @@ class ProvingDefence:
             "classifier": self.classifier.name,
             "classifier_fingerprint": self.classifier.fingerprint,
             "class_names": self.classifier.class_names,
+            "network_shape": self.classifier.network_shape,
+            "grid": self.classifier.grid,
+            "device": self.classifier.device.type,
+            "number_format": self.classifier.number_format,
             "pixel_sigma": self.pixel_sigma,
             "image_sha256": image_digest(image),
             "seed": seed,
@@ -80,10 +154,14 @@ class ProvingDefence:
         return {
             "transform": self.transform.name,
             "unit": self.transform.unit,
-            "parameter_sigma": float(self.parameter_sigma),
-            "limit": float(self.limit),
+            "parameter_sigma": self.parameter_sigma,
+            "limit": self.limit,
             "attacker": self.attacker,
         }
+
+    def _per_sample(self, image: Tensor, seed: int) -> dict[str, Any]:
+        """What the certificates with per-sample errors say of all this, and of P."""
+        return self._about(image, seed) | self._settings()
 
     def _settings(self) -> dict[str, Any]:
         """What an interpolation error depends on: for what it was measured."""
@@ -91,25 +169,6 @@ class ProvingDefence:
         return self._against() | {"preprocessing": preprocessing, "input_shape": shape}
 
 
-def as_network_takes(exact: Tensor, radii: Tensor) -> tuple[Tensor, np.ndarray]:
-    """Centres (N, C, H', W') in float32, and the radii (N,) around these that cover the balls around the exact ones."""
-    centres = exact.float()
-    moved = torch.linalg.vector_norm((centres.double() - exact).flatten(1), dim=1).cpu()
-    return centres, np.asarray((radii + moved) * (1 + 1e-12))
-
-
-def at_least_one(**sizes: int) -> None:
-    """ValueError, naming it, if one of these sizes is less than 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, but is {size}.")
-
-
-def independent_generators(count: int, purpose: str, *key: int) -> list[torch.Generator]:
-    """Generators for different samples of one run; other sizes in the key give other samples (`spt.smoothing.generators`).
-
-    Their seeds are distinct in the 32 bits that the CPU's generator keeps.
-    """
-    digest = hashlib.sha256(repr((purpose, *map(int, key))).encode()).digest()
-    first = int.from_bytes(digest[:4])
-    return [torch.Generator().manual_seed((first + i) % (1 << 32)) for i in range(count)]
+def at_least_radius(rounding: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Radii (N,) that exceed the attacker's rounding terms by no less than `LEAST_RADIUS`."""
+    return np.asarray(np.maximum(radii, rounding + LEAST_RADIUS))

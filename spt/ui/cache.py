@@ -14,6 +14,7 @@ import numpy as np
 import streamlit as st
 from torch import Tensor
 
+from spt import own_files
 from spt.classifiers import Classifier, bundled_classifiers, load_classifier
 from spt.datasets import DATASETS, Dataset, load_dataset
 from spt.images import fit_image, read_image
@@ -39,9 +40,13 @@ def _setting(variable: str) -> list[str]:
     return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
-@st.cache_resource(show_spinner="Loading the classifier …", max_entries=8)
 def classifier(name: str) -> Classifier:
-    """The classifier of that name, on the GPU if there is one."""
+    """The classifier of that name, on the GPU if there is one; a person's own file anew whenever it was edited."""
+    return _classifier(name, own_files.stamp(name) if own_files.is_own(name) else ())
+
+
+@st.cache_resource(show_spinner="Loading the classifier …", max_entries=8)
+def _classifier(name: str, stamp: tuple[tuple[str, int, int], ...]) -> Classifier:
     import torch
 
     return load_classifier(name, "cuda" if torch.cuda.is_available() else "cpu")

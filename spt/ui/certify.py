@@ -17,9 +17,10 @@ from spt import statistics
 from spt.attacks import WorstOfK
 from spt.certificate_figures import Answer, covers, reach
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
-from spt.defences.inner_tests import FIRST_LOOK, MOST_INNER_VOTES, inner_test
+from spt.certificates.inner_tests import FIRST_LOOK, MOST_INNER_VOTES
 from spt.images import to_8_bit
-from spt.smoothing import SmoothedClassifier, generators
+from spt.seeds import generators
+from spt.smoothing import SmoothedClassifier
 from spt.ui import cache, pictures
 from spt.ui.certify_case import Case, Run
 from spt.ui.view import escape
@@ -287,7 +288,7 @@ def _most_radius(certificate: DistCertificate) -> float:
     low, high = 0.0, 10 * certificate.pixel_sigma
     for _ in range(30):
         middle = (low + high) / 2
-        test = inner_test(middle, certificate.pixel_sigma, certificate.inner_alpha)
+        test = certificate.inner_test(middle)
         passes = test.decide(MOST_INNER_VOTES, MOST_INNER_VOTES) is statistics.Decision.ACCEPT
         low, high = (middle, high) if passes else (low, middle)
     return high
@@ -481,7 +482,7 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
     )
     worst = max(range(len(certificate.radii)), key=lambda index: certificate.radii[index])
     successes, trials = certificate.inner_votes[worst]
-    test = inner_test(certificate.radii[worst], p_noise, level)
+    test = certificate.inner_test(certificate.radii[worst])
     st.markdown(
         "**Inner test**, anytime-valid, so that it may look after 32, 64, 128, … votes: h is constant on the ball if f votes "
         "for the class with more than this probability. The sample with the largest r: "

@@ -16,7 +16,7 @@ import streamlit as st
 from spt import figures
 from spt.certificates import HEURISTIC_NOTE, Certificate, Prediction, quantity
 from spt.classifiers import Classifier
-from spt.smoothing import generators
+from spt.seeds import generators
 from spt.statistics import largest_certified_radius, votes_needed_to_certify
 from spt.ui import attack, cache, explanation, pictures, responses
 from spt.ui.controls import BOUND

@@ -12,6 +12,9 @@ Floating point. The float64 work here is off by less than 2 `PER_PIXEL` max|x| i
 above), and a float32 evaluation of T_gamma x and P x by what `float_slack` adds for it. Twice that is added before the
 rounding to 8 bits, so that it also covers an evaluation that decides near ties otherwise, and once more after P. What P
 sets to 0 stays exactly 0.
+
+f then rounds every pixel to multiples of its grid (`spt.noise.snap`), which is monotone as well: it takes a box to the box of the
+rounded ends, and moves a pixel by at most half a step from the line.
 """
 
 import math
@@ -28,9 +31,15 @@ from spt.verification.tubes import ROUNDING, Tube
 
 
 def enclose(
-    image: Tensor, transform: Transform, preprocessing: Preprocessing, boxes: Tensor, attacker: Attacker = "8-bit"
+    image: Tensor,
+    transform: Transform,
+    preprocessing: Preprocessing,
+    boxes: Tensor,
+    attacker: Attacker = "8-bit",
+    grid: float | None = None,
 ) -> Tube:
-    """P T_gamma x for gamma in M splits (M, d, 2), rounded to 8 bits in between if the attacker does: M tubes.
+    """P T_gamma x for gamma in M splits (M, d, 2), rounded to 8 bits in between if the attacker does: M tubes. With ``grid``
+    pixels are rounded to its multiples afterwards.
 
     For rotations no pixel may move by more than one pixel within a split, and multiples of 90° must not lie strictly
     inside (`spt.error_bounds.chord.AngleSplits` makes such splits).
@@ -63,4 +72,7 @@ def enclose(
     radius = radius + slack_after
     lower = torch.maximum(lower - slack_after, torch.minimum(start, stop) - radius)
     upper = torch.minimum(upper + slack_after, torch.maximum(start, stop) + radius)
+    if grid is not None:
+        lower, upper = (torch.round(end / grid) * grid for end in (lower, upper))
+        radius = radius + torch.where(ones > 0, grid / 2, 0.0)
     return Tube(start, stop, radius, lower, upper)

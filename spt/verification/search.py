@@ -37,8 +37,9 @@ class Verification:
     """What was proved about f(P T_gamma x) for gamma in [-limit, limit]^d.
 
     For every gamma in a verified split, f answers ``label`` for x transformed by gamma (in exact arithmetic or as this
-    package computes it), and rounded to 8 bits if the attacker does. f is the float32 network (`in_float32`) after P, in
-    real arithmetic and in every float32 evaluation described in `spt.verification.network`; nothing is said about bfloat16.
+    package computes it), and rounded to 8 bits if the attacker does. f is the float32 network (`in_float32`) after P and after
+    rounding to its grid, in real arithmetic and in every float32 evaluation described in `spt.verification.network`; nothing is
+    said about bfloat16.
 
     Attributes:
         label: class index. transform: its name. limit: of each parameter, in its unit.
@@ -231,7 +232,9 @@ def _bound(
     size = max(1, VALUES_AT_ONCE // image.numel())
     parts: Iterable[Tensor] = torch.split(boxes, size)
     found = [
-        margin_bounds(layers, enclose(image, transform, classifier.preprocessing, part, attacker), label, method)
+        margin_bounds(
+            layers, enclose(image, transform, classifier.preprocessing, part, attacker, classifier.grid), label, method
+        )
         for part in progress(parts, desc=f"verifying {len(boxes)} splits", total=-(-len(boxes) // size))
     ]
     return torch.cat(found)

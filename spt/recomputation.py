@@ -1,0 +1,332 @@
+"""Checking a certificate again from the image and the classifier: everything that can be computed is computed anew.
+
+`Concluded.verify` tells whether a record agrees with itself. Who changed the evidence as well, or made it up, can only be found
+out by doing the work again: `recompute` draws the same samples, bounds their balls, counts the votes and concludes, and says
+line by line what agrees, what differs, and what has to be taken on trust.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from spt.certificates import (
+    Certificate,
+    DistCertificate,
+    DistributionErrorLevel,
+    ErrorLevel,
+    IndividualCertificate,
+    OneErrorCertificate,
+    ReceivedErrorLevel,
+)
+from spt.certificates.per_sample import SAME_POINT, PerSampleCertificate
+from spt.classifiers import Classifier
+from spt.defences import DistSPT, IndivSPT, OneErrorSPT
+from spt.images import image_digest
+from spt.progress import Progress, silent
+from spt.smoothing import SmoothedClassifier
+from spt.transforms import get_transform
+
+AnyCertificate = Certificate | DistCertificate | IndividualCertificate | OneErrorCertificate
+Verdict = Literal["agrees", "differs", "on trust"]
+
+SAME_RADIUS = 1e-6
+"""By how much (relative) the radius of a ball may differ from the one recomputed: other processors round otherwise."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that a certificate rests on: whether it agrees with what was found, or cannot be found."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<9} {self.subject}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What `recompute` found.
+
+    ``lines`` in the order of the work; ``again`` is the certificate as it was computed now, None where it was not.
+    """
+
+    lines: tuple[Line, ...]
+    again: AnyCertificate | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the whole certificate was computed again, and nothing differs."""
+        return self.again is not None and all(line.verdict != "differs" for line in self.lines)
+
+    def to_text(self) -> str:
+        """The lines, and the outcome."""
+        differ = sum(line.verdict == "differs" for line in self.lines)
+        outcome = (
+            "CONFIRMED: computed again, the certificate is the same."
+            if self.agrees
+            else f"NOT CONFIRMED: {differ} of {len(self.lines)} lines differ."
+        )
+        return "\n".join((outcome, *(f"  {line}" for line in self.lines)))
+
+    def to_json(self) -> str:
+        """Outcome and lines as JSON."""
+        record = {"confirmed": self.agrees, "lines": [dataclasses.asdict(line) for line in self.lines]}
+        return json.dumps(record, indent=2, allow_nan=False)
+
+
+def read_certificate(text: str) -> AnyCertificate:
+    """The certificate in a JSON text, of whatever kind; ValueError, one sentence, if it is none."""
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"This is no JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise ValueError("This is no certificate: a JSON object is expected.")
+    kinds: dict[str, type[AnyCertificate]] = {
+        "level": OneErrorCertificate,
+        "surviving": IndividualCertificate,
+        "centre": DistCertificate,
+        "heuristic": Certificate,
+    }
+    for name, kind in kinds.items():
+        if name in fields:
+            return kind.from_json(text)
+    raise ValueError("This is no certificate of BaseSPT, DistSPT or IndivSPT.")
+
+
+def recompute(
+    certificate: AnyCertificate, classifier: Classifier, image: Tensor, progress: Progress = silent
+) -> Recomputation:
+    """Compute a certificate again with this classifier and image (C, H, W), and compare.
+
+    Takes as long as certifying did. ``progress`` goes round the steps, tqdm-shaped; it may raise to cancel. Votes agree
+    only on the same kind of device and in the same number format; the lines say if they could.
+    """
+    lines = [_consistency(certificate)]
+    if not certificate.verify():
+        return Recomputation(tuple(lines), None)
+    lines += _identity(certificate, classifier, image)
+    if any(line.verdict == "differs" and line.subject in ("image", "classifier") for line in lines):
+        return Recomputation(tuple(lines), None)
+    if isinstance(certificate, Certificate):
+        found, again = _base(certificate, classifier, image)
+    elif isinstance(certificate, OneErrorCertificate):
+        found, again = _one_error(certificate, classifier, image, progress)
+    else:
+        found, again = _per_sample(certificate, classifier, image, progress)
+    return Recomputation((*lines, *found, *_trust(certificate)), again)
+
+
+def _consistency(certificate: AnyCertificate) -> Line:
+    found = certificate.verify()
+    text = (
+        "conclusions follow from the evidence, which is such as a run can have"
+        if found
+        else "the conclusions do not follow from the evidence, or this is not evidence that a run can have"
+    )
+    return Line("record", "agrees" if found else "differs", text)
+
+
+def _identity(certificate: AnyCertificate, classifier: Classifier, image: Tensor) -> list[Line]:
+    """Whether image, classifier, device and number format are those of the certificate."""
+    digest = image_digest(classifier.check_image(image))
+    lines = [_compare("image", certificate.image_sha256, digest, lambda value: f"sha256 {value[:16]}…")]
+    lines.append(
+        _compare(
+            "classifier", certificate.classifier_fingerprint, classifier.fingerprint,
+            lambda value: f"fingerprint {value[:16]}…",
+        )
+    )  # fmt: skip
+    there, here = (certificate.device, certificate.number_format), (classifier.device.type, classifier.number_format)
+    if there == here:
+        lines.append(Line("device", "agrees", f"{here[0]}, network in {here[1]}"))
+    else:
+        lines.append(
+            Line("device", "differs", f"votes were counted on {there[0]} in {there[1]}, now on {here[0]} in {here[1]}")
+        )
+    return lines
+
+
+def _compare(subject: str, recorded: Any, found: Any, words: Callable[[Any], str]) -> Line:
+    if recorded == found:
+        return Line(subject, "agrees", words(found))
+    return Line(subject, "differs", f"{words(recorded)} in the certificate, {words(found)} here")
+
+
+def _base(certificate: Certificate, classifier: Classifier, image: Tensor) -> tuple[list[Line], AnyCertificate]:
+    g = SmoothedClassifier(
+        classifier, get_transform(certificate.transform), certificate.parameter_sigma, certificate.pixel_sigma
+    )
+    n0 = sum(certificate.selection_counts)
+    again = g.certify(image, n0, certificate.n, certificate.alpha, certificate.seed)
+    return [
+        _compare(
+            "selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}"
+        ),
+        _compare("votes", certificate.counts, again.counts, lambda value: f"{certificate.n} votes {value}"),
+        _conclusion(certificate, again),
+    ], again
+
+
+def _per_sample(
+    certificate: DistCertificate | IndividualCertificate, classifier: Classifier, image: Tensor, progress: Progress
+) -> tuple[list[Line], AnyCertificate]:
+    attacker: Any = certificate.attacker
+    settings: dict[str, Any] = {
+        "classifier": classifier, "transform": get_transform(certificate.transform), "attacker": attacker,
+        **{name: getattr(certificate, name) for name in ("parameter_sigma", "pixel_sigma", "limit", "inner_alpha")},
+    }  # fmt: skip
+    n0 = sum(certificate.selection_counts) or 100
+    sizes = (n0, certificate.n_gamma, certificate.alpha, certificate.seed)
+    again: DistCertificate | IndividualCertificate
+    lines = []
+    if isinstance(certificate, IndividualCertificate):
+        own = {name: getattr(certificate, name) for name in ("split_width", "refinements", "method")}
+        *_, again = IndivSPT(**settings, **own).stream(image, *sizes, progress=progress)
+        lines.append(
+            _compare(
+                "inverse", certificate.surviving, again.surviving, lambda value: f"{len(value)} ranges of Γ survive"
+            )
+        )
+    else:
+        centre: Any = certificate.centre
+        defence = DistSPT(**settings, centre=centre)
+        *_, again = defence.stream(image, *sizes, progress=progress, first_looks=certificate.first_looks)
+    lines += [
+        _compare(
+            "selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}"
+        ),
+        _points(certificate, again),
+        _balls(certificate, again),
+        _votes("inner tests", certificate.inner_votes, again.inner_votes),
+        _conclusion(certificate, again),
+    ]
+    return lines, again
+
+
+def _points(certificate: PerSampleCertificate, again: PerSampleCertificate) -> Line:
+    count = len(certificate.points)
+    same = count == len(again.points) and all(
+        abs(a - b) <= SAME_POINT * max(1.0, abs(b))
+        for mine, theirs in zip(certificate.points, again.points, strict=True)
+        for a, b in zip(mine, theirs, strict=True)
+    )
+    if same:
+        return Line("samples", "agrees", f"{count} samples are those of seed {certificate.seed}")
+    return Line("samples", "differs", f"{count} samples are not those that seed {certificate.seed} draws here")
+
+
+def _balls(certificate: PerSampleCertificate, again: PerSampleCertificate) -> Line:
+    """Radii and rounding terms; a recorded radius may be larger than what is found, but then the votes tell."""
+    pairs = list(zip(certificate.radii, again.radii, strict=False))
+    smaller = [a for a, b in pairs if a < b * (1 - SAME_RADIUS)]
+    other = [a for a, b in pairs if not math.isclose(a, b, rel_tol=SAME_RADIUS)]
+    rounding = [
+        a for a, b in zip(certificate.rounding, again.rounding, strict=False)
+        if not math.isclose(a, b, rel_tol=SAME_RADIUS, abs_tol=1e-12)
+    ]  # fmt: skip
+    if len(certificate.radii) != len(again.radii):
+        return Line("balls", "differs", f"{len(certificate.radii)} in the certificate, {len(again.radii)} here")
+    if other or rounding:
+        return Line(
+            "balls", "differs",
+            f"of {len(pairs)} radii {len(other)} are not those found here, {len(smaller)} of them too small; "
+            f"{len(rounding)} rounding terms differ",
+        )  # fmt: skip
+    return Line("balls", "agrees", f"{len(pairs)} radii bounded again, all the same")
+
+
+def _votes(subject: str, recorded: Sequence[tuple[int, int]], found: Sequence[tuple[int, int]]) -> Line:
+    wrong = sum(a != b for a, b in zip(recorded, found, strict=False)) + abs(len(recorded) - len(found))
+    total = sum(trials for _, trials in found)
+    if wrong:
+        return Line(subject, "differs", f"{wrong} of {len(recorded)} counts are not those found here")
+    return Line(subject, "agrees", f"{len(found)} tests, {total:,} votes counted again")
+
+
+def _one_error(
+    certificate: OneErrorCertificate, classifier: Classifier, image: Tensor, progress: Progress
+) -> tuple[list[Line], AnyCertificate]:
+    level = certificate.level
+    settings: dict[str, Any] = {
+        "classifier": classifier, "transform": get_transform(level.transform), "pixel_sigma": certificate.pixel_sigma,
+        **{name: getattr(level, name) for name in ("parameter_sigma", "limit", "attacker")},
+    }  # fmt: skip
+    n0, sizes = sum(certificate.selection_counts), {"budget": certificate.budget, "seed": certificate.seed}
+    again: OneErrorCertificate
+    if isinstance(level, ReceivedErrorLevel):
+        received = IndivSPT(**settings, split_width=level.split_width)
+        found: ErrorLevel = received.measure(
+            image, level.error if level.largest is None else None, level.n_choice or 1, level.n_test, level.alpha_error,
+            level.seed, progress=progress,
+        )  # fmt: skip
+        lines = [_level(level, found)]
+        again = received.certify_with_one_error(image, level, n0, certificate.n, progress=progress, **sizes)  # type: ignore[arg-type]
+    else:
+        defence = OneErrorSPT(**settings)
+        if isinstance(level, DistributionErrorLevel):
+            text = f"E = {level.error_in_words()} of the images of {level.dataset}, and q_E: measure them again with `measure`"
+            lines = [Line("error E", "on trust", text)]
+        else:
+            found = defence.measure(image, level.n_choice, level.n_test, level.alpha_error, level.seed, progress)
+            lines = [_level(level, found)]
+        again = defence.certify(
+            image, level, certificate.votes, n0, certificate.n, progress=progress, **sizes  # type: ignore[arg-type]
+        )  # fmt: skip
+    lines.append(
+        _compare("selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}")
+    )
+    if certificate.votes == "nested":
+        lines.append(_votes("inner tests", certificate.inner_votes, again.inner_votes))
+    else:
+        lines.append(_compare("votes", certificate.counts, again.counts, lambda value: f"{sum(value)} votes {value}"))
+    return [*lines, _conclusion(certificate, again)], again
+
+
+def _level(recorded: ErrorLevel, found: ErrorLevel) -> Line:
+    same = (
+        math.isclose(recorded.error, found.error, rel_tol=SAME_RADIUS)
+        and recorded.rho == found.rho
+        and getattr(recorded, "surviving", None) == getattr(found, "surviving", None)
+    )
+    words = f"E = {found.error_in_words()}, ρ = {found.rho_in_words()}"
+    if same:
+        return Line("error E", "agrees", f"{words}, measured again with {found.n_choice} + {found.n_test} β")
+    there = f"E = {recorded.error_in_words()}, ρ = {recorded.rho_in_words()}"
+    return Line("error E", "differs", f"{there} in the certificate, {words} here")
+
+
+def _conclusion(certificate: AnyCertificate, again: AnyCertificate) -> Line:
+    def words(each: AnyCertificate) -> str:
+        if each.label is None:
+            return "abstains"
+        return f"class {each.class_name}, radius {each.radius:.6g}"
+
+    if (certificate.label, certificate.radius) == (again.label, again.radius):
+        return Line("conclusion", "agrees", words(again))
+    return Line("conclusion", "differs", f"{words(certificate)} in the certificate, {words(again)} here")
+
+
+def _trust(certificate: AnyCertificate) -> list[Line]:
+    lines = [
+        Line("chance", "on trust", "the numbers of the generator behave as independent random ones"),
+        Line(
+            "choice", "on trust",
+            "seed, sizes and settings were chosen before a result was seen; of several runs none was picked",
+        ),
+        Line(
+            "network", "on trust",
+            "it answers every image as a function of that image alone: a few were tried, when it was loaded",
+        ),
+        Line("code", "on trust", "the bounds and tests of this program do what their proofs say"),
+    ]  # fmt: skip
+    if isinstance(certificate, Certificate):
+        lines.append(Line("transformations", "on trust", "they compose: they do not, so this radius is a heuristic"))
+    return lines
