@@ -8,24 +8,55 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 from torch import Tensor
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
 NEARLY_WHITE = 240
+DARKEST_WHITE = 16  # of 255: the least that the brightest pixel becomes where a file does not say which value is white
+SMAX_SAMPLE_VALUE = 341  # TIFF's tag for the largest value that a pixel can have
+
+
+class Decoded(NamedTuple):
+    """A picture out of a file, and what had to be decided to show it.
+
+    Attributes:
+        picture: a Pillow image of mode "L" (grey) or "RGB", 8 bits.
+        remark: for captions: what was decided that the file does not say by itself, such as "16-bit values 0 to 200,
+            read as 0 to 255"; empty where there was nothing to decide.
+    """
+
+    picture: Image.Image
+    remark: str
 
 
 def read_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Image.Image:
-    """The picture in the given file content or file, decoded: a Pillow image of mode "L" (grey) or "RGB", 8 bits.
+    """The picture that `decode_image` finds, without the remark; raises what that raises."""
+    return decode_image(data, formats).picture
+
+
+def decode_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Decoded:
+    """The picture in the given file content or file, 8 bits, and a remark on how it was read.
 
     Reads PNG, JPEG, WebP, BMP, GIF and TIFF. Turns the picture upright as its EXIF orientation says, takes the first
-    frame of an animation, scales 16 bits to 8 (divided by 257, rounded) and puts transparent pictures on white, or on
-    black if all that can be seen is nearly white (a white digit on nothing would vanish otherwise).
+    frame of an animation (and says so) and puts transparent pictures on white, or on black if all that can be seen is
+    nearly white (a white digit on nothing would vanish otherwise), and says which. Colour profiles are not applied.
+
+    More than 8 bits become 8 by scaling and rounding, and the remark says from which range:
+
+    - Grey values go up to what the file says (TIFF: 12 bits per sample, or SMaxSampleValue, taken as the next of 255,
+      1023, 4095, 16383 and 65535; 1 or 255 for floating-point values). Where it says nothing, whole numbers go up
+      to 255 if all do, else to 65535, and floating-point numbers up to 1 if all do, else to 255. So read, the
+      brightest pixel must be at least grey `DARKEST_WHITE` of 255 (all 0 is black), otherwise nobody knows which value
+      is white and the picture is refused, as are negative and larger values and NaN.
+    - Of 16 bits per channel in colours the upper 8 are taken (Pillow decodes no more); a picture that is nearly black
+      or quite transparent then is refused, because its values probably fill the lower ones only.
 
     Looks at the size before decoding. Raises ValueError, one sentence, for anything that is no whole picture of at
     most `MAX_BYTES` bytes and `MAX_PIXELS` pixels in one of the formats; other errors only for a path that cannot be
@@ -52,6 +83,8 @@ def read_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Image.Im
     if picture.width * picture.height > MAX_PIXELS:
         raise ValueError(_too_large(name, f"{picture.width} x {picture.height}"))
     try:
+        depth = _depth(picture)
+        animated = picture.format != "MPO" and getattr(picture, "is_animated", False)  # MPO: a phone's JPEG
         picture.load()
     except Exception as error:
         raise ValueError(f"{name} is damaged or incomplete and cannot be decoded; save or copy it again.") from error
@@ -60,11 +93,17 @@ def read_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Image.Im
     except Exception:  # an unreadable EXIF block: the pixels are there all the same
         upright = picture
     try:
-        return _grey_or_rgb(upright)
+        shallow, scaled = _to_8_bits_a_channel(upright, depth)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}; save it as an 8-bit PNG or JPEG.") from error
+    try:
+        grey_or_rgb, background = _grey_or_rgb(shallow)
     except ValueError as error:
         raise ValueError(
             f"{name} has pixels of a kind that is not supported (mode {picture.mode}); save it as an 8-bit PNG or JPEG."
         ) from error
+    remarks = ("first of several frames" if animated else "", scaled, background)
+    return Decoded(grey_or_rgb, "; ".join(filter(None, remarks)))
 
 
 def _too_large(name: str, size: str) -> str:
@@ -73,27 +112,96 @@ def _too_large(name: str, size: str) -> str:
     )
 
 
-def _grey_or_rgb(picture: Image.Image) -> Image.Image:
-    """The picture in mode "L" if it is grey and "RGB" if it has colours."""
-    if picture.mode.startswith("I"):  # 16 bits (I;16, I;16B, ...), or 32 bits that hold 16
-        values = np.asarray(picture).astype(np.int32)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("more than 16 bits")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+class _Depth(NamedTuple):
+    """What a file says about its values: bits in a channel, the largest value (None: unknown), whether 0 is white."""
+
+    bits: int
+    largest: float | None
+    white_is_zero: bool
+
+
+def _depth(picture: Image.Image) -> _Depth:
+    """Of a picture that is not loaded yet."""
+    if picture.format == "PPM":  # Pillow has scaled its values, whose largest such a file names
+        return _Depth(16 if picture.mode == "I" else 8, 65535 if picture.mode == "I" else None, False)
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return _Depth(16 if ";16" in str(getattr(picture, "tile", "")) else 8, None, False)
+    tags = picture.tag_v2
+    bits = max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+    said = tags.get(SMAX_SAMPLE_VALUE)
+    largest = max(said) if isinstance(said, tuple) else said
+    if largest is None and bits == 12:
+        largest = 4095
+    return _Depth(bits, largest, tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0)
+
+
+def _to_8_bits_a_channel(picture: Image.Image, depth: _Depth) -> tuple[Image.Image, str]:
+    """The picture with 8 bits a channel, and a remark if it had more.
+
+    Raises ValueError, the end of a sentence that begins with the file's name, where nobody knows how.
+    """
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture)
+        kind = "floating-point" if picture.mode == "F" else f"{depth.bits}-bit"
+        pixels, remark = _scaled(values, kind, depth.largest)
+        grey = Image.fromarray(255 - pixels if depth.white_is_zero else pixels)
+        if isinstance(transparent := picture.info.get("transparency"), int):
+            grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+        return grey, remark
+    if depth.bits <= 8:
+        return picture, ""
+    channels = np.asarray(picture)
+    colours, opacity = (channels[..., :3], channels[..., 3:]) if picture.mode == "RGBA" else (channels, channels[:0])
+    if colours.max() < DARKEST_WHITE or (opacity.size and opacity.max() < DARKEST_WHITE):
+        raise ValueError(f"has {depth.bits} bits a channel, but no values that need more than 12 of them")
+    if isinstance(picture.info.get("transparency"), tuple):
+        raise ValueError(f"has {depth.bits} bits a channel and a transparent colour, which is not supported")
+    return picture, f"the upper 8 of {depth.bits} bits a channel"
+
+
+def _scaled(values: np.ndarray, kind: str, said: float | None) -> tuple[np.ndarray, str]:
+    """Grey values of more than 8 bits as uint8, scaled from the range described at `decode_image`, and a remark."""
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(f"has {kind} values that are infinite or no numbers")
+    if low < 0:
+        raise ValueError(f"has {kind} values from {low:g} to {high:g}, and negative ones have no grey")
+    usual = (1, 255) if kind == "floating-point" else (255, 65535)
+    if said is None:
+        possible = [white for white in usual if DARKEST_WHITE / 255 <= high / white <= 1 or high == 0]
+    else:
+        ranges = usual if kind == "floating-point" else (255, 1023, 4095, 16383, 65535)
+        possible = [white for white in ranges if white >= said][:1]
+    if not possible:
+        raise ValueError(
+            f"has {kind} values from {low:g} to {high:g} and does not say which value is white (read as 0 to {usual[0]} "
+            f"or 0 to {usual[1]} it would be cut off or nearly black)"
+        )
+    white = possible[0]
+    if high > white:
+        raise ValueError(f"has {kind} values up to {high:g}, but says that they go up to {said:g} only")
+    # Exact in float32: multiples of 255 / white are never nearer to a half than 1 / 10922, and at most 255.
+    scaled = np.rint(values.astype(np.float32) * np.float32(255 / white)).astype(np.uint8)
+    source = "" if said is None else ", as the file says"
+    return scaled, f"{kind} values {low:g} to {high:g}, read as 0 to {white}{source}"
+
+
+def _grey_or_rgb(picture: Image.Image) -> tuple[Image.Image, str]:
+    """The picture in mode "L" if it is grey and "RGB" if it has colours, and a remark if parts were transparent."""
     if picture.has_transparency_data:
         grey = picture.mode in ("1", "L", "LA", "La")
-        return _without_transparency(picture.convert("RGBA")).convert("L" if grey else "RGB")
-    if picture.mode == "F":
-        raise ValueError("floating-point values have no agreed range")
-    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+        opaque, remark = _without_transparency(picture.convert("RGBA"))
+        return opaque.convert("L" if grey else "RGB"), remark
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB"), ""
 
 
-def _without_transparency(picture: Image.Image) -> Image.Image:
-    """RGBA -> RGBA on an opaque white background, or a black one if what can be seen is nearly white."""
+def _without_transparency(picture: Image.Image) -> tuple[Image.Image, str]:
+    """RGBA -> RGBA on an opaque white background, or a black one if what can be seen is nearly white; and a remark."""
     pixels = np.asarray(picture)
     visible = pixels[pixels[..., 3] > 0]
     background = "black" if visible.size and visible[:, :3].min() >= NEARLY_WHITE else "white"
-    return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture)
+    remark = f"transparent parts on {background}" if pixels[..., 3].min() < 255 else ""
+    return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture), remark
 
 
 def fit_image(picture: Image.Image, shape: tuple[int, int, int], invert: bool = False) -> Tensor:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, PngImagePlugin
 
 from spt import images
-from spt.images import FORMATS, fit_image, image_digest, image_from_pixels, read_image, to_8_bit, to_png
+from spt.images import FORMATS, decode_image, fit_image, image_digest, image_from_pixels, read_image, to_8_bit, to_png
 
 
 def encode(picture: Image.Image, kind: str = "PNG", **settings) -> bytes:
@@ -24,16 +24,42 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def png_header(width: int, height: int) -> bytes:
     """A whole PNG of that size, whose few bytes of pixel data are nowhere near enough."""
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+    return PNG_BEGIN + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+
+
+def deep_png(values: np.ndarray, colour_type: int, *chunks: bytes) -> bytes:
+    """A PNG with 16 bits a channel, which Pillow does not write in colours: values (H, W, C)."""
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return b"".join(
+        [PNG_BEGIN, chunk(b"IHDR", header), *chunks, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
     )
+
+
+def deep_tiff(values: np.ndarray, bits: int, **tags: tuple[int, str, float]) -> bytes:
+    """An uncompressed grey TIFF, little-endian; further tags as number, struct's letter and value."""
+    kinds = {"H": 3, "I": 4, "f": 11}
+    data = values.tobytes()
+    entries = [(256, "I", values.shape[1]), (257, "I", values.shape[0]), (258, "H", bits), (259, "H", 1)]
+    entries += [(262, "H", 1), (277, "H", 1), (278, "I", values.shape[0]), (279, "I", len(data))]
+    entries = [entry for entry in entries if entry[0] not in {tag[0] for tag in tags.values()}] + list(tags.values())
+    start = 8 + 2 + 12 * (len(entries) + 1) + 4
+    directory = b"".join(
+        struct.pack("<HHI", number, kinds[letter], 1) + struct.pack("<" + letter, value).ljust(4, b"\0")
+        for number, letter, value in sorted([*entries, (273, "I", start)])
+    )
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries) + 1) + directory + bytes(4) + data
 
 
 PHOTO = Image.fromarray(noise(12, 20, 3))
@@ -146,6 +172,160 @@ class TestTransparency:
         assert (read.getpixel((0, 0)), read.getpixel((1, 0))) == ((255, 255, 255), (40, 50, 60))
 
 
+FLOATS, SIGNED, WHITE_IS_ZERO = (339, "H", 3), (339, "H", 2), (262, "H", 0)
+AS_8_BIT = "16-bit values 0 to 200, read as 0 to 255"
+
+
+def largest(value: float, letter: str = "H") -> tuple[int, str, float]:
+    """TIFF's tag SMaxSampleValue."""
+    return 341, letter, value
+
+
+class TestDepth:
+    """Values of more than 8 bits: never a picture that is black or cut off without a word."""
+
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+    def test_16_bits_that_hold_8(self, kind):
+        values = np.array([[0, 1, 128, 200]], np.uint16)
+        decoded = decode_image(encode(Image.fromarray(values), kind))
+        assert np.asarray(decoded.picture).tolist() == values.tolist()
+        assert decoded.remark == AS_8_BIT
+
+    def test_16_bits_say_so(self):
+        decoded = decode_image(encode(Image.fromarray(np.array([[5, 65535]], np.uint16))))
+        assert decoded.remark == "16-bit values 5 to 65535, read as 0 to 65535"
+
+    def test_32_bits_that_hold_8(self):
+        decoded = decode_image(encode(Image.fromarray(np.array([[0, 7, 200]], np.int32)), "TIFF"))
+        assert np.asarray(decoded.picture).tolist() == [[0, 7, 200]]
+        assert decoded.remark == "32-bit values 0 to 200, read as 0 to 255"
+
+    @pytest.mark.parametrize("signed", [False, True])
+    def test_signed_and_unsigned_16_bits(self, signed):
+        data = deep_tiff(np.array([[0, 200]], np.uint16), 16, **({"format": SIGNED} if signed else {}))
+        assert (np.asarray(read_image(data)).tolist(), decode_image(data).remark) == ([[0, 200]], AS_8_BIT)
+
+    @pytest.mark.parametrize("high", [1, 15, 256, 3071, 4095])
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+    def test_where_nobody_knows_which_value_is_white(self, kind, high):
+        values = np.array([[0, high]], np.uint16)
+        with pytest.raises(ValueError, match=f"16-bit values from 0 to {high} and does not say .*8-bit PNG"):
+            read_image(encode(Image.fromarray(values), kind))
+
+    @pytest.mark.parametrize("high", [16, 255, 4112, 65535])
+    def test_what_is_read_is_not_nearly_black(self, high):
+        read = read_image(encode(Image.fromarray(np.array([[0, high]], np.uint16))))
+        assert np.asarray(read).max() >= 16
+
+    def test_black(self):
+        assert not np.asarray(read_image(encode(Image.new("I;16", (3, 2))))).any()
+
+    @pytest.mark.parametrize(
+        ("said", "white"), [(200, 255), (1023, 1023), (3000, 4095), (4095, 4095), (16383, 16383), (65535, 65535)]
+    )
+    def test_a_tiff_says_how_far_its_values_go(self, said, white):
+        values = np.array([[0, 100, 150, 200]], np.uint16)
+        decoded = decode_image(deep_tiff(values, 16, largest=largest(said)))
+        assert np.asarray(decoded.picture).tolist() == np.rint(values * 255 / white).astype(int).tolist()
+        assert decoded.remark == f"16-bit values 0 to 200, read as 0 to {white}, as the file says"
+
+    def test_a_tiff_that_contradicts_itself(self):
+        with pytest.raises(ValueError, match="values up to 700, but says that they go up to 255 only"):
+            read_image(deep_tiff(np.array([[0, 700]], np.uint16), 16, largest=largest(255)))
+
+    def test_12_bits_of_a_tiff(self):
+        # Two values of 12 bits in three bytes: 0xFFF and 0x800.
+        decoded = decode_image(deep_tiff(np.array([[0xFF, 0xF8, 0x00]], np.uint8), 12, width=(256, "I", 2)))
+        assert np.asarray(decoded.picture).tolist() == [[255, 128]]
+        assert decoded.remark == "12-bit values 2048 to 4095, read as 0 to 4095, as the file says"
+
+    @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+    def test_white_is_zero(self, compression):
+        values = np.array([[0, 257, 65535]], np.uint16)
+        data = encode(Image.fromarray(values), "TIFF", compression=compression, tiffinfo={262: 0})
+        assert np.asarray(read_image(data)).tolist() == [[255, 254, 0]]
+
+    @pytest.mark.parametrize("factor", [1, 255])
+    def test_floats(self, factor):
+        grey = noise(5, 4)
+        values = grey.astype(np.float32) / np.float32(255) if factor == 1 else grey.astype(np.float32)
+        decoded = decode_image(encode(Image.fromarray(values), "TIFF"))
+        assert np.array_equal(decoded.picture, grey)
+        assert decoded.remark.startswith("floating-point values ")
+        assert decoded.remark.endswith(f", read as 0 to {factor}")
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ([0, 0.05], "does not say which value is white"),
+            ([0, 1.01], "does not say which value is white"),
+            ([0, 300], "does not say which value is white"),
+            ([-0.1, 0.9], "negative ones have no grey"),
+            ([0, np.nan], "infinite or no numbers"),
+            ([0, np.inf], "infinite or no numbers"),
+        ],
+    )
+    def test_floats_that_are_no_picture(self, values, message):
+        with pytest.raises(ValueError, match=message):
+            read_image(encode(Image.fromarray(np.array([values], np.float32)), "TIFF"))
+
+    def test_floats_with_a_range(self):
+        data = deep_tiff(np.array([[0, 0.02]], np.float32), 32, format=FLOATS, largest=largest(1.0, "f"))
+        assert np.asarray(read_image(data)).tolist() == [[0, 5]]
+
+    @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
+    def test_16_bits_a_channel(self, colour_type, channels):
+        values = np.full((2, 3, channels), 65535, np.uint16)
+        values[0, 0, 0] = 256 * 77
+        decoded = decode_image(deep_png(values, colour_type))
+        assert decoded.remark == "the upper 8 of 16 bits a channel"
+        assert decoded.picture.getpixel((0, 0)) == ((77, 255, 255) if channels != 2 else (77, 77, 77))
+        with pytest.raises(ValueError, match="16 bits a channel, but no values that need more than 12"):
+            read_image(deep_png(values // 257, colour_type))
+
+    def test_only_the_opacity_has_8_bits(self):
+        values = np.full((2, 3, 4), 65535, np.uint16)
+        values[..., 3] = 255
+        with pytest.raises(ValueError, match="16 bits a channel"):
+            read_image(deep_png(values, 6))
+
+    def test_a_transparent_value_of_16_bits(self):
+        values = np.array([[[0], [3000], [65535]]], np.uint16)
+        decoded = decode_image(deep_png(values, 0, chunk(b"tRNS", struct.pack(">H", 3000))))
+        assert np.asarray(decoded.picture).tolist() == [[0, 255, 255]]
+        with pytest.raises(ValueError, match="transparent colour"):
+            read_image(deep_png(values.repeat(3, 2), 2, chunk(b"tRNS", struct.pack(">HHH", 0, 0, 0))))
+
+
+class TestRemarks:
+    @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG"])
+    def test_nothing_to_say(self, kind):
+        assert decode_image(encode(PHOTO, kind)).remark == ""
+
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+    def test_first_of_several_frames(self, kind):
+        frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+        settings = {"lossless": True} if kind == "WEBP" else {}
+        decoded = decode_image(encode(frames[0], kind, save_all=True, append_images=frames[1:], **settings))
+        assert (decoded.remark, decoded.picture.getpixel((3, 3))) == ("first of several frames", (255, 0, 0))
+
+    @pytest.mark.parametrize(("grey", "background"), [(0, "white"), (255, "black")])
+    def test_background_of_transparent_parts(self, grey, background):
+        picture = Image.new("LA", (2, 1), (grey, 255))
+        assert decode_image(encode(picture)).remark == ""
+        picture.putpixel((0, 0), (grey, 0))
+        decoded = decode_image(encode(picture))
+        assert decoded.remark == f"transparent parts on {background}"
+        assert np.asarray(decoded.picture).tolist() == [[255 - grey, grey]]
+
+    def test_lab_and_cmyk_become_rgb(self):
+        lab = Image.merge("LAB", [Image.new("L", (4, 4), value) for value in (128, 128, 128)])
+        read = read_image(encode(lab, "TIFF"))
+        assert read.mode == "RGB"
+        assert np.ptp(np.asarray(read)) <= 2 and 100 < np.asarray(read).mean() < 140
+        assert read_image(encode(Image.new("CMYK", (4, 4), (0, 0, 0, 255)), "TIFF")).getpixel((0, 0)) == (0, 0, 0)
+
+
 class TestOrientation:
     @pytest.mark.parametrize(
         ("orientation", "upright"),
@@ -195,8 +375,9 @@ UNUSABLE = {
     "144 megapixels, Pillow warns": (png_header(12000, 12000), "too many pixels"),
     "3.6 gigapixels, Pillow refuses": (png_header(60000, 60000), "too many pixels"),
     "20 megabytes": (bytes(images.MAX_BYTES + 1), "20.0 MB, but at most 20 MB"),
-    "floating point": (encode(Image.new("F", (2, 2), 0.5), "TIFF"), "mode F"),
-    "more than 16 bits": (encode(Image.new("I", (2, 2), 70000), "TIFF"), "mode I"),
+    "floating point": (encode(Image.new("F", (2, 2), 1.5), "TIFF"), "floating-point values from 1.5 to 1.5"),
+    "more than 16 bits": (encode(Image.new("I", (2, 2), 70000), "TIFF"), "32-bit values from 70000 to 70000"),
+    "negative": (encode(Image.new("I", (2, 2), -1), "TIFF"), "negative ones have no grey"),
 }
 
 
@@ -227,11 +408,13 @@ class TestRefuses:
             read_image(tmp_path / "broken.png")
 
     @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize("kind", FORMATS)
+    @pytest.mark.parametrize("kind", [*FORMATS, "16-bit PNG", "16-bit TIFF"])
     @given(data=st.data())
     @settings(max_examples=60, deadline=None)
     def test_damaged_bytes_give_a_picture_or_a_value_error(self, kind, data):
-        content = bytearray(encode(gradient(16, 16), kind))
+        deep = Image.fromarray(np.asarray(gradient(16, 16))[..., 0].astype(np.uint16) * 257)
+        picture = deep if kind.startswith("16-bit") else gradient(16, 16)
+        content = bytearray(encode(picture, kind.removeprefix("16-bit ")))
         positions = st.integers(0, len(content) - 1)
         for position in data.draw(st.lists(positions, min_size=1, max_size=8)):
             content[position] = data.draw(st.integers(0, 255))
