@@ -14,8 +14,16 @@ import torch
 import torchvision
 from PIL import Image
 
-from spt import datasets
-from spt.datasets import DATASETS, SAMPLES_FOLDER, UNKNOWN_LABEL, data_folder, load_dataset, load_npz
+from spt.datasets import (
+    DATASETS,
+    SAMPLES_FOLDER,
+    UNKNOWN_LABEL,
+    arrays,
+    data_folder,
+    load_dataset,
+    load_npz,
+    mnist,
+)
 from spt.images import image_from_pixels
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_download(monkeypatch):
-    monkeypatch.setattr(datasets, "_download", lambda *_, **__: pytest.fail("downloads"))
+    monkeypatch.setattr(mnist, "download_with_torchvision", lambda *_, **__: pytest.fail("downloads"))
 
 
 def write_mnist(folder: Path, count: int = 12, prefix: str = "t10k", zipped: bool = False, name: str = "MNIST"):
@@ -421,7 +429,7 @@ class TestNpz:
 
     def test_too_large_unpacked(self, tmp_path, monkeypatch):
         np.savez_compressed(tmp_path / "bomb.npz", **(GOOD | {"images": np.zeros((4, 500, 500), np.uint8)}))
-        monkeypatch.setattr(datasets, "MAX_NPZ_BYTES", 900_000)
+        monkeypatch.setattr(arrays, "MAX_NPZ_BYTES", 900_000)
         assert (tmp_path / "bomb.npz").stat().st_size < 10_000
         monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("unpacked"))
         with pytest.raises(ValueError, match="unpacks to"):

@@ -1,0 +1,43 @@
+"""GTSRB, traffic signs: the whole benchmark, or small copies of a part of it."""
+
+import csv
+from dataclasses import replace
+
+from spt.datasets.arrays import load_npz
+from spt.datasets.dataset import Dataset
+from spt.datasets.storage import data_folder, download_with_torchvision, existing
+from spt.progress import Progress
+
+# The benchmark numbers its signs 0 to 42 and has no official names.
+GTSRB_CLASSES = (
+    *(f"Speed limit {limit}" for limit in (20, 30, 50, 60, 70, 80)),
+    *("End of speed limit 80", "Speed limit 100", "Speed limit 120", "No passing", "No passing for trucks"),
+    *("Priority at next intersection", "Priority road", "Yield", "Stop", "No vehicles", "No trucks", "No entry"),
+    *("General caution", "Dangerous curve left", "Dangerous curve right", "Double curve", "Bumpy road"),
+    *("Slippery road", "Road narrows on the right", "Road work", "Traffic signals", "Pedestrians"),
+    *("Children crossing", "Bicycles crossing", "Beware of ice or snow", "Wild animals crossing"),
+    *("End of all limits", "Turn right ahead", "Turn left ahead", "Ahead only", "Go straight or right"),
+    *("Go straight or left", "Keep right", "Keep left", "Roundabout mandatory", "End of no passing"),
+    "End of no passing for trucks",
+)
+
+
+def load_gtsrb(split: str, download: bool, progress: Progress) -> Dataset:
+    """The whole benchmark, or 32x32 copies of a part of its test set."""
+    folder = data_folder() / "gtsrb"
+    pictures = folder / "GTSRB" / ("Training" if split == "train" else "Final_Test/Images")
+    subset = folder / "test_subset.npz"
+    if download and not pictures.is_dir():
+        download_with_torchvision("gtsrb", "GTSRB", progress, split=split)
+    if not pictures.is_dir() and split == "test" and subset.is_file():
+        return replace(load_npz(subset), name="gtsrb test subset", class_names=GTSRB_CLASSES)
+    existing("gtsrb", pictures)
+    if split == "train":
+        files = sorted(pictures.glob("*/*.ppm"))
+        labels = [int(file.parent.name) for file in files]
+    else:
+        with existing("gtsrb", folder / "GT-final_test.csv").open(newline="") as table:
+            rows = list(csv.DictReader(table, delimiter=";"))
+        files = [pictures / row["Filename"] for row in rows]
+        labels = [int(row["ClassId"]) for row in rows]
+    return Dataset(f"gtsrb {split}", GTSRB_CLASSES, files, labels, shape=(3, 32, 32))
