@@ -20,6 +20,7 @@ from spt.datasets import (
     UNKNOWN_LABEL,
     arrays,
     data_folder,
+    folders,
     load_dataset,
     load_npz,
     mnist,
@@ -323,10 +324,110 @@ class TestFolder:
             assert (images[:, 0, 0, 0] * 255).round().tolist() == [0, 1, 2, 0, 1]
 
     def test_splits(self, tmp_path):
-        write_pictures(tmp_path / "train", {"a": 3})
-        write_pictures(tmp_path / "val", {"a": 1, "b": 1})
-        assert len(load_dataset(str(tmp_path), "train")) == 3
-        assert len(load_dataset(str(tmp_path), "test")) == 2
+        write_pictures(tmp_path / "pets/train", {"a": 3})
+        write_pictures(tmp_path / "pets/val", {"a": 1, "b": 1})
+        assert load_dataset(str(tmp_path / "pets"), "train").caption(1) == "pets/train 1: a"
+        assert load_dataset(str(tmp_path / "pets"), "test").caption(1) == "pets/val 1: b"
+        write_pictures(tmp_path / "pets/test", {"c": 1})
+        assert load_dataset(str(tmp_path / "pets"), "test").caption(0) == "pets/test 0: c"
+
+    @pytest.mark.parametrize(("there", "split"), [("train", "test"), ("test", "train"), ("val", "train")])
+    def test_a_split_that_is_not_there_is_no_class(self, tmp_path, there, split):
+        write_pictures(tmp_path / there, {"a": 1, "b": 1})
+        with pytest.raises(ValueError, match=f"no '{split}' split: there are class folders in {there}, but none in"):
+            load_dataset(tmp_path, split)
+
+    def test_pictures_without_class_are_no_split(self, tmp_path):
+        write_pictures(tmp_path / "train", {"a": 1})
+        write_pictures(tmp_path, {"test": 2})
+        with pytest.raises(ValueError, match="no 'test' split"):
+            load_dataset(tmp_path)
+
+    def test_a_class_may_be_called_train(self, tmp_path):
+        write_pictures(tmp_path / "vehicles", {"bus": 1, "train": 1})
+        for split in ("train", "test"):
+            assert load_dataset(tmp_path / "vehicles", split).caption(1) == "vehicles 1: train"
+
+    def test_what_is_no_picture_of_a_person_never_counts(self, tmp_path):
+        write_pictures(tmp_path, {"cat": 2, "dog": 2})
+        expected = load_dataset(tmp_path)
+        for name in ("cat/._0.png", "cat/.hidden.png", "cat/Thumbs.db", "cat/.DS_Store", "dog/desktop.ini", "._dog"):
+            (tmp_path / name).write_bytes(b"no picture")
+        (tmp_path / "__MACOSX/cat").mkdir(parents=True)
+        (tmp_path / "__MACOSX/cat/._1.png").write_bytes(b"no picture")
+        (tmp_path / "cat/@eaDir").mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / "cat/@eaDir/thumb.png")
+        (tmp_path / "dog/0.jpg").mkdir()
+        found = load_dataset(tmp_path)
+        assert (found.class_names, found.pictures, found.labels) == (
+            expected.class_names,
+            expected.pictures,
+            expected.labels,
+        )
+
+    @pytest.mark.parametrize("broken", ["empty", "text", "link to nothing", "pipe"])
+    def test_what_cannot_be_read_keeps_its_number(self, tmp_path, broken):
+        write_pictures(tmp_path / "pets", {"cat": 3})
+        file = tmp_path / "pets/cat/1.png"
+        file.unlink()
+        if broken == "link to nothing":
+            file.symlink_to(tmp_path / "nowhere.png")
+        elif broken == "pipe":
+            os.mkfifo(file)
+        else:
+            file.write_bytes(b"" if broken == "empty" else b"hello")
+        pets = load_dataset(tmp_path / "pets")
+        assert (len(pets), (pets.image(2)[0] * 255).unique().tolist()) == (3, [2])
+        assert pets.caption(1) == "pets 1: cat"
+        with pytest.raises(ValueError, match=r"cat/1\.png ") as caught:
+            pets.image(1)
+        assert str(caught.value).endswith(".") and ". " not in str(caught.value)
+
+    def test_links_and_capital_letters(self, tmp_path):
+        write_pictures(tmp_path / "elsewhere", {"x": 2})
+        (tmp_path / "pets/dog").mkdir(parents=True)
+        (tmp_path / "pets/cat").symlink_to(tmp_path / "elsewhere/x")
+        (tmp_path / "pets/dog/A.PNG").symlink_to(tmp_path / "elsewhere/x/1.png")
+        Image.new("RGB", (6, 5), (9, 0, 0)).save(tmp_path / "pets/dog/b.JPG", "JPEG")
+        pets = load_dataset(tmp_path / "pets")
+        assert [pets.caption(i) for i in range(4)] == ["pets 0: cat", "pets 1: cat", "pets 2: dog", "pets 3: dog"]
+        assert [file.name for file in pets.pictures] == ["0.png", "1.png", "A.PNG", "b.JPG"]
+        assert pets.batch(range(4))[0].shape == (4, 3, 5, 6)
+
+    @pytest.mark.parametrize("where", ["cat/persian", "cat/a/b"])
+    def test_folders_in_class_folders(self, tmp_path, where):
+        write_pictures(tmp_path, {"cat": 1, where: 1})
+        with pytest.raises(ValueError, match=f"one folder of pictures for each class, but .*{where}/0.png is in"):
+            load_dataset(tmp_path)
+
+    def test_an_empty_folder_in_a_class_folder_and_a_circle(self, tmp_path):
+        write_pictures(tmp_path, {"cat": 1})
+        (tmp_path / "cat/empty").mkdir()
+        (tmp_path / "cat/empty/circle").symlink_to(tmp_path)
+        assert len(load_dataset(tmp_path)) == 1
+
+    def test_the_folder_one_is_in(self, tmp_path, monkeypatch):
+        write_pictures(tmp_path / "pets", {"cat": 1})
+        monkeypatch.chdir(tmp_path / "pets")
+        assert load_dataset(".").caption(0) == "pets 0: cat"
+
+    def test_a_folder_that_must_not_be_read(self, tmp_path, monkeypatch):
+        def refuse(path: Path) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(folders.os, "scandir", refuse)
+        with pytest.raises(ValueError, match=rf"{tmp_path} cannot be read \(Permission denied\)"):
+            load_dataset(tmp_path)
+
+    def test_what_was_decided_about_a_picture_is_in_its_caption(self, tmp_path):
+        (tmp_path / "scans/cell").mkdir(parents=True)
+        values = np.array([[0, 9, 200]], np.uint16)
+        Image.fromarray(values).save(tmp_path / "scans/cell/a.png")
+        scans = load_dataset(tmp_path / "scans")
+        assert (scans.image(0) * 255).round().tolist() == [values.tolist()]
+        assert scans.caption(0) == "scans 0: cell (16-bit values 0 to 200, read as 0 to 255)"
+        Image.fromarray(np.uint8(values)).save(tmp_path / "scans/cell/a.png")
+        assert scans.caption(0) == "scans 0: cell"
 
     def test_sizes_that_differ_need_a_shape(self, tmp_path):
         write_pictures(tmp_path / "a", {"x": 1}, size=(6, 5))
@@ -336,10 +437,13 @@ class TestFolder:
             load_dataset(tmp_path / "a").batch([0, 1])
         assert load_dataset(tmp_path / "a", shape=(1, 4, 4)).batch([0, 1])[0].shape == (2, 1, 4, 4)
 
-    def test_thousand_wordnet_ids_get_imagenets_names(self, tmp_path):
-        for number in range(1000):
-            (tmp_path / f"n{number:08}").mkdir()
+    def test_imagenets_wordnet_ids_get_its_names(self, tmp_path, monkeypatch):
+        ids = [f"n{number:08}" for number in range(1000)]
+        for name in ids:
+            (tmp_path / name).mkdir()
         Image.new("RGB", (4, 4)).save(tmp_path / "n00000388/a.JPEG")
+        assert load_dataset(tmp_path).caption(0).endswith("0: n00000388")  # 1000 others of WordNet's ids
+        monkeypatch.setattr(folders, "IMAGENET_IDS_SHA256", hashlib.sha256(" ".join(ids).encode()).hexdigest())
         assert load_dataset(tmp_path).caption(0).endswith("0: giant panda")
 
     def test_no_pictures(self, tmp_path):

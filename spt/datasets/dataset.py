@@ -1,7 +1,10 @@
 """What a data set is: pictures with labels and captions."""
 
+import contextlib
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from spt.images import FORMATS, fit_image, image_from_pixels, read_image
+from spt.images import FORMATS, Decoded, decode_image, fit_image, image_from_pixels
 
 UNKNOWN_LABEL = -100  # in tensors of labels: what torch's losses ignore
 
@@ -28,6 +31,7 @@ class Dataset:
         shape: (C, H, W) to which `spt.images.fit_image` brings every picture, or None to leave them as they are.
         notes: for some pictures a remark (title, author) that belongs into their caption.
         aliases: for some pictures another name of their class, in another list of classes.
+        missing: for some pictures one sentence on why there is none; they keep their number, and so do all others.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Dataset:
     shape: Shape | None = None
     notes: Mapping[int, str] = field(default_factory=dict)
     aliases: Mapping[int, str] = field(default_factory=dict)
+    missing: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -44,9 +49,11 @@ class Dataset:
     def image(self, index: int) -> Tensor:
         """The image at a position: float32 (C, H, W), values k/255. Raises ValueError if it cannot be read."""
         self._check(index)
+        if index in self.missing:
+            raise ValueError(self.missing[index])
         source = self.pictures[index]
         if isinstance(source, Path):
-            picture = read_image(source, formats=(*FORMATS, "PPM"))
+            picture = _decode(source).picture
         else:
             picture = Image.fromarray(source[..., 0] if source.shape[-1] == 1 else source)
         return fit_image(picture, self.shape or (len(picture.getbands()), picture.height, picture.width))
@@ -71,10 +78,18 @@ class Dataset:
         return found[0] if len(found) == 1 else None
 
     def caption(self, index: int) -> str:
-        """One line on the image at a position: data set, number, class and note."""
+        """One line on the image at a position: data set, number, class, note and what `decode_image` remarks.
+
+        A picture that cannot be read has a caption, too.
+        """
         label = self.label(index)
         caption = f"{self.name} {index}" if label is None else f"{self.name} {index}: {self.class_names[label]}"
-        return f"{caption} ({self.notes[index]})" if index in self.notes else caption
+        notes = [self.notes[index]] if index in self.notes else []
+        source = self.pictures[index]
+        if isinstance(source, Path) and index not in self.missing:
+            with contextlib.suppress(ValueError):
+                notes += filter(None, [_decode(source).remark])
+        return f"{caption} ({'; '.join(notes)})" if notes else caption
 
     def batch(self, indices: Iterable[int]) -> tuple[Tensor, Tensor]:
         """Images (N, C, H, W) and labels (N,), int64, `UNKNOWN_LABEL` where there is none.
@@ -100,3 +115,20 @@ class Dataset:
     def _check(self, index: int) -> None:
         if not 0 <= index < len(self):
             raise ValueError(f"{self.name} has images 0 to {len(self) - 1}, but number {index} was asked for.")
+
+
+def _decode(file: Path) -> Decoded:
+    """The picture in a file of a data set. Raises ValueError, one sentence, if there is none that can be read."""
+    try:
+        facts = file.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError(f"{file} is no file but something else; put a picture there.")
+        return _decode_unchanged(file, facts.st_size, facts.st_mtime_ns)
+    except OSError as error:
+        raise ValueError(f"{file} cannot be opened ({error.strerror}); put the picture back there.") from error
+
+
+@lru_cache(maxsize=1)
+def _decode_unchanged(file: Path, size: int, changed: int) -> Decoded:
+    """Once for a file's image and its caption, which are asked for one after the other."""
+    return decode_image(file, formats=(*FORMATS, "PPM"))

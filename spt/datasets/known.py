@@ -41,8 +41,10 @@ def load_dataset(
 
     Args:
         name: a key of `DATASETS`; or a folder with one folder of pictures for each class (if it has folders ``train``
-            and ``val`` or ``test``, the class folders are in there); or a .npz file, see `load_npz`.
-        split: "train" or "test". A .npz file and a folder without such folders have one set for both.
+            and ``test`` or ``val``, the class folders are in there, see `spt.datasets.folders.load_class_folders`); or a
+            .npz file, see `load_npz`.
+        split: "train" or "test". A .npz file and a folder without such folders have one set for both. The name of the
+            data set says which folder was read.
         shape: (C, H, W) for every image, see `spt.images.fit_image`; None leaves them as they are.
         download: fetch a data set that is not in `data_folder()` yet, through torchvision (MNIST 12 MB,
             Fashion-MNIST 31 MB, CIFAR-10 170 MB, GTSRB 280 MB).
@@ -53,21 +55,28 @@ def load_dataset(
     """
     if split not in ("train", "test"):
         raise ValueError(f"split must be 'train' or 'test', but is {split!r}.")
+    try:
+        dataset = _find(name, split, download, progress)
+    except OSError as error:
+        raise ValueError(f"{error.filename or name} cannot be read ({error.strerror or error}).") from error
+    return dataset if shape is None else replace(dataset, shape=shape)
+
+
+def _find(name: str | Path, split: str, download: bool, progress: Progress) -> Dataset:
+    """What `load_dataset` loads, with pictures as they are. Raises ValueError as that does, or OSError."""
     source = DATASETS.get(str(name))
     if source is not None:
         if split not in source.splits:
             raise ValueError(f"{name} has no {split!r} split, only {', '.join(map(repr, source.splits))}.")
-        dataset = source.load(split, download, progress)
-    elif str(name) and Path(name).is_dir():
-        dataset = load_class_folders(Path(name), split)
-    elif Path(name).suffix == ".npz" and Path(name).is_file():
-        dataset = load_npz(Path(name))
-    else:
-        raise ValueError(
-            f"There is no data set {str(name)!r}; known are {', '.join(DATASETS)}, "
-            "and paths of .npz files and of folders with one folder of pictures for each class."
-        )
-    return dataset if shape is None else replace(dataset, shape=shape)
+        return source.load(split, download, progress)
+    if str(name) and Path(name).is_dir():
+        return load_class_folders(Path(name), split)
+    if Path(name).suffix.lower() == ".npz" and Path(name).is_file():
+        return load_npz(Path(name))
+    raise ValueError(
+        f"There is no data set {str(name)!r}; known are {', '.join(DATASETS)}, "
+        "and paths of .npz files and of folders with one folder of pictures for each class."
+    )
 
 
 def _load_digits(split: str, download: bool, progress: Progress) -> Dataset:
