@@ -311,6 +311,96 @@ def test_imagenet_samples(folder):
     assert samples.batch([0, 1])[0].shape == (2, 3, 32, 32)
 
 
+ROWS = "1.jpg,0,tench", "0.jpg,388,giant panda"
+TABLES = {  # what is written in labels.csv, by line, and what is said
+    "empty": ([], "must name the columns file and index|lists no pictures"),
+    "no rows": (["file,index"], "lists no pictures"),
+    "no column file": (["picture,index", *ROWS], "line 1: .* there is no column 'file' in picture, index"),
+    "no column index": (["file;label", "1.jpg;3"], "line 1: .* there is no column 'index' in file, label"),
+    "no header": (list(ROWS), "line 1: .* there is no column 'file' in 1.jpg, 0, tench"),
+    "two columns index": (["file,index,index", "1.jpg,3,4"], "line 1: .* there are 2 columns 'index'"),
+    "label -1": (["file,index,name", ROWS[0], "0.jpg,-1,?"], "line 3: index must be .* 0 to 999, but is '-1'"),
+    "label beyond": (["file,index,name", "", ROWS[0], "0.jpg,1000,?"], "line 4: index must be .* but is '1000'"),
+    "half a label": (["file,index", "0.jpg,207.5"], "line 2: index must be .* but is '207.5'"),
+    "no label": (["file,index", "0.jpg,"], "line 2: index must be .* but is ''"),
+    "label a name": (["file,index", "0.jpg,tench"], "line 2: index must be .* but is 'tench'"),
+    "label of many digits": (["file,index", "0.jpg," + "9" * 5000], "line 2: index must be"),
+    "short row": (["file,index,name", "0.jpg,3"], "line 2: there must be 3 values .* but there are 2"),
+    "long row": (["file,index,name", "0.jpg,3,bird, small"], "line 2: there must be 3 values .* but there are 4"),
+    "no file name": (["file,index", ",3"], "line 2: file must name a file in .*, but is ''"),
+    "outside": (["file,index", "../0.jpg,3"], r"line 2: file must name a file in .*imagenet_samples, but is '\.\./0"),
+    "absolute": (["file,index", "/etc/passwd,3"], "line 2: file must name a file in .*, but is '/etc/passwd'"),
+    "twice": (["file,index", "0.jpg,3", "0.jpg,4"], "line 3: file '0.jpg' is in line 2 already"),
+    "open quotation": (["file,index", '"0.jpg,3'], "line 2: it is no row of values"),
+}
+
+
+class TestTables:
+    def load(self, folder: Path, text: str | bytes):
+        write_pictures(folder, {"imagenet_samples": 2}, ".jpg", (50, 40))
+        content = text.encode() if isinstance(text, str) else text
+        (folder / "imagenet_samples/labels.csv").write_bytes(content)
+        return load_dataset("imagenet-samples", shape=(3, 32, 32))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "file,index,name\n1.jpg,0,tench\n0.jpg,388,giant panda\n",
+            "\ufefffile,index,name\r\n1.jpg,0,tench\r\n0.jpg,388,giant panda\r\n",
+            "file;index;name\n1.jpg;0;tench, fish\n0.jpg;388;giant panda",
+            "name\tindex\tfile\ntench\t0\t1.jpg\n\ngiant panda\t388\t0.jpg\n",
+            'file,index,name\n"1.jpg","0","tench, fish"\n 0.jpg , 388.0 , panda\n,,\n',
+            "file,index\n1.jpg,000,\n0.jpg,388,\n",
+        ],
+    )
+    def test_what_is_understood(self, folder, text):
+        samples = self.load(folder, text)
+        assert [samples.caption(i) for i in (0, 1)] == ["imagenet-samples 0: tench", "imagenet-samples 1: giant panda"]
+        assert [file.name for file in samples.pictures] == ["1.jpg", "0.jpg"]
+        assert samples.batch([0, 1])[0].shape == (2, 3, 32, 32)
+
+    @pytest.mark.parametrize("case", TABLES)
+    def test_what_is_refused(self, folder, case):
+        lines, message = TABLES[case]
+        with pytest.raises(ValueError, match=message) as caught:
+            self.load(folder, "\n".join(lines))
+        assert "labels.csv" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_other_encodings(self, folder):
+        with pytest.raises(ValueError, match=r"labels\.csv is not text in UTF-8"):
+            self.load(folder, "file,index\nköter.jpg,200\n".encode("latin-1"))
+
+    def test_a_picture_that_is_not_there_keeps_its_number(self, folder):
+        samples = self.load(folder, "file,index\n1.jpg,0\nno.jpg,3\nsub/2.jpg,4\n0.jpg,388\n")
+        assert (samples.caption(1), samples.caption(3)) == (
+            "imagenet-samples 1: tiger shark",
+            "imagenet-samples 3: giant panda",
+        )
+        assert samples.image(3).shape == (3, 32, 32)
+        for number, line, name in ((1, 3, "no.jpg"), (2, 4, "sub/2.jpg")):
+            with pytest.raises(ValueError, match=rf"labels\.csv, line {line}: there is no file .*/{name}; put"):
+                samples.image(number)
+
+    def test_gtsrb(self, folder):
+        (folder / "gtsrb/GTSRB/Final_Test/Images").mkdir(parents=True)
+        (folder / "gtsrb/GT-final_test.csv").write_text("Filename;Width;ClassId\n00000.ppm;25;43\n")
+        with pytest.raises(ValueError, match=r"GT-final_test\.csv, line 2: ClassId must be .* 0 to 42, but is '43'"):
+            load_dataset("gtsrb")
+
+    @pytest.mark.parametrize("name", ["00043", "stop", "3"])
+    def test_gtsrb_folders_are_its_classes(self, folder, name):
+        write_pictures(folder / "gtsrb/GTSRB/Training", {"00014": 1, name: 1}, ".ppm")
+        with pytest.raises(ValueError, match=f"00000 to 00042, but .*0.ppm is in '{name}'"):
+            load_dataset("gtsrb", "train")
+
+    def test_gtsrb_without_pictures(self, folder):
+        (folder / "gtsrb/GTSRB/Training/00001").mkdir(parents=True)
+        (folder / "gtsrb/GTSRB/Training/00001/._0.ppm").write_bytes(b"")
+        with pytest.raises(ValueError, match="has no pictures"):
+            load_dataset("gtsrb", "train")
+
+
 class TestFolder:
     def test_a_folder_for_each_class(self, tmp_path):
         write_pictures(tmp_path / "pets", {"dog": 2, "cat": 3})

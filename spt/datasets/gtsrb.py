@@ -1,11 +1,12 @@
 """GTSRB, traffic signs: the whole benchmark, or small copies of a part of it."""
 
-import csv
+import re
 from dataclasses import replace
 
 from spt.datasets.arrays import load_npz
 from spt.datasets.dataset import Dataset
 from spt.datasets.storage import data_folder, download_with_torchvision, existing
+from spt.datasets.tables import read_labels
 from spt.progress import Progress
 
 # The benchmark numbers its signs 0 to 42 and has no official names.
@@ -22,6 +23,9 @@ GTSRB_CLASSES = (
 )
 
 
+SHAPE = (3, 32, 32)
+
+
 def load_gtsrb(split: str, download: bool, progress: Progress) -> Dataset:
     """The whole benchmark, or 32x32 copies of a part of its test set."""
     folder = data_folder() / "gtsrb"
@@ -32,12 +36,18 @@ def load_gtsrb(split: str, download: bool, progress: Progress) -> Dataset:
     if not pictures.is_dir() and split == "test" and subset.is_file():
         return replace(load_npz(subset), name="gtsrb test subset", class_names=GTSRB_CLASSES)
     existing("gtsrb", pictures)
-    if split == "train":
-        files = sorted(pictures.glob("*/*.ppm"))
-        labels = [int(file.parent.name) for file in files]
-    else:
-        with existing("gtsrb", folder / "GT-final_test.csv").open(newline="") as table:
-            rows = list(csv.DictReader(table, delimiter=";"))
-        files = [pictures / row["Filename"] for row in rows]
-        labels = [int(row["ClassId"]) for row in rows]
-    return Dataset(f"gtsrb {split}", GTSRB_CLASSES, files, labels, shape=(3, 32, 32))
+    if split == "test":
+        table = existing("gtsrb", folder / "GT-final_test.csv")
+        listed = read_labels(table, pictures, "Filename", "ClassId", len(GTSRB_CLASSES))
+        return Dataset("gtsrb test", GTSRB_CLASSES, listed.files, listed.labels, missing=listed.missing, shape=SHAPE)
+    files = sorted(file for file in pictures.glob("*/*.ppm") if not file.name.startswith("."))
+    for file in files:
+        name = file.parent.name
+        if not re.fullmatch("[0-9]{5}", name) or int(name) >= len(GTSRB_CLASSES):
+            raise ValueError(
+                f"{pictures} must have a folder for each class, 00000 to {len(GTSRB_CLASSES) - 1:05}, but {file} is in "
+                f"{name!r}; move it away, or fetch the data set again."
+            )
+    if not files:
+        raise ValueError(f"{pictures} has no pictures (.ppm in folders 00000 to 00042); fetch the data set again.")
+    return Dataset("gtsrb train", GTSRB_CLASSES, files, [int(file.parent.name) for file in files], shape=SHAPE)

@@ -1,20 +1,17 @@
 """ImageNet's classes, and a folder of photographs of them."""
 
-import csv
-from pathlib import Path
-
 from spt.datasets.dataset import Dataset
 from spt.datasets.storage import data_folder, existing
+from spt.datasets.tables import read_labels
 from spt.progress import Progress
 
 
 def load_imagenet_samples(split: str, download: bool, progress: Progress) -> Dataset:
-    """The photographs that labels.csv lists. Raises ValueError if there is no such file."""
-    folder = data_folder() / "imagenet_samples"
-    with existing("imagenet-samples", folder / "labels.csv", downloadable=False).open(newline="") as table:
-        rows = list(csv.DictReader(table))
-    files = [folder / Path(row["file"]).name for row in rows]
-    return Dataset("imagenet-samples", imagenet_class_names(), files, [int(row["index"]) for row in rows])
+    """The photographs that labels.csv lists, see `spt.datasets.tables.read_labels` for what is accepted and refused."""
+    folder, names = data_folder() / "imagenet_samples", imagenet_class_names()
+    table = existing("imagenet-samples", folder / "labels.csv", downloadable=False)
+    listed = read_labels(table, folder, "file", "index", len(names))
+    return Dataset("imagenet-samples", names, listed.files, listed.labels, missing=listed.missing)
 
 
 def imagenet_class_names() -> tuple[str, ...]:
