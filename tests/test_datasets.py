@@ -128,7 +128,7 @@ class TestMnist:
         assert torch.equal(data.batch(range(12))[0], image_from_pixels(images[..., None]))
         assert torch.equal(data.image(7), image_from_pixels(images[7, ..., None]))
         assert data.batch([3, 11])[1].tolist() == labels[[3, 11]].tolist()
-        assert data.caption(2) == f"{name} test 2: {data.class_names[2]}"
+        assert data.caption(2) == f"{name} test (not the published files) 2: {data.class_names[2]}"
 
     def test_splits(self, folder):
         write_mnist(folder, 5, "train")
@@ -168,6 +168,71 @@ class TestMnist:
         (folder / "MNIST/raw/t10k-images-idx3-ubyte.gz").write_bytes(content)
         with pytest.raises(ValueError, match="cannot be read"):
             load_dataset("mnist")
+
+
+def object_id(content: bytes) -> str:
+    """What ``git hash-object`` prints."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+class TestPublishedFiles:
+    """Files that are known by their content; here made-up ones stand for the published ones."""
+
+    @pytest.fixture
+    def published(self, folder, monkeypatch):
+        known = {}
+        for name, count in (("MNIST", 12), ("FashionMNIST", 13)):
+            for prefix, more in (("train", 100), ("t10k", 0)):
+                write_mnist(folder, count + more, prefix, name=name)
+                for part in ("images-idx3", "labels-idx1"):
+                    content = (folder / name / f"raw/{prefix}-{part}-ubyte").read_bytes()
+                    known[object_id(content)] = (name, f"{prefix}-{part}")
+        assert len(known) == 8
+        monkeypatch.setattr(mnist, "PUBLISHED", known)
+        return folder
+
+    def test_they_have_no_remark(self, published):
+        for name in ("mnist", "fashion-mnist"):
+            for split in ("train", "test"):
+                assert load_dataset(name, split).name == f"{name} {split}"
+
+    def test_zipped_again(self, published):
+        write_mnist(published, zipped=True)
+        for part in ("images-idx3", "labels-idx1"):
+            (published / f"MNIST/raw/t10k-{part}-ubyte").unlink()
+        assert load_dataset("mnist").name == "mnist test"
+
+    @pytest.mark.parametrize(("name", "theirs"), [("MNIST", "FashionMNIST"), ("FashionMNIST", "MNIST")])
+    @pytest.mark.parametrize("part", ["images-idx3", "labels-idx1"])
+    def test_those_of_the_other_data_set_are_refused(self, published, name, theirs, part):
+        file = published / name / f"raw/t10k-{part}-ubyte"
+        file.write_bytes((published / theirs / f"raw/t10k-{part}-ubyte").read_bytes())
+        with pytest.raises(ValueError, match=rf"{file} is not what its name says but {theirs}'s t10k-{part}; move it"):
+            load_dataset({"MNIST": "mnist", "FashionMNIST": "fashion-mnist"}[name])
+
+    def test_those_of_the_other_split_are_refused(self, published):
+        raw = published / "MNIST/raw"
+        (raw / "t10k-images-idx3-ubyte").write_bytes((raw / "train-images-idx3-ubyte").read_bytes())
+        with pytest.raises(ValueError, match="but MNIST's train-images-idx3; move it"):
+            load_dataset("mnist")
+
+    def test_what_else_is_there_is_served_and_said(self, published):
+        raw = published / "MNIST/raw"
+        (raw / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(12, np.uint8)))
+        assert load_dataset("mnist").caption(3) == "mnist test (not the published labels) 3: 0"
+        write_mnist(published, 9)
+        assert load_dataset("mnist").name == "mnist test (not the published files)"
+
+    def test_looked_at_once_until_the_file_changes(self, published, monkeypatch):
+        load_dataset("mnist")
+        counted = []
+        sha1 = hashlib.sha1
+        monkeypatch.setattr(mnist.hashlib, "sha1", lambda *a, **b: counted.append(len(a[0])) or sha1(*a, **b))
+        load_dataset("mnist")
+        assert not counted
+        write_mnist(published, 9)
+        assert load_dataset("mnist").name.endswith("(not the published files)")
+        assert len(counted) == 2
 
 
 class TestDownload:
@@ -564,12 +629,19 @@ BAD = {
     "zero width": ({"images": noise(4, 6, 0)}, "no images"),
     "too few labels": ({"labels": np.array([0, 1, 2])}, "must be 4 whole numbers"),
     "labels one-hot": ({"labels": np.eye(4, 3, dtype=int)}, r"int64 \(4, 3\)"),
-    "labels are floats": ({"labels": np.array([0.0, 1, 2, 1])}, "must be 4 whole numbers"),
+    "labels are floats": ({"labels": np.array([0.0, 1, 2, 1])}, r"must be 4 whole numbers.*labels\.astype\(int\)"),
+    "labels are objects": ({"labels": np.array([0, 1, 2, 1], object)}, "Object arrays cannot be loaded.*own type"),
     "labels are names": ({"labels": np.array(["a", "b", "c", "b"])}, "must be 4 whole numbers"),
     "label below 0": ({"labels": np.array([0, 1, -1, 1])}, "go from -1 to 1"),
     "label of no class": ({"labels": np.array([0, 1, 3, 1])}, "must be 4 strings or more"),
     "label beyond reason": ({"labels": np.array([0, 1, 2**40, 1]), "class_names": None}, "count from 0"),
     "names are numbers": ({"class_names": np.arange(3)}, "must be 3 strings or more"),
+    "names are bytes": ({"class_names": np.array([b"a", b"b", b"c"])}, r"but are \|S1 \(3,\); save them with"),
+    "names are objects": ({"class_names": np.array(["a", "b", "c"], object)}, "Object arrays cannot be loaded"),
+    "too few names": ({"class_names": np.array(["a", "b"])}, r"must be 3 strings or more.* but are <U1 \(2,\)"),
+    "floats in 0..1": ({"images": np.ones((4, 6, 5), np.float32)}, r"but are float32 \(4, 6, 5\); scale values"),
+    "one dimension more": ({"images": noise(4, 1, 6, 5, 3)}, "must be uint8 of shape"),
+    "with opacity": ({"images": noise(4, 6, 5, 4)}, "must be uint8 of shape"),
     "object images": ({"images": np.array([RunsWhenUnpickled()] * 4)}, "Object arrays cannot be loaded"),
     "object names": ({"class_names": np.array([RunsWhenUnpickled()] * 3)}, "Object arrays cannot be loaded"),
     "flags of another length": ({"bit_exact": np.ones(3, bool)}, "must be 4 booleans"),
@@ -613,6 +685,10 @@ class TestNpz:
         (tmp_path / "mine.npz").write_bytes(content)
         with pytest.raises(ValueError, match=r"mine\.npz cannot be read as a data set"):
             load_npz(tmp_path / "mine.npz")
+
+    def test_capital_suffix(self, tmp_path):
+        path = self.write(tmp_path).rename(tmp_path / "MINE.NPZ")
+        assert load_dataset(path).caption(2) == "MINE 2: c"
 
     def test_damaged(self, tmp_path):
         content = bytearray(self.write(tmp_path).read_bytes())
@@ -699,8 +775,21 @@ class TestRealData:
     )
     def test_mnist_is_bit_exact(self, name, split, images_sum, first):
         data = self.load(name, split)
+        assert data.name == f"{name} {split}"
         assert hashlib.sha256(idx(data.pictures[..., 0])).hexdigest() == images_sum
         assert data.batch(range(5))[1].tolist() == first
+
+    @pytest.mark.parametrize("names", [("MNIST", "FashionMNIST"), ("FashionMNIST", "MNIST")])
+    def test_one_for_the_other_is_refused(self, folder, names):
+        there, theirs = names
+        for part in ("images-idx3", "labels-idx1"):
+            file = f"raw/t10k-{part}-ubyte.gz"
+            if not (REAL_DATA / theirs / file).is_file():
+                pytest.skip(f"no {REAL_DATA / theirs / file}")
+            (folder / there / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / there / file).write_bytes((REAL_DATA / theirs / file).read_bytes())
+        with pytest.raises(ValueError, match=f"is not what its name says but {theirs}'s t10k-images-idx3"):
+            load_dataset("mnist" if there == "MNIST" else "fashion-mnist")
 
     def test_cifar10_test(self):
         data = self.load("cifar10")

@@ -37,6 +37,7 @@ def read_npz(path: Path, required: Sequence[str]) -> dict[str, np.ndarray]:
             return {name: file[name] for name in ("images", "labels", "class_names", "bit_exact") if name in file.files}
     except Exception as error:  # what numpy and zipfile raise on hostile bytes is open-ended
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        reason += "; save numbers and strings as arrays of their own type" if "Object arrays" in reason else ""
         raise ValueError(f"{path} cannot be read as a data set of plain arrays: {reason}.") from error
 
 
@@ -54,15 +55,17 @@ def dataset_from_arrays(name: str, path: Path, arrays: Mapping[str, np.ndarray])
     if labels.dtype.kind not in "iu" or labels.shape != (count,):
         raise ValueError(
             f"The labels in {path} must be {count} whole numbers, one for each image, "
-            f"but are {labels.dtype} {labels.shape}."
+            f"but are {labels.dtype} {labels.shape}; save them as integers, with labels.astype(int)."
         )
     if labels.min() < 0 or labels.max() >= MAX_CLASSES:
-        raise ValueError(f"The labels in {path} must count from 0, but go from {labels.min()} to {labels.max()}.")
+        raise ValueError(
+            f"The labels in {path} must count from 0, but go from {labels.min()} to {labels.max()}; leave out what has no class."
+        )
     names = arrays.get("class_names", np.arange(int(labels.max()) + 1).astype(str))
     if names.dtype.kind != "U" or names.ndim != 1 or len(names) <= labels.max():
         raise ValueError(
             f"The class_names in {path} must be {labels.max() + 1} strings or more, one for each class, "
-            f"but are {names.dtype} {names.shape}."
+            f"but are {names.dtype} {names.shape}; save them with np.array([...], dtype=str)."
         )
     exact = arrays.get("bit_exact", np.ones(count, dtype=bool))
     if exact.dtype != bool or exact.shape != (count,):
