@@ -152,6 +152,43 @@ def test_a_photograph_is_fitted_to_the_classifier(capsys):
     assert run(capsys, "predict", *FEW, "--image", ROOT / "assets/samples/cat.jpg").startswith("cat.jpg\n")
 
 
+@pytest.mark.parametrize("name", ["my:3", "digits:3", "C:3.png", "scan:12.png", "a:b/my:3"])
+def test_a_file_whose_name_has_a_colon(capsys, tmp_path, monkeypatch, digit_file, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    digit_file.rename(tmp_path / name)
+    text = run(capsys, "predict", *FEW, "--image", name, "--invert")
+    assert text.splitlines()[0] == Path(name).name
+    by_number = run(capsys, "predict", *FEW, "--image", "digits:4")
+    assert text.splitlines()[1] == by_number.splitlines()[1]
+
+
+@pytest.mark.parametrize("path", ["folder:with:colon/data.npz", "data:2.npz", "my:2/data.NPZ"])
+def test_an_npz_file_whose_path_has_a_colon(capsys, tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_bytes((ROOT / "assets" / "samples" / "digits.npz").read_bytes())
+    text = run(capsys, "predict", *FEW, "--image", f"{path}:4", "--json")
+    assert json.loads(text) == json.loads(run(capsys, "predict", *FEW, "--image", "digits:4", "--json"))
+    assert f"name one of its images by its number, {path}:0" in fail(capsys, "predict", *FEW, "--image", path)
+
+
+def test_a_folder_whose_name_has_a_colon(capsys, tmp_path, monkeypatch, digit_file):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my:12/four").mkdir(parents=True)
+    digit_file.rename(tmp_path / "my:12/four/x.png")
+    assert run(capsys, "predict", *FEW, "--image", "my:12:0", "--invert").startswith("my:12 0: four\n")
+    assert "'my:12' is no picture file but a data set" in fail(capsys, "predict", *FEW, "--image", "my:12")
+    (tmp_path / "my").mkdir()
+    assert "my has no pictures in class folders" in fail(capsys, "predict", *FEW, "--image", "my:12")
+
+
+def test_how_a_picture_was_read_is_said(capsys, tmp_path):
+    Image.fromarray(np.full((28, 28), 200, np.uint16)).save(tmp_path / "deep.png")
+    text = run(capsys, "predict", *FEW, "--image", tmp_path / "deep.png")
+    assert text.splitlines()[0] == "deep.png (16-bit values 200 to 200, read as 0 to 255)"
+
+
 # --------------------------------------------------------------------------------------------------------------- attack
 
 

@@ -199,25 +199,36 @@ def read_picture(
 ) -> "tuple[Tensor, int | None, str]":
     """Image, true label among ``class_names`` (None if unknown) and caption, for a picture file or ``dataset:number``.
 
-    ``shape`` None leaves the image as it is.
+    A file of exactly that name comes first, so that colons in names of files do no harm; only the last colon separates
+    a number from a data set. ``shape`` None leaves the image as it is. The caption says what had to be decided to read
+    the picture, see `spt.images.decode_image`. Raises ValueError, one sentence, for what is neither.
     """
     from spt.datasets import DATASETS, load_dataset
-    from spt.images import fit_image, read_image, to_8_bit
+    from spt.images import decode_image, fit_image, to_8_bit
 
-    dataset_name, separator, number = name.rpartition(":")
-    if separator and number.removeprefix("-").isdecimal():
+    path, (dataset_name, separator, number) = Path(name), name.rpartition(":")
+    if path.is_file() and path.suffix.lower() != ".npz":
+        picture, remark = decode_image(path)
+        fitted = shape or (len(picture.getbands()), picture.height, picture.width)
+        return fit_image(picture, fitted, invert), None, f"{path.name} ({remark})" if remark else path.name
+    if separator and number.removeprefix("-").isdecimal() and not (path.is_dir() and not _names_data(dataset_name)):
         dataset = load_dataset(dataset_name, shape=shape, download=download, progress=visible_progress())
         image = dataset.image(int(number))
         image = to_8_bit(1 - image) if invert else image
         return image, dataset.label_among(int(number), class_names), dataset.caption(int(number))
-    if not Path(name).is_file():
-        raise ValueError(
-            f"There is no picture file {name!r}: name a file, or an image of a data set by its number, such as "
-            f"digits:0 (data sets: {', '.join(DATASETS)}, or the path of a .npz file or folder)."
-        )
-    picture = read_image(Path(name))
-    fitted = shape or (len(picture.getbands()), picture.height, picture.width)
-    return fit_image(picture, fitted, invert), None, Path(name).name
+    if name and (path.is_dir() or path.is_file()):
+        raise ValueError(f"{name!r} is no picture file but a data set: name one of its images by its number, {name}:0.")
+    raise ValueError(
+        f"There is no picture file {name!r}: name a file, or an image of a data set by its number, such as "
+        f"digits:0 (data sets: {', '.join(DATASETS)}, or the path of a .npz file or folder)."
+    )
+
+
+def _names_data(name: str) -> bool:
+    """Whether there is a data set of that name, or a file or folder that may be one."""
+    from spt.datasets import DATASETS
+
+    return name in DATASETS or (name != "" and Path(name).exists())
 
 
 def visible_progress() -> Callable[..., Any]:
