@@ -366,6 +366,9 @@ class TestGtsrb:
             "gtsrb test subset 1: Stop",
             "gtsrb test subset 2: End of no passing for trucks",
         ]
+        np.savez(folder / "gtsrb/test_subset.npz", images=noise(3, 32, 32, 3), labels=[0, 14, 43])
+        with pytest.raises(ValueError, match="must be GTSRB's, 0 to 42, but go up to 43"):
+            load_dataset("gtsrb")
 
 
 def test_imagenet_samples(folder):

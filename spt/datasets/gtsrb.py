@@ -34,7 +34,13 @@ def load_gtsrb(split: str, download: bool, progress: Progress) -> Dataset:
     if download and not pictures.is_dir():
         download_with_torchvision("gtsrb", "GTSRB", progress, split=split)
     if not pictures.is_dir() and split == "test" and subset.is_file():
-        return replace(load_npz(subset), name="gtsrb test subset", class_names=GTSRB_CLASSES)
+        data = load_npz(subset)
+        if (largest := max(map(int, data.labels))) >= len(GTSRB_CLASSES):
+            raise ValueError(
+                f"The labels in {subset} must be GTSRB's, 0 to {len(GTSRB_CLASSES) - 1}, but go up to {largest}; name "
+                "the file by its path if it is a data set of your own."
+            )
+        return replace(data, name="gtsrb test subset", class_names=GTSRB_CLASSES)
     existing("gtsrb", pictures)
     if split == "test":
         table = existing("gtsrb", folder / "GT-final_test.csv")
