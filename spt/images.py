@@ -50,9 +50,10 @@ def decode_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Decode
 
     More than 8 bits become 8 by scaling and rounding, and the remark says from which range:
 
-    - Grey values go up to what the file says (TIFF: 12 bits per sample, or SMaxSampleValue, taken as the next of 255,
-      1023, 4095, 16383 and 65535; 1 or 255 for floating-point values). Where it says nothing, whole numbers go up
-      to 255 if all do, else to 65535, and floating-point numbers up to 1 if all do, else to 255. So read, the
+    - Grey values go up to what the file says: TIFF by 12 bits per sample, or by SMaxSampleValue, which, as many write
+      the largest value that occurs, is taken as the next of 255, 1023, 4095, 16383 and 65535 if it is not the largest of
+      a number of bits itself (1 or 255 for floating-point values). Where it says nothing, whole numbers go up to 255 if
+      all do, else to 65535 (32767 if signed), and floating-point numbers up to 1 if all do, else to 255. So read, the
       brightest pixel must be at least grey `DARKEST_WHITE` of 255 (all 0 is black), otherwise nobody knows which value
       is white and the picture is refused, as are negative and larger values and NaN.
     - Of 16 bits per channel in colours the upper 8 are taken (Pillow decodes no more); a picture that is nearly black
@@ -113,26 +114,29 @@ def _too_large(name: str, size: str) -> str:
 
 
 class _Depth(NamedTuple):
-    """What a file says about its values: bits in a channel, the largest value (None: unknown), whether 0 is white."""
+    """What a file says about its values: bits in a channel, the largest value (None: unknown), what 0 and bits mean."""
 
     bits: int
-    largest: float | None
-    white_is_zero: bool
+    largest: float | None = None
+    white_is_zero: bool = False
+    signed: bool = False
 
 
 def _depth(picture: Image.Image) -> _Depth:
     """Of a picture that is not loaded yet."""
     if picture.format == "PPM":  # Pillow has scaled its values, whose largest such a file names
-        return _Depth(16 if picture.mode == "I" else 8, 65535 if picture.mode == "I" else None, False)
+        return _Depth(16, 65535) if picture.mode == "I" else _Depth(8)
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return _Depth(16 if ";16" in str(getattr(picture, "tile", "")) else 8, None, False)
+        return _Depth(16 if ";16" in str(getattr(picture, "tile", "")) else 8)
     tags = picture.tag_v2
     bits = max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
     said = tags.get(SMAX_SAMPLE_VALUE)
     largest = max(said) if isinstance(said, tuple) else said
     if largest is None and bits == 12:
         largest = 4095
-    return _Depth(bits, largest, tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0)
+    white_is_zero = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    signed = bits <= 16 and tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] == 2  # 32 bits: Pillow writes all as signed
+    return _Depth(bits, largest, white_is_zero, signed)
 
 
 def _to_8_bits_a_channel(picture: Image.Image, depth: _Depth) -> tuple[Image.Image, str]:
@@ -143,12 +147,15 @@ def _to_8_bits_a_channel(picture: Image.Image, depth: _Depth) -> tuple[Image.Ima
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         kind = "floating-point" if picture.mode == "F" else f"{depth.bits}-bit"
-        pixels, remark = _scaled(values, kind, depth.largest)
+        usual = (1, 255) if picture.mode == "F" else (255, 32767 if depth.signed else 65535)
+        pixels, remark = _scaled(values, kind, usual, depth.largest)
         grey = Image.fromarray(255 - pixels if depth.white_is_zero else pixels)
         if isinstance(transparent := picture.info.get("transparency"), int):
             grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
         return grey, remark
     if depth.bits <= 8:
+        if depth.signed and np.asarray(picture).max() > 127:
+            raise ValueError("has signed 8-bit values, and negative ones have no grey")
         return picture, ""
     channels = np.asarray(picture)
     colours, opacity = (channels[..., :3], channels[..., 3:]) if picture.mode == "RGBA" else (channels, channels[:0])
@@ -159,19 +166,23 @@ def _to_8_bits_a_channel(picture: Image.Image, depth: _Depth) -> tuple[Image.Ima
     return picture, f"the upper 8 of {depth.bits} bits a channel"
 
 
-def _scaled(values: np.ndarray, kind: str, said: float | None) -> tuple[np.ndarray, str]:
-    """Grey values of more than 8 bits as uint8, scaled from the range described at `decode_image`, and a remark."""
+def _scaled(values: np.ndarray, kind: str, usual: tuple[int, int], said: float | None) -> tuple[np.ndarray, str]:
+    """Grey values of more than 8 bits as uint8, scaled from the range described at `decode_image`, and a remark.
+
+    White is what the file ``said``, or one of the two ``usual`` values.
+    """
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"has {kind} values that are infinite or no numbers")
     if low < 0:
         raise ValueError(f"has {kind} values from {low:g} to {high:g}, and negative ones have no grey")
-    usual = (1, 255) if kind == "floating-point" else (255, 65535)
     if said is None:
-        possible = [white for white in usual if DARKEST_WHITE / 255 <= high / white <= 1 or high == 0]
+        possible = [float(white) for white in usual if DARKEST_WHITE / 255 <= high / white <= 1 or high == 0]
+    elif usual[0] == 255 and said in [2**bits - 1 for bits in range(8, 17)]:
+        possible = [said]
     else:
-        ranges = usual if kind == "floating-point" else (255, 1023, 4095, 16383, 65535)
-        possible = [white for white in ranges if white >= said][:1]
+        ranges = usual if usual[0] == 1 else (255, 1023, 4095, 16383, 65535)
+        possible = [float(white) for white in ranges if white >= said][:1]
     if not possible:
         raise ValueError(
             f"has {kind} values from {low:g} to {high:g} and does not say which value is white (read as 0 to {usual[0]} "
@@ -180,10 +191,11 @@ def _scaled(values: np.ndarray, kind: str, said: float | None) -> tuple[np.ndarr
     white = possible[0]
     if high > white:
         raise ValueError(f"has {kind} values up to {high:g}, but says that they go up to {said:g} only")
-    # Exact in float32: multiples of 255 / white are never nearer to a half than 1 / 10922, and at most 255.
-    scaled = np.rint(values.astype(np.float32) * np.float32(255 / white)).astype(np.uint8)
+    scaled = values.astype(np.float64)
+    scaled *= 255 / white
+    np.rint(scaled, out=scaled)
     source = "" if said is None else ", as the file says"
-    return scaled, f"{kind} values {low:g} to {high:g}, read as 0 to {white}{source}"
+    return scaled.astype(np.uint8), f"{kind} values {low:g} to {high:g}, read as 0 to {white:g}{source}"
 
 
 def _grey_or_rgb(picture: Image.Image) -> tuple[Image.Image, str]:

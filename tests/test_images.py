@@ -205,6 +205,21 @@ class TestDepth:
         data = deep_tiff(np.array([[0, 200]], np.uint16), 16, **({"format": SIGNED} if signed else {}))
         assert (np.asarray(read_image(data)).tolist(), decode_image(data).remark) == ([[0, 200]], AS_8_BIT)
 
+    def test_signed_values(self):
+        decoded = decode_image(deep_tiff(np.array([[0, 32767]], np.int16), 16, format=SIGNED))
+        assert np.asarray(decoded.picture).tolist() == [[0, 255]]
+        assert decoded.remark == "16-bit values 0 to 32767, read as 0 to 32767"
+        for values, bits in ((np.array([[0, -5]], np.int16), 16), (np.array([[0, -5]], np.int8), 8)):
+            with pytest.raises(ValueError, match="negative ones have no grey"):
+                read_image(deep_tiff(values, bits, format=SIGNED))
+        assert np.asarray(read_image(deep_tiff(np.array([[0, 5]], np.int8), 8, format=SIGNED))).tolist() == [[0, 5]]
+
+    @pytest.mark.parametrize("white", [255, 4095, 16383, 32767, 65535])
+    def test_every_value_is_rounded_to_the_nearest(self, white):
+        values = np.arange(white + 1, dtype=np.uint16)[None]
+        read = read_image(deep_tiff(values, 16, largest=largest(white)))
+        assert np.array_equal(read, (values.astype(int) * 510 + white) // (2 * white))
+
     @pytest.mark.parametrize("high", [1, 15, 256, 3071, 4095])
     @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
     def test_where_nobody_knows_which_value_is_white(self, kind, high):
@@ -221,7 +236,7 @@ class TestDepth:
         assert not np.asarray(read_image(encode(Image.new("I;16", (3, 2))))).any()
 
     @pytest.mark.parametrize(
-        ("said", "white"), [(200, 255), (1023, 1023), (3000, 4095), (4095, 4095), (16383, 16383), (65535, 65535)]
+        ("said", "white"), [(200, 255), (1023, 1023), (2047, 2047), (3000, 4095), (32767, 32767), (65535, 65535)]
     )
     def test_a_tiff_says_how_far_its_values_go(self, said, white):
         values = np.array([[0, 100, 150, 200]], np.uint16)
