@@ -25,6 +25,7 @@ from torchvision.transforms.v2 import functional as vision
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from spt import Rotation, SmoothedClassifier, bundled_classifiers, get_transform, load_classifier
+from spt.noise import noisy, standard_normal
 
 try:
     import kornia
@@ -151,7 +152,7 @@ def stages(name: str) -> tuple[dict[str, Run], int]:
     image = torch.rand(classifier.input_shape, generator=generator)
     chunks = math.ceil(VOTES / classifier.chunk)
     points = transform.sample(classifier.chunk, sigma, generator)
-    transformed = transform(image, points)
+    transformed = transform(image.double(), points)
     inputs = classifier.preprocessing(transformed)
 
     def times(run: Run) -> Run:
@@ -162,13 +163,13 @@ def stages(name: str) -> tuple[dict[str, Run], int]:
 
     parts = {
         "all": lambda: smoothed.count(image, chunks * classifier.chunk, torch.Generator().manual_seed(0)).classes,
-        "transformation": times(lambda: transform(image, points)),
+        "transformation": times(lambda: transform(image.double(), points)),
         "P": times(lambda: classifier.preprocessing(transformed)),
         "network": times(lambda: classifier.network_logits(inputs)),
     }
     if classifier.pixel_sigma > 0:
         parts["pixel noise"] = times(
-            lambda: inputs + smoothed.pixel_sigma * torch.randn(inputs.shape, generator=generator)
+            lambda: noisy(inputs, smoothed.pixel_sigma, standard_normal(inputs.shape, generator))
         )
     return parts, chunks * classifier.chunk
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from spt import function_check, own_files
-from spt.network_state import behaviour, checksum, content_digest, layers_in_words, probes, tensors_of, versions
+from spt.network_state import Watched, behaviour, checksum, content_digest, layers_in_words, probes, tensors_of
 from spt.networks import build_network, fuse_batch_norm
 from spt.noise import GRID, check_grid, snap
 from spt.preprocessing import Preprocessing
@@ -56,7 +56,7 @@ class Classifier:
     grid: float = GRID
     fingerprint: str = field(init=False)
     _content: str = field(init=False, repr=False)
-    _versions: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    _watched: Watched = field(init=False, repr=False)
     _checksum: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Classifier:
             self._check_function()
             object.__setattr__(self, "_content", content_digest(tensors_of(self.module)))
             object.__setattr__(self, "fingerprint", self._fingerprint())
-        self._remember_versions()
+        self._watch()
 
     @property
     def device(self) -> torch.device:
@@ -102,7 +102,7 @@ class Classifier:
         """The same classifier on another device, where it is checked again to be a function of one image."""
         before = self.device
         self.module.to(device)
-        self._remember_versions()
+        self._watch()
         if self.device != before:
             self._check_function()
         return self
@@ -198,10 +198,9 @@ class Classifier:
     def _check_function(self) -> None:
         function_check.check(self.name, self.module, self._answer, self.network_shape, self.chunk, self.grid)
 
-    def _remember_versions(self) -> None:
-        tensors = tensors_of(self.module).values()
-        object.__setattr__(self, "_versions", versions(tensors))
-        object.__setattr__(self, "_checksum", checksum(tensors))
+    def _watch(self) -> None:
+        object.__setattr__(self, "_watched", Watched(self.module))
+        object.__setattr__(self, "_checksum", checksum(tensors_of(self.module).values()))
 
     def _check_unchanged(self, thoroughly: bool = False) -> None:
         """ValueError if the network is in training mode, or its weights are not those of the fingerprint."""
@@ -209,16 +208,14 @@ class Classifier:
             raise ValueError(
                 f"Classifier {self.name!r} is in training mode: call .eval() on its network, and make the classifier from it."
             )
-        tensors = tensors_of(self.module)
-        untouched = versions(tensors.values()) == self._versions
-        if untouched and not (thoroughly and checksum(tensors.values()) != self._checksum):
+        if self._watched.untouched and (not thoroughly or checksum(tensors_of(self.module).values()) == self._checksum):
             return
-        if content_digest(tensors) != self._content:
+        if content_digest(tensors_of(self.module)) != self._content:
             raise ValueError(
                 f"The weights of classifier {self.name!r} changed since it was made, so it is another one now: make a new "
                 "Classifier from the network."
             )
-        self._remember_versions()
+        self._watch()
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()

@@ -16,29 +16,53 @@ PROBES = 4
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """All tensors of a module by where they are: parameters and buffers, and those that its state_dict does not show, in
     plain attributes, lists, tuples and dicts, also of modules that are kept there."""
-    found: dict[str, Tensor] = {}
+    return {place: tensor for place, _, _, tensor in _walk(module)}
+
+
+class Watched:
+    """The tensors of a module as they are now: a cheap sign of a change, a hundred times faster than looking at all values."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._kept = [(owner, key, tensor) for _, owner, key, tensor in _walk(module)]
+        self._versions = [_version(tensor) for _, _, tensor in self._kept]
+
+    @property
+    def untouched(self) -> bool:
+        """Whether every tensor is where it was, and torch has not changed it (``.data`` hides a change from torch)."""
+        return all(owner[key] is tensor for owner, key, tensor in self._kept) and self._versions == [
+            _version(tensor) for _, _, tensor in self._kept
+        ]
+
+
+def _version(tensor: Tensor) -> tuple[int, int]:
+    """Where its values are and how often torch changed them."""
+    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
+
+
+def _walk(module: nn.Module) -> list[tuple[str, Any, Any, Tensor]]:
+    """Place, owner and key of every tensor, and the tensor: owner[key] is it."""
+    found: list[tuple[str, Any, Any, Tensor]] = []
     seen: set[int] = set()
 
-    def walk(value: Any, place: str) -> None:
+    def walk(value: Any, place: str, owner: Any, key: Any) -> None:
         if isinstance(value, Tensor):
-            found[place] = value
+            found.append((place, owner, key, value))
         if id(value) in seen or isinstance(value, str | bytes | type):
             return
         seen.add(id(value))
-        if isinstance(value, nn.Module):
-            for name, part in vars(value).items():
-                walk(part, f"{place}.{name}")
-        elif isinstance(value, Mapping):
-            for name, part in value.items():
-                walk(part, f"{place}.{name}")
-        elif isinstance(value, list | tuple):
-            for index, part in enumerate(value):
-                walk(part, f"{place}.{index}")
+        inner = vars(value) if isinstance(value, nn.Module) else value
+        if isinstance(inner, Mapping):
+            for name, part in inner.items():
+                walk(part, f"{place}.{name}", inner, name)
+        elif isinstance(inner, list | tuple):
+            for index, part in enumerate(inner):
+                walk(part, f"{place}.{index}", inner, index)
 
-    walk(module, "")
-    for name, value in module.state_dict(keep_vars=True).items():  # of modules that are not written in Python
-        if isinstance(value, Tensor) and not any(value is other for other in found.values()):
-            found[f"state.{name}"] = value
+    walk(module, "", None, None)
+    known = {id(tensor) for *_, tensor in found}
+    state = {name: value for name, value in module.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
+    # what modules have that are not written in Python
+    found += [(f"state.{name}", state, name, value) for name, value in state.items() if id(value) not in known]
     return found
 
 
@@ -64,11 +88,6 @@ def checksum(tensors: Iterable[Tensor]) -> tuple[int, ...]:
     return tuple(int(each) for each in torch.stack([each.cpu() for each in sums]).tolist()) if sums else ()
 
 
-def versions(tensors: Iterable[Tensor]) -> tuple[tuple[int, int], ...]:
-    """For each tensor where its values are and how often torch changed them: a cheap sign of a change."""
-    return tuple((value.data_ptr(), 0 if value.is_inference() else value._version) for value in tensors)
-
-
 def probes(shape: tuple[int, int, int], count: int = PROBES) -> Tensor:
     """Fixed images (count, C, H, W), float64, in [0, 1]: the same on every machine, rough and smooth ones by turns."""
     size = shape[0] * shape[1] * shape[2]
@@ -84,17 +103,17 @@ def behaviour(module: nn.Module, images: Tensor, device: torch.device) -> bytes:
     """How the network answers fixed images, float64, in bytes that are the same on every machine where the network is.
 
     A copy of it in float64 answers, whose logits are rounded to 1e-5 of the largest. Where that cannot be (a network that
-    insists on a type), the network itself in its own type, rounded to 1/16: what a network computes in float32 differs
-    between machines in the last digits.
+    insists on a type), the network itself in its own type, rounded to 1/16 of the largest: in float32 a network
+    differs between machines in the last digits.
     """
-    step = 1e-5
+    step, digits = 1e-5, 5
     try:
         logits = copy.deepcopy(module).cpu().double()(images)
     except Exception:  # whatever stands in the way of a copy, or of another type
-        logits, step = module(images.float().to(device)).double().cpu(), 1 / 16
+        logits, step, digits = module(images.float().to(device)).double().cpu(), 1 / 16, 1
     largest = logits.abs().amax().clamp(min=1e-300)
     rounded = (logits / largest / step).round() + 0.0  # no -0
-    return repr(rounded.tolist()).encode()
+    return repr((f"{float(largest):.{digits}e}", rounded.tolist())).encode()
 
 
 def layers_in_words(module: nn.Module) -> str:

@@ -40,9 +40,14 @@ LARGEST_CENTRE = 4.0
 _SQRT_2 = math.sqrt(2.0)
 
 
+def is_grid(grid: float) -> bool:
+    """Whether this is a power of two from `FINEST_GRID` to `COARSEST_GRID`."""
+    return FINEST_GRID <= grid <= COARSEST_GRID and math.frexp(grid)[0] == 0.5
+
+
 def check_grid(grid: float) -> float:
-    """``grid`` itself; ValueError unless it is a power of two from `FINEST_GRID` to `COARSEST_GRID`."""
-    if not FINEST_GRID <= grid <= COARSEST_GRID or math.frexp(grid)[0] != 0.5:
+    """``grid`` itself; ValueError unless `is_grid`."""
+    if not is_grid(grid):
         raise ValueError(
             f"grid must be a power of two from 2^-14 to 2^-4, to whose multiples f rounds its input, but is {grid}."
         )
@@ -51,7 +56,7 @@ def check_grid(grid: float) -> float:
 
 def snap(inputs: Tensor, grid: float = GRID) -> Tensor:
     """Every number rounded to the nearest multiple of ``grid``, float32: exact where |number| <= 2^24 grid."""
-    return torch.round(inputs * (1 / grid)).float() * grid  # a power of two scales exactly
+    return (inputs * (1 / grid)).round_().float().mul_(grid)  # a power of two scales exactly
 
 
 def standard_normal(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:

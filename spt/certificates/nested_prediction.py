@@ -10,7 +10,7 @@ from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
 from spt.certificates.per_sample import computed_in_words, points_hold
 from spt.certificates.rounding import confidence
-from spt.noise import LARGEST_SIGMA, vote_error
+from spt.noise import LARGEST_SIGMA, is_grid, vote_error
 from spt.plain_numbers import MOST_SAMPLES
 
 
@@ -83,6 +83,7 @@ class NestedPrediction(Concluded):
             and 0 < self.alpha < 1
             and 0 < self.inner_alpha < 1
             and self.radius >= 0
+            and is_grid(self.grid)
             and 0 < self.pixel_sigma <= LARGEST_SIGMA
             and all(can_have_stopped(pair, _inner_test(vars(self)), LOOKS) for pair in set(self.inner_votes))
         )

@@ -20,7 +20,7 @@ from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
 from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import LARGEST_SIGMA, vote_error
+from spt.noise import LARGEST_SIGMA, is_grid, vote_error
 from spt.plain_numbers import MOST_SAMPLES
 
 Votes = Literal["nested", "joint"]
@@ -161,6 +161,7 @@ class OneErrorCertificate(Concluded):
             and len(self.selection_counts) == len(self.class_names) >= 2
             and 1 <= self.n <= MOST_SAMPLES
             and min(self.network_shape) >= 1
+            and is_grid(self.grid)
             and 0 < self.pixel_sigma <= LARGEST_SIGMA
             and self.level.verify()
             and self.level.usable

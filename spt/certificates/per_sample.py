@@ -13,7 +13,7 @@ from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import LARGEST_SIGMA, vote_error
+from spt.noise import LARGEST_SIGMA, is_grid, vote_error
 from spt.plain_numbers import MOST_SAMPLES
 from spt.seeds import generators
 from spt.transforms import TRANSFORMS
@@ -166,6 +166,7 @@ class PerSampleCertificate(Concluded):
             and 0 < self.inner_alpha < 1
             and 0 < self.pixel_sigma <= LARGEST_SIGMA
             and self.parameter_sigma > 0
+            and is_grid(self.grid)
             and looks_hold(self.first_looks, self.n_gamma)
             and not self._went_on_too_long()
             and self.attacker in ("8-bit", "exact")

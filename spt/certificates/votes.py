@@ -6,7 +6,7 @@ from spt import statistics
 from spt.certificates.evidence import as_json, fields_are_typed, read_fields
 from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down
-from spt.noise import LARGEST_SIGMA
+from spt.noise import LARGEST_SIGMA, is_grid
 
 HEURISTIC_NOTE = (
     "Heuristic: this radius would be certified if the interpolated transformations composed. They do not, so BaseSPT "
@@ -137,6 +137,7 @@ class Certificate(Evidence):
             or min(*self.counts, *self.selection_counts) < 0
             or not sum(self.selection_counts)
             or not 0 <= self.pixel_sigma <= LARGEST_SIGMA
+            or not is_grid(self.grid)
         ):
             return False
         if self.heuristic != (self.defence == "BaseSPT"):
