@@ -177,10 +177,11 @@ class Classifier:
         return logits
 
     def _refuse_nan(self, logits: Tensor) -> None:
-        wrong = int(logits.isnan().any(dim=1).sum())
+        wrong = int((logits.isnan() | (logits == torch.inf)).any(dim=1).sum())
         if wrong:
+            kind = "NaN" if logits.isnan().any() else "infinity"
             raise ValueError(
-                f"Classifier {self.name!r} answers NaN for {wrong} of {_so_many(len(logits))}, so nothing is concluded: does it "
+                f"Classifier {self.name!r} answers {kind} for {wrong} of {_so_many(len(logits))}, so nothing is concluded: does it "
                 "take a root or logarithm of noisy pixels, which may be negative, or are its weights damaged?"
             )
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from spt.interpolation import bilinear, pixel_grid
+from spt.noise import accurate_normal
 
 POINTS_AT_ONCE = 1 << 18  # about 100 bytes each: most of the temporaries stay in the caches
 
@@ -125,7 +126,7 @@ class Transform(ABC):
 
     def sample(self, count: int, sigma: float, generator: torch.Generator) -> Tensor:
         """``count`` points beta ~ N(0, sigma^2 I), shape (count, d), float64, on the CPU; all drawn in one call."""
-        return sigma * torch.randn(count, self.dimensions, dtype=torch.float64, generator=generator)
+        return sigma * accurate_normal((count, self.dimensions), generator)
 
     def grid(self, limit: float, steps: int) -> Tensor:
         """Equally spaced points of [-limit, limit]^d, both ends included: (steps^d, d) float64, row-major."""

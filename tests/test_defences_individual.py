@@ -277,7 +277,7 @@ def test_a_given_e_accepts_or_refuses(quiet, level, received):
     assert not set(given.bounds) & set(level.bounds)  # another E is tested on other betas
     certificate = quiet.certify_with_one_error(received, given, n0=50, n=100)
     assert certificate.verify() and certificate.label == 1 and "given" in certificate.to_text()
-    small = quiet.measure(received, error=min(level.bounds) / 2, n_test=20)
+    small = quiet.measure(received, error=min(level.bounds) / 4, n_test=20)
     assert small.verify() and not small.accepted and small.exceeding == 20 and small.rho == 1
     assert small.explain().startswith("REFUSED: E = ") and "20 of 20 β exceed it" in small.explain()
     assert f"is {rounded_up(max(small.bounds))};" in small.explain().partition("Its own bound")[2]

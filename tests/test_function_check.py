@@ -350,6 +350,22 @@ def test_nan_in_one_row_of_many_is_seen():
             run()
 
 
+def test_infinite_logits_are_refused_and_minus_infinity_is_a_class_ruled_out():
+    class Limit(Own):
+        def __init__(self, value: float) -> None:
+            super().__init__()
+            self.value = value
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits = super().forward(images)
+            return torch.stack((logits[:, 0], torch.full_like(logits[:, 1], self.value)), dim=1)
+
+    with pytest.raises(ValueError, match="answers infinity for 1 of one image"):
+        Classifier("limit", Limit(float("inf")), ("a", "b"), SHAPE)
+    ruled_out = Classifier("limit", Limit(float("-inf")), ("a", "b"), SHAPE)
+    assert response(ruled_out, Rotation(), torch.rand(*SHAPE), torch.zeros(1, 1)).tolist() == [[1.0, 0.0]]
+
+
 @pytest.mark.parametrize("sigma", [1e39, float("inf"), float("nan"), -1.0, "much", True, 101.0, torch.ones(2)])
 def test_pixel_noise_beyond_reason_is_refused_at_once(columns, sigma):
     with pytest.raises(ValueError, match="pixel_sigma must be"):

@@ -15,7 +15,17 @@ from torch import Tensor, nn
 from spt.classifiers import Classifier
 from spt.defences import DistSPT
 from spt.defences.inner_tests import count_votes, inner_votes
-from spt.noise import COARSEST_GRID, FINEST_GRID, GRID, check_grid, noisy, snap, standard_normal, vote_error
+from spt.noise import (
+    COARSEST_GRID,
+    FINEST_GRID,
+    GRID,
+    accurate_normal,
+    check_grid,
+    noisy,
+    snap,
+    standard_normal,
+    vote_error,
+)
 from spt.seeds import noise_seeds
 from spt.smoothing import SmoothedClassifier
 from spt.statistics import Decision, SequentialTest
@@ -132,6 +142,31 @@ def test_no_number_is_infinite_and_the_law_is_normal():
     assert lowest.mul(2).sub(1).clamp(min=2.0**-53 - 1).erfinv().mul(math.sqrt(2)).item() == pytest.approx(
         -8.292, abs=0.001
     )
+
+
+def test_accurate_normal_is_as_near_as_it_says():
+    """Phi^-1 against 200-bit arithmetic, from the middle to 2^-60; signs and law as they should be."""
+    ctx.prec = 200
+    tails = torch.cat(
+        (torch.rand(500, generator=generator(), dtype=torch.float64) / 2, 2.0 ** -torch.arange(2.0, 60.0).double())
+    )
+    for tail, t in zip(tails.tolist(), torch.special.ndtri(tails).tolist(), strict=True):
+        root = -arb(t) / arb(2).sqrt()
+        off = root.erfc() / 2 - arb(tail)  # Phi(t) - tail
+        density = (-root * root).exp() / (2 * arb.pi()).sqrt()
+        assert abs(float(off / density)) <= 5e-15 * (1 + abs(t))
+    numbers = accurate_normal((200_000,), generator(5))
+    assert stats.kstest(numbers.numpy(), "norm").pvalue > 1e-4 and numbers.isfinite().all()
+    assert stats.kstest(numbers.abs().numpy(), "halfnorm").pvalue > 1e-4
+
+
+def test_centres_that_are_not_counted_for_are_refused(spy):
+    for centre, message in (
+        (torch.zeros(1, 1, 28, 28), "float64"),
+        (torch.full((1, 1, 28, 28), 5.0).double(), "at most 4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            count_votes(spy, centre, 32, 1, SIGMA, noise_seeds(1, generator()))
 
 
 def test_generators_of_the_cpu_have_53_bits():

@@ -16,7 +16,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates.inner_tests import FIRST_LOOK, LOOKS, undecided
 from spt.classifiers import Classifier
-from spt.noise import noisy, standard_normal, vote_error
+from spt.noise import LARGEST_CENTRE, noisy, standard_normal, vote_error
 
 CHUNKS_AT_ONCE = 16
 """Chunks of the network whose noise is held in memory together."""
@@ -44,6 +44,7 @@ def count_votes(
     classifier: Classifier, centres: Tensor, votes: int, label: int, pixel_sigma: float, seeds: Tensor
 ) -> np.ndarray:
     """How many of ``votes`` (a multiple of FIRST_LOOK) noisy copies of each centre (N, C, H', W') get ``label``: (N,)."""
+    _check_centres(centres)
     noise = [torch.Generator(classifier.device).manual_seed(seed) for seed in seeds.tolist()]
     return _count(classifier, centres, np.arange(len(centres)), votes, label, pixel_sigma, noise)
 
@@ -69,6 +70,7 @@ def inner_votes(
 
     What a centre gets depends on itself and its seed alone, not on the others.
     """
+    _check_centres(centres)
     noise = [torch.Generator(classifier.device).manual_seed(seed) for seed in seeds.tolist()]
     count = len(centres)
     error = error_of_votes(classifier, pixel_sigma)
@@ -81,6 +83,16 @@ def inner_votes(
             trials[active] = look
             active = active[undecided(successes[active], trials[active], null[active], alpha, futility_alpha)]
     return list(zip(successes.tolist(), trials.tolist(), strict=True))
+
+
+def _check_centres(centres: Tensor) -> None:
+    """ValueError unless these are centres for which `spt.noise` counts what floating point changes."""
+    if centres.dtype != torch.float64:
+        raise ValueError(f"Centres of inner tests must be float64, but are {centres.dtype}.")
+    if len(centres) and not float(centres.abs().amax()) <= LARGEST_CENTRE:
+        raise ValueError(
+            f"Pixels of a centre must be at most {LARGEST_CENTRE:g}, but one is {float(centres.abs().amax())}."
+        )
 
 
 def _count(
