@@ -18,7 +18,10 @@ EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit code 0; 2 for what a person can mend, with one sentence saying what; 130 for Ctrl-C."""
+    """Run one command.
+
+    Exit code 0 (1 if `verify` finds a difference); 2 for what a person can mend, with one sentence saying what; 130 for Ctrl-C.
+    """
     try:
         arguments = build_parser().parse_args(argv)
         with contextlib.redirect_stdout(sys.stderr):
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+    return int(getattr(arguments, "exit_code", 0))  # only the command verify has one
 
 
 def build_parser() -> Parser:

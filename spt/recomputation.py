@@ -106,8 +106,8 @@ def recompute(
 ) -> Recomputation:
     """Compute a certificate again with this classifier and image (C, H, W), and compare.
 
-    Takes as long as certifying did. ``progress`` goes round the steps, tqdm-shaped; it may raise to cancel. Votes agree
-    only on the same kind of device and in the same number format; the lines say if they could.
+    Takes as long as certifying did. ``progress`` goes round the steps, tqdm-shaped; it may raise to cancel. Votes can
+    only be expected to agree on the same kind of device and in the same number format; a line says whether these are.
     """
     lines = [_consistency(certificate)]
     if not certificate.verify():
@@ -148,9 +148,8 @@ def _identity(certificate: AnyCertificate, classifier: Classifier, image: Tensor
     if there == here:
         lines.append(Line("device", "agrees", f"{here[0]}, network in {here[1]}"))
     else:
-        lines.append(
-            Line("device", "differs", f"votes were counted on {there[0]} in {there[1]}, now on {here[0]} in {here[1]}")
-        )
+        counted = f"votes were counted on {there[0]} in {there[1]}, and are now on {here[0]} in {here[1]}"
+        lines.append(Line("device", "on trust", f"{counted}: there f is another one in its last digits"))
     return lines
 
 

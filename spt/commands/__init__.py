@@ -5,7 +5,18 @@ and returns the text for standard output; whatever else is printed meanwhile goe
 seconds are inside the functions, so that ``--help`` is fast.
 """
 
-from spt.commands import attack, bound, certify, inventory, invert, measure, predict, run, train
+from spt.commands import attack, bound, certify, inventory, invert, measure, predict, run, train, verify
 
-COMMANDS = (predict.add, certify.add, measure.add, attack.add, bound.add, invert.add, run.add, train.add, inventory.add)
+COMMANDS = (
+    predict.add,
+    certify.add,
+    verify.add,
+    measure.add,
+    attack.add,
+    bound.add,
+    invert.add,
+    run.add,
+    train.add,
+    inventory.add,
+)
 """What adds each command to the parser, in the order of the help."""

@@ -3,15 +3,18 @@
 import argparse
 from typing import Any
 
+from spt.commands.answers import add_g, answer
 from spt.commands.arguments import Case, add_command, add_smoothing
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser's."""
-    add_smoothing(add_command(commands, "predict", _predict, "What the smoothed classifier answers for an image."))
+    parser = add_command(commands, "predict", _predict, "What the smoothed classifier answers for an image.")
+    add_g(parser)
+    add_smoothing(parser)
 
 
 def _predict(arguments: argparse.Namespace) -> str:
     case = Case.read(arguments)
-    prediction = case.smoothed.predict(case.image, arguments.n, arguments.alpha, arguments.seed)
+    prediction = answer(case.smoothed, case.image, arguments)
     return prediction.to_json() if arguments.json else f"{case.caption}\n{prediction.explain()}"

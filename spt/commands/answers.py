@@ -1,0 +1,45 @@
+"""Which g answers, for the commands that ask it: the one-level one of BaseSPT, or the nested one that proofs are about."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from spt.commands.arguments import visible_progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spt.certificates import NestedPrediction, Prediction
+    from spt.smoothing import SmoothedClassifier
+
+IN_WORDS = {
+    "one-level": "g is the majority of f's answers over {noise}",
+    "nested": "g is the majority over {noise} of h, the majority of f's answers over pixel noise",
+}
+
+
+def add_g(parser: Any) -> None:
+    """The option that names g; read by `answer`."""
+    parser.add_argument(
+        "--g",
+        choices=list(IN_WORDS),
+        default="one-level",
+        help="one-level: majority of f over parameters and pixel noise together (BaseSPT); nested: the one that dist-x, dist-d "
+        "and indiv certify, which needs pixel noise (default: %(default)s)",
+    )
+
+
+def answer(
+    smoothed: "SmoothedClassifier", image: "Tensor", arguments: argparse.Namespace
+) -> "Prediction | NestedPrediction":
+    """PREDICT of the g that was named, from at most --n votes or samples, wrong with probability at most --alpha."""
+    if arguments.g == "one-level":
+        return smoothed.predict(image, arguments.n, arguments.alpha, arguments.seed)
+    from spt.defences import DistSPT
+
+    if not smoothed.pixel_sigma > 0:
+        raise ValueError("--g nested needs pixel noise: --pixel-sigma must be positive, but is 0.")
+    defence = DistSPT(  # g does not depend on the range of attacks
+        smoothed.classifier, smoothed.transform, smoothed.parameter_sigma, smoothed.pixel_sigma, limit=1.0
+    )
+    sizes = {"n": arguments.n, "alpha": arguments.alpha, "seed": arguments.seed}
+    return defence.predict(image, progress=visible_progress(), **sizes)
