@@ -60,6 +60,12 @@ class Counting(Experiment):
     images: int = 40
     pause: float = 0.01
 
+    def provenance(self):
+        return {"network": "none"}
+
+    def about(self, stage, item):
+        return {"image": item}
+
     def measure(self, stage, item, earlier, device):
         time.sleep(self.pause)
         base = sum(row["value"] for row in earlier["first"]) if stage == "second" else 0
@@ -277,10 +283,10 @@ class TestConfigure:
         kind = EXPERIMENTS["table4"]
         for given, message in (
             ({"no_such": 1}, "table4 has no setting 'no_such'"),
-            ({"n_gamma": "many"}, "n_gamma must be of type int, but is 'many'"),
+            ({"n_gamma": "many"}, "n_gamma must be a whole number from 1 to 10000000, but is 'many'"),
             ({"form": "round"}, "form must be one of recentred, shifted, one-error, one-error-joint, but is 'round'"),
-            ({"images": 0}, "images must be at least 1, but is 0"),
-            ({"seed": -1}, "seed must be at least 0, but is -1"),
+            ({"images": 0}, "images must be a whole number from 1 to 10000000, but is 0"),
+            ({"seed": -1}, "seed must be a whole number from 0 to 9223372036854775807, but is -1"),
         ):
             with pytest.raises(ValueError, match=message):
                 configure(kind, **given)

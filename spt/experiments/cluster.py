@@ -1,7 +1,8 @@
 """The tasks of an experiment on Dask distributed: worker processes here, or a cluster that is named by its address.
 
 Workers compute, this process alone writes: a worker that dies loses only the tasks it held, which others do again; none is
-counted twice. Needs the optional package `distributed` (requirements-cluster.txt), on the workers too.
+counted twice. A worker whose classifier or image is not the one that it is here is refused, in the task. Needs the optional
+package `distributed` (requirements-cluster.txt), on the workers too.
 """
 
 import os
@@ -11,6 +12,7 @@ from typing import Any
 
 from spt.experiments.experiment import Experiment, Row, Rows
 from spt.experiments.running import Scheduler
+from spt.experiments.store import difference
 
 DEATHS = 10
 """How many workers may die with a task before it is blamed."""
@@ -55,8 +57,20 @@ def scheduler_of(client: Any, device: str = "cpu", threads: int | None = None) -
     from distributed import as_completed
 
     def schedule(experiment: Experiment, stage: str, items: list[int], earlier: Rows) -> Iterator[tuple[int, Row]]:
+        here = experiment.provenance()
         futures = [
-            client.submit(_measure, experiment, stage, item, earlier, device, threads, pure=False) for item in items
+            client.submit(
+                _measure,
+                experiment,
+                stage,
+                item,
+                earlier,
+                device,
+                threads,
+                here | experiment.about(stage, item),
+                pure=False,
+            )
+            for item in items
         ]
         try:
             for future in as_completed(futures):
@@ -68,9 +82,18 @@ def scheduler_of(client: Any, device: str = "cpu", threads: int | None = None) -
 
 
 def _measure(
-    experiment: Experiment, stage: str, item: int, earlier: Rows, device: str, threads: int | None
+    experiment: Experiment,
+    stage: str,
+    item: int,
+    earlier: Rows,
+    device: str,
+    threads: int | None,
+    expected: dict[str, Any],
 ) -> tuple[int, Row]:
-    """One task on a worker, with its share of the processors; local workers share the GPUs by their number."""
+    """One task on a worker, with its share of the processors; local workers share the GPUs by their number.
+
+    ``expected`` is what the classifier and the image are where the run was started; ValueError if they are others here.
+    """
     import torch
     from distributed import get_worker
 
@@ -79,6 +102,12 @@ def _measure(
         number = get_worker().name
         if device == "cuda" and isinstance(number, int):
             device = f"cuda:{number % _gpus()}"
+    differ = difference(experiment.provenance() | experiment.about(stage, item), expected)
+    if differ:
+        raise ValueError(
+            f"The worker {get_worker().address} has another classifier or other data than this machine ({differ}): give all "
+            "the same files and the same SPT_DATA."
+        )
     return item, experiment.measure(stage, item, earlier, device)
 
 

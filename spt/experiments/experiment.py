@@ -5,14 +5,20 @@ This file imports nothing heavy, so that the page and the command line can list 
 
 import dataclasses
 import hashlib
+import importlib.util
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spt.experiments.settings import checked, from_text, in_words
+
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from spt.classifiers import Classifier
     from spt.datasets import Dataset
     from spt.transforms import Transform
@@ -58,6 +64,9 @@ class Share:
             clopper_pearson_upper(self.count, self.of, alpha / 2),
         )
 
+
+LEFT_OUT = "left out, of unknown class"
+"""The column that counts images that do not count, see `Experiment.left_out`."""
 
 UNITS = {"rotation": "°", "translation": " px"}
 
@@ -109,6 +118,10 @@ class Experiment(ABC):
     """What the preset "quick" changes: a few minutes on bundled images."""
     note: ClassVar[str] = ""
     """What one has to know to compare with the paper."""
+    labelled: ClassVar[bool] = True
+    """Whether answers are compared with the class of the image; images without one are then left out and counted."""
+    version: ClassVar[int] = 1
+    """Of what the rows say: a change of the code that changes them raises it, and rows of other versions are refused."""
 
     dataset: str = "mnist"
     transform: str = "rotation"
@@ -118,12 +131,14 @@ class Experiment(ABC):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("images", *(name for name in vars(self) if name.startswith("n_"))):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}.")
-        for name in ("first", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, but is {getattr(self, name)}.")
+        """ValueError, one sentence that names the setting, for a value of another type or out of range."""
+        types = typing.get_type_hints(type(self))
+        for each in dataclasses.fields(self):
+            object.__setattr__(self, each.name, checked(each.name, getattr(self, each.name), types[each.name]))
+        for less, more in (("keep", "k"), ("min_width", "width")):
+            low, high = getattr(self, less, 0), getattr(self, more, 0)
+            if low > high:
+                raise ValueError(f"{less} must be at most {more} = {in_words(high)}, but is {in_words(low)}.")
 
     # ------------------------------------------------------------------------------------------- what a subclass gives
 
@@ -171,7 +186,60 @@ class Experiment(ABC):
     def check(self) -> None:
         """ValueError, one sentence, if the data set, the classifier or the transformation is not there or does not fit."""
         self.load_transform()
-        self.load_images(self.load_classifier().input_shape).image(self.first)
+        classifier = self.load_classifier()
+        data = self.load_images(classifier.input_shape)
+        data.image(self.first)
+        asked = range(self.first, self.first + self.images)
+        if self.labelled and all(data.label_among(index, classifier.class_names) is None for index in asked):
+            raise ValueError(
+                f"None of the {self.images} images of {data.name} has a class of the classifier {classifier.name}, so no "
+                f"answer could be right: the data set has {_some(data.class_names)}, the classifier "
+                f"{_some(classifier.class_names)}; name the classes alike."
+            )
+
+    def place(self, stage: str, item: int) -> tuple[str, int]:
+        """Which image a task is of: split of the data set, and number in it."""
+        return "test", self.first + item
+
+    def picture(self, stage: str, item: int, classifier: "Classifier") -> "tuple[Tensor, Row]":
+        """The image of a task in the classifier's shape, on the CPU, and what its row says of it: ``image``, its number;
+        ``truth``, its class among the classifier's, None where none fits (only in the last stage); ``sha256`` of its values."""
+        from spt.images import image_digest
+
+        split, number = self.place(stage, item)
+        shape = classifier.input_shape
+        data = self.load_images(shape) if split == "test" else self.load_split(split, shape)
+        image = data.image(number)
+        row: Row = {"image": number}
+        if stage == self.stages[-1]:
+            row |= {"truth": data.label_among(number, classifier.class_names)}
+        return image, row | {"sha256": image_digest(image)}
+
+    def about(self, stage: str, item: int) -> Row:
+        """What the row of a task must say of its image; a row that says something else is of other data."""
+        return self.picture(stage, item, self.load_classifier())[1]
+
+    def provenance(self) -> dict[str, Any]:
+        """What decides the rows besides settings and images, as plain values: the network, its code if it is a person's own,
+        the pixel noise that it was trained for if that is taken, and the version of the rows."""
+        classifier = self.load_classifier()
+        dtypes = sorted({str(value.dtype).removeprefix("torch.") for value in classifier.module.parameters()})
+        return {
+            "classifier_sha256": classifier.fingerprint,
+            "classifier_code_sha256": _own_code(self.classifier),
+            "number_format": ", ".join(dtypes),
+            "trained_pixel_sigma": pixel_noise(getattr(self, "pixel_sigma", 0.0), classifier),
+            "rows_version": self.version,
+        }
+
+    def counted(self, rows: Rows) -> list[Row]:
+        """The rows of the last stage that count: where classes are compared, those of images whose class is known."""
+        return [row for row in rows[self.stages[-1]] if not self.labelled or row["truth"] is not None]
+
+    def left_out(self, rows: Rows) -> dict[str, Cell]:
+        """The column that says how many images do not count, because the classifier has no class of theirs; none, if all do."""
+        without = {row["image"] for row in rows[self.stages[-1]]} - {row["image"] for row in self.counted(rows)}
+        return {LEFT_OUT: float(len(without))} if without else {}
 
     def within(self, limit: float) -> str:
         """An attack range as people write it."""
@@ -187,6 +255,7 @@ class Experiment(ABC):
         """The classifier of that name (default: the one of the settings), loaded once a process."""
         from spt.classifiers import load_classifier
 
+        _own_code(name or self.classifier)  # as it is when it is loaded
         return load_classifier(name or self.classifier, device)
 
     def load_images(self, shape: tuple[int, int, int] | None) -> "Dataset":
@@ -204,6 +273,28 @@ class Experiment(ABC):
         return _dataset(self.dataset, split, shape)
 
 
+@lru_cache(maxsize=16)
+def _own_code(name: str) -> str | None:
+    """SHA-256 of the Python file that a person's own classifier comes from, which may change what the network does though
+    its weights stay; None for a bundled one."""
+    location = name if name.endswith(".py") else name.rpartition(":")[0]
+    if not location:
+        return None
+    path: str | None = location
+    if not location.endswith(".py"):
+        try:
+            found = importlib.util.find_spec(location)
+        except (ImportError, ValueError):
+            return None  # loading it says so
+        path = found.origin if found else None
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path and Path(path).is_file() else None
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names of many."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 @lru_cache(maxsize=4)
 def _dataset(name: str, split: str, shape: tuple[int, int, int] | None) -> "Dataset":
     from spt.datasets import load_dataset
@@ -216,25 +307,25 @@ def configure(
 ) -> Experiment:
     """The experiment with the settings of a preset for this data set and transformation, and what is ``given`` besides.
 
-    ValueError, one sentence, for an unknown preset or setting, or a value of the wrong type.
+    ValueError, one sentence, for an unknown preset or setting, or a value of the wrong type or out of range.
     """
     if preset not in ("full", "quick"):
         raise ValueError(f"Unknown preset {preset!r}: choose full or quick.")
     settings = dict(kind.quick) if preset == "quick" else {}
     types = typing.get_type_hints(kind)
     known: dict[str, Any] = {each.name: each.default for each in dataclasses.fields(kind)}
-    dataset = str(dataset or settings.get("dataset") or known["dataset"])
-    transform = str(transform or settings.get("transform") or known["transform"])
+    dataset = str(settings.get("dataset", known["dataset"]) if dataset is None else dataset)
+    transform = str(settings.get("transform", known["transform"]) if transform is None else transform)
     classifier = kind.classifiers.get((dataset, transform))
     named = {"dataset": dataset, "transform": transform} | ({"classifier": classifier} if classifier else {})
     unknown = sorted(given.keys() - known.keys())
     if unknown:
         raise ValueError(f"{kind.name} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
-    chosen = named | dict(kind.settings_for(dataset, transform)) | settings | named | given
+    chosen = settings | dict(kind.settings_for(dataset, transform)) | named | given
     if classifier is None and "classifier" not in given:
         _refuse_unknown(dataset, transform)
         raise ValueError(f"No classifier for {transform} of {dataset} is bundled: name one with --classifier.")
-    return kind(**{name: _typed(name, value, types[name]) for name, value in chosen.items()})
+    return kind(**{name: from_text(value, types[name]) for name, value in chosen.items()})
 
 
 def _refuse_unknown(dataset: str, transform: str) -> None:
@@ -245,20 +336,3 @@ def _refuse_unknown(dataset: str, transform: str) -> None:
     get_transform(transform)
     if dataset not in DATASETS:
         load_dataset(dataset)
-
-
-def _typed(name: str, value: Any, kind: Any) -> Any:
-    """A setting given as text, as a value of the field's type."""
-    if not isinstance(value, str):
-        return value
-    options = [each for each in (typing.get_args(kind) or (kind,)) if each is not type(None)]
-    if value == "none" and type(None) in typing.get_args(kind):
-        return None
-    if all(isinstance(option, str) for option in options):
-        if value not in options:
-            raise ValueError(f"{name} must be one of {', '.join(options)}, but is {value!r}.")
-        return value
-    try:
-        return options[0](value)
-    except ValueError:
-        raise ValueError(f"{name} must be of type {options[0].__name__}, but is {value!r}.") from None

@@ -48,28 +48,37 @@ class Individual(Experiment):
         """Attacked images."""
         return self.images * self.keep
 
+    def place(self, stage: str, item: int) -> tuple[str, int]:
+        """The attacks on an image are its neighbours."""
+        return "test", self.first + item // self.keep
+
+    def check(self) -> None:
+        from spt.defences import IndivSPT
+
+        super().check()
+        classifier = self.load_classifier()
+        sigma = pixel_noise(self.pixel_sigma, classifier)
+        IndivSPT(classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker)
+
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         from spt.attacks import WorstOfK
         from spt.defences import IndivSPT
         from spt.smoothing import SmoothedClassifier
 
         classifier, transform = self.load_classifier(device), self.load_transform()
-        data = self.load_images(classifier.input_shape)
-        index, which = self.first + item // self.keep, item % self.keep
-        image, truth = data.image(index), data.label_among(index, classifier.class_names)
+        image, row = self.picture(stage, item, classifier)
+        truth, which = row["truth"], item % self.keep
         sigma = pixel_noise(self.pixel_sigma, classifier)
         attack = WorstOfK(transform, self.limit, self.keep, k=self.k)
         label = int(classifier.logits(image[None].to(classifier.device)).argmax()) if truth is None else truth
-        points = attack(classifier, image, label, seed=self.seed_of("attack", index)).points
+        points = attack(classifier, image, label, seed=self.seed_of("attack", row["image"])).points
         received, seed = attack.apply(image, points)[which], self.seed_of(stage, item)
         g = SmoothedClassifier(classifier, transform, self.parameter_sigma, sigma)
         proof = IndivSPT(
             classifier, transform, self.parameter_sigma, sigma, self.limit, self.attacker,
             split_width=self.split_width, refinements=self.refinements,
         ).certify(received, n_gamma=self.n_gamma, alpha=self.alpha, seed=seed)  # fmt: skip
-        return {
-            "image": index,
-            "truth": truth,
+        return row | {
             "point": points[which].tolist(),
             "answer": g.predict(received, self.n_votes, self.alpha, seed=seed).label,
             "label": proof.label,
@@ -80,12 +89,13 @@ class Individual(Experiment):
         }
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
-        cases = [row for row in rows["images"] if row["truth"] is not None]
+        cases = self.counted(rows)
         count = len(cases)
         right = [row for row in cases if row["label"] == row["truth"]]
         covered = sum(row["radius"] > math.hypot(*row["point"]) for row in right)
         return {
             "images": float(len({row["image"] for row in cases})),
+            **self.left_out(rows),
             "Γ": self.within(self.limit),
             "attacked": float(count),
             "g correct": Share(sum(row["answer"] == row["truth"] for row in cases), count, self.keep > 1),

@@ -24,6 +24,7 @@ class Radius(Experiment):
     note: ClassVar[str] = (
         "Survived attacks are evidence, not proof. Rotations do not compose, so nothing is guaranteed."
     )
+    labelled: ClassVar[bool] = False
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 20, "n_votes": 500}
 
     variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
@@ -44,12 +45,11 @@ class Radius(Experiment):
         from spt.smoothing import SmoothedClassifier
 
         classifier, transform, seed = self.load_classifier(device), self.load_transform(), self.seed_of(stage, item)
-        data = self.load_images(classifier.input_shape)
-        index, started = self.first + item, time.perf_counter()
-        image, truth = data.image(index), data.label_among(index, classifier.class_names)
+        started = time.perf_counter()
+        image, row = self.picture(stage, item, classifier)
         g = SmoothedClassifier(classifier, transform, self.parameter_sigma, self.pixel_sigma)
         shown = g.certify(image, n=self.n_votes, alpha=self.alpha, seed=seed)
-        row: Row = {"image": index, "truth": truth, "label": shown.label, "radius": shown.radius}
+        row |= {"label": shown.label, "radius": shown.radius}
         for number, part in enumerate(PARTS):
             reach = min(part * shown.radius, self.limit)
             answer = point = None

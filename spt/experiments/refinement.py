@@ -25,6 +25,7 @@ class Refinement(Experiment):
     note: ClassVar[str] = (
         "The paper refines 10 times. Ours drops splits that nothing explains, so most is gained in few passes."
     )
+    labelled: ClassVar[bool] = False
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 10}
 
     limit: float = 10.0
@@ -43,15 +44,16 @@ class Refinement(Experiment):
         from spt.inverse import invert
 
         classifier, transform = self.load_classifier(device), self.load_transform()
-        index, started = self.first + item, time.perf_counter()
-        image = self.load_images(classifier.input_shape).image(index).to(classifier.device)
+        started = time.perf_counter()
+        image, about = self.picture(stage, item, classifier)
+        image = image.to(classifier.device)
         generator = torch.Generator().manual_seed(self.seed_of(stage, item))
         uniform = torch.rand(1, transform.dimensions, dtype=torch.float64, generator=generator)
         gamma = self.limit * (2 * uniform - 1)
         betas = transform.sample(self.n_betas, self.parameter_sigma, generator)
         received = to_8_bit(transform(image, gamma)[0])
         gamma_range = [(-self.limit, self.limit)] * transform.dimensions
-        row: Row = {"image": index, "point": gamma[0].tolist(), "width": [], "error": [], "surviving": []}
+        row: Row = about | {"point": gamma[0].tolist(), "width": [], "error": [], "surviving": []}
         for passes in PASSES:
             inverse = invert(received, transform, gamma_range, self.split_width, passes)
             bound = received_bound(received, transform, classifier.preprocessing, betas, inverse, self.method)

@@ -3,7 +3,7 @@
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from spt.experiments.experiment import Experiment, Row, Rows
 
@@ -23,6 +23,8 @@ class SampledErrors(Experiment):
         n_betas: smoothing samples for each image; n_points: attacks for each of them, on a lattice.
     """
 
+    labelled: ClassVar[bool] = False
+
     limit: float = 30.0
     parameter_sigma: float = 30.0
     n_betas: int = 50
@@ -40,12 +42,13 @@ class SampledErrors(Experiment):
         from spt.error_bounds.sampled import gamma_lattice
 
         classifier, transform = self.load_classifier(device), self.load_transform()
-        index, started = self.first + item, time.perf_counter()
-        image = self.load_images(classifier.input_shape).image(index).double().to(classifier.device)
+        started = time.perf_counter()
+        image, row = self.picture(stage, item, classifier)
+        image = image.double().to(classifier.device)
         generator = torch.Generator().manual_seed(self.seed_of(stage, item))
         betas = transform.sample(self.n_betas, self.parameter_sigma, generator)
         gamma_range = torch.tensor([[-self.limit, self.limit]] * transform.dimensions, dtype=torch.float64)
         found = self.errors(
             image, transform, classifier.preprocessing, betas, gamma_lattice(gamma_range, self.n_points)
         )
-        return {"image": index} | found | {"seconds": time.perf_counter() - started}
+        return row | found | {"seconds": time.perf_counter() - started}

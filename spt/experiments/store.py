@@ -1,13 +1,16 @@
 """Rows on disk: one SQLite file for each experiment and setting, to which every finished task is added at once.
 
 A row is there for good when `Store.add` returns (write-ahead log, synchronous). The file knows the settings that its rows
-belong to and refuses others. Several processes may add to one file: the first row of a task stays.
+belong to, with what made them (see `Experiment.provenance`), and refuses others. Several processes may add to one file: the
+first row of a task stays.
 """
 
 import json
+import math
+import re
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from spt.experiments.experiment import Row
 
 LAYOUT = """
 CREATE TABLE IF NOT EXISTS settings (id INTEGER PRIMARY KEY CHECK (id = 0), text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS origins (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS rows (
     stage TEXT NOT NULL, item INTEGER NOT NULL, seed INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (stage, item)
 ) WITHOUT ROWID;
@@ -33,38 +37,48 @@ class Store:
         if settings is None and not path.is_file():
             raise ValueError(f"There are no results in {path}.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with closing(self._connect()) as connection, connection:
-                connection.executescript(LAYOUT)
-                if settings is not None:
-                    connection.execute("INSERT OR IGNORE INTO settings VALUES (0, ?)", (_json(settings),))
-                found = connection.execute("SELECT text FROM settings").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error) from error
+        with self._connection() as connection:
+            connection.executescript(LAYOUT)
+            if settings is not None:
+                connection.execute("INSERT OR IGNORE INTO settings VALUES (0, ?)", (_json(settings),))
+            found = connection.execute("SELECT text FROM settings").fetchone()
         if found is None:
             raise ValueError(f"{path} has no settings: it is not a file of results.")
         self.settings: dict[str, Any] = json.loads(found[0])
-        differ = difference(self.settings, settings or self.settings)
-        if differ:
-            raise ValueError(f"{path} holds results of other settings ({differ}): name another folder.")
+        refuse_other(path, self.settings, settings or self.settings)
 
     def add(self, stage: str, item: int, seed: int, row: Row) -> None:
-        """Keep the row of a task; durable on return. A task that has a row already keeps it."""
-        try:
-            with closing(self._connect()) as connection, connection:
-                connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", (stage, item, seed, _json(row)))
-        except sqlite3.DatabaseError as error:
-            raise self._explained(error) from error
+        """Keep the row of a task; durable on return. A task that has a row already keeps it.
+
+        ValueError, one sentence, for a value that is no finite number.
+        """
+        odd = next((name for name, value in row.items() if not _is_finite(value)), None)
+        if odd is not None:
+            raise ValueError(
+                f"Task {item} of {stage} has no finite number for {odd!r}, but {row[odd]}: no row is kept of it."
+            )
+        with self._connection() as connection:
+            connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", (stage, item, seed, _json(row)))
+
+    def note(self, origin: Mapping[str, Any]) -> None:
+        """Keep where rows come from (machine, versions), each origin once."""
+        with self._connection() as connection:
+            connection.execute("INSERT OR IGNORE INTO origins (text) VALUES (?)", (_json(dict(origin)),))
+
+    def origins(self) -> list[dict[str, Any]]:
+        """Where its rows come from, in the order in which it was noted."""
+        with self._connection() as connection:
+            return [json.loads(text) for (text,) in connection.execute("SELECT text FROM origins ORDER BY number")]
 
     def rows(self, stage: str) -> dict[int, Row]:
         """The rows of a stage by item, in ascending order."""
         query = "SELECT item, text FROM rows WHERE stage = ? ORDER BY item"
-        with closing(self._connect()) as connection:
+        with self._connection() as connection:
             return {item: json.loads(text) for item, text in connection.execute(query, (stage,))}
 
     def done(self, stage: str) -> set[int]:
         """Which tasks of a stage have a row."""
-        with closing(self._connect()) as connection:
+        with self._connection() as connection:
             return {item for (item,) in connection.execute("SELECT item FROM rows WHERE stage = ?", (stage,))}
 
     def _connect(self) -> sqlite3.Connection:
@@ -72,10 +86,19 @@ class Store:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.DatabaseError as error:
+        except sqlite3.DatabaseError:
             connection.close()
-            raise self._explained(error) from error
+            raise
         return connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; what goes wrong is one sentence."""
+        try:
+            with closing(self._connect()) as connection, connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise self._explained(error) from error
 
     def _explained(self, error: sqlite3.DatabaseError) -> Exception:
         """What a person is told: what is written stays."""
@@ -84,14 +107,27 @@ class Store:
             return OSError(f"The disk is full: {self.path} keeps what was written; free some space and run it again.")
         if "not a database" in text:
             return ValueError(f"{self.path} is not a file of results.")
-        return OSError(f"{self.path} cannot be written: {text}.")
+        if "malformed" in text or "no such column" in text:
+            return ValueError(f"{self.path} is damaged, or not a file of results ({text}): name another folder.")
+        return OSError(f"{self.path} cannot be read or written ({text}).")
 
 
-def difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """In words, where settings that were found differ from those that were wanted; "" where they do not."""
-    here, there = json.loads(_json(found)), json.loads(_json(wanted))
+    here, there = json.loads(_json(dict(found))), json.loads(_json(dict(wanted)))
     names = sorted(key for key in here.keys() | there.keys() if here.get(key) != there.get(key))
-    return ", ".join(f"{name} {here.get(name)!r} instead of {there.get(name)!r}" for name in names)
+    return ", ".join(f"{name} {_short(here.get(name))} instead of {_short(there.get(name))}" for name in names)
+
+
+def refuse_other(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """ValueError, one sentence, if the settings of a file differ from those that are wanted, or do not say what is."""
+    said = {name: value for name, value in wanted.items() if name in found}
+    differ = difference(found, said)
+    if differ:
+        raise ValueError(f"{path} holds results of other settings ({differ}): name another folder.")
+    if len(said) < len(wanted):
+        unsaid = ", ".join(name for name in wanted if name not in found)
+        raise ValueError(f"{path} does not say what made its rows (no {unsaid}): name another folder.")
 
 
 def without_times(rows: Iterable[Row]) -> list[Row]:
@@ -99,5 +135,16 @@ def without_times(rows: Iterable[Row]) -> list[Row]:
     return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
 
 
+def _short(value: Any) -> str:
+    """A value in words; of a SHA-256 its beginning."""
+    return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else repr(value)
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(value, allow_nan=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spt.experiments.experiment import Cell, Experiment, Rows, Share
-from spt.experiments.tables import FAMILIES, read_csv
+from spt.experiments.tables import FAMILIES, images_digest, read_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,23 @@ class Stored:
     json: str
     summary: dict[str, Cell]
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made the rows, beside the settings; empty for results that were written before it was recorded."""
+        return dict(self.record.get("provenance", {}))
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where the rows come from, see `spt.experiments.tables.origin`."""
+        return {name: self.record.get(name) for name in ("commit", "machine", "torch")}
+
 
 def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
-    """Stems of the results of an experiment in a folder, which need not exist: MNIST first, bundled images last."""
-    found = [path.stem for path in folder.glob(f"{kind.name}-*.json") if path.with_suffix(".csv").is_file()]
+    """Stems of the results of an experiment in a folder, which need not exist: MNIST first, bundled images last.
+
+    One that has lost its JSON or its CSV file is there too, so that `load_stored` says so.
+    """
+    found = {path.stem for suffix in ("json", "csv") for path in folder.glob(f"{kind.name}-*.{suffix}")}
     bundled = tuple(f"{kind.name}-{name}-" for name in FAMILIES)
     return sorted(found, key=lambda stem: (stem.startswith(bundled), not stem.startswith(f"{kind.name}-mnist-"), stem))
 
@@ -41,6 +54,9 @@ def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
 def load_stored(folder: Path, kind: type[Experiment], stem: str) -> Stored:
     """A stored result; ValueError, one sentence, if its files cannot be read or are of something else."""
     path = folder / f"{stem}.json"
+    for here, gone in ((path, path.with_suffix(".csv")), (path.with_suffix(".csv"), path)):
+        if here.exists() and not gone.exists():
+            raise ValueError(f"{here} has lost {gone.name}: a result is both files; restore it, or remove {here.name}.")
     try:
         stamps = tuple(each.stat().st_mtime_ns for each in (path, path.with_suffix(".csv")))
     except OSError as error:
@@ -59,9 +75,11 @@ def _load(path: Path, kind: type[Experiment], stamps: tuple[int, ...]) -> Stored
         known = {field.name for field in dataclasses.fields(kind)}
         experiment = kind(**{name: value for name, value in settings.items() if name in known})
         rows = read_csv(texts[0], kind.stages)
+        if record.get("images_sha256") not in (None, images_digest(rows)):
+            raise ValueError
         try:
             summary = experiment.summary(rows)
-        except (ValueError, OSError):
+        except (ValueError, OSError):  # a classifier that is not here
             summary = {name: _cell(value) for name, value in record["line"].items()}
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read: {error.strerror}.") from error

@@ -45,9 +45,8 @@ class Table2(Experiment):
         from spt.smoothing import SmoothedClassifier
 
         classifier, transform, seed = self.load_classifier(device), self.load_transform(), self.seed_of(stage, item)
-        data = self.load_images(classifier.input_shape)
-        index = self.first + item
-        image, truth = data.image(index), data.label_among(index, classifier.class_names)
+        image, row = self.picture(stage, item, classifier)
+        truth = row["truth"]
         g = SmoothedClassifier(classifier, transform, self.parameter_sigma, self.pixel_sigma)
         b = int(classifier.logits(image[None].to(classifier.device)).argmax())
         attack = WorstOfK(transform, self.limit, self.keep, k=self.k)
@@ -57,9 +56,7 @@ class Table2(Experiment):
             started = time.perf_counter()
             answers.append(g.predict(attacked, self.n_votes, self.alpha, seed=(seed + number) % (1 << 63)).label)
             seconds.append(time.perf_counter() - started)
-        return {
-            "image": index,
-            "truth": truth,
+        return row | {
             "b": b,
             "points": worst.points.tolist(),
             "b_attacked": worst.predictions.tolist(),
@@ -68,7 +65,7 @@ class Table2(Experiment):
         }
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
-        images = [row for row in rows["images"] if row["truth"] is not None]
+        images = self.counted(rows)
         attacked = len(images) * self.keep
 
         def right(name: str) -> Share:
@@ -78,6 +75,7 @@ class Table2(Experiment):
 
         return {
             "images": float(len(images)),
+            **self.left_out(rows),
             "Γ": self.within(self.limit),
             "acc. b": Share(sum(row["b"] == row["truth"] for row in images), len(images)),
             "adv. acc. b": right("b_attacked"),

@@ -1,5 +1,6 @@
 """Table 3: DistSPT^D. One error E for a data distribution, and the certified accuracy of g with it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,9 @@ from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean,
 if TYPE_CHECKING:
     from spt.certificates import DistributionErrorLevel
     from spt.defences import OneErrorSPT
+
+IMAGE_ALPHA = 0.01
+"""Probability of accepting a single image wrongly, when E is tested."""
 
 
 @dataclass(frozen=True)
@@ -70,27 +74,39 @@ class Table3(Experiment):
         """Images of each stage."""
         return {"pilot": self.n_pilot, "test": self.n_images, "images": self.images}[stage]
 
+    def place(self, stage: str, item: int) -> tuple[str, int]:
+        """The images that measure E are drawn at random."""
+        if stage == "images":
+            return super().place(stage, item)
+        return self.error_split, _drawn(self)[item if stage == "pilot" else self.n_pilot + item]
+
+    def check(self) -> None:
+        from spt import statistics
+
+        super().check()
+        self._defence("cpu")
+        if statistics.clopper_pearson_upper(0, self.n_betas, IMAGE_ALPHA) > self.rho:
+            needed = math.ceil(math.log(IMAGE_ALPHA) / math.log1p(-self.rho))
+            raise ValueError(
+                f"n_betas = {self.n_betas} cannot show that at most rho = {self.rho:g} of all exceed E: at least {needed} are "
+                "needed."
+            )
+        _drawn(self)
+
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         import torch
 
         from spt.defences import shared_budget
-        from spt.images import image_digest
 
         defence, seed = self._defence(device), self.seed_of(stage, item)
         classifier = defence.classifier
+        image, row = self.picture(stage, item, classifier)
         if stage == "images":
-            data = self.load_images(classifier.input_shape)
-            index = self.first + item
             level, budget = self.level(earlier, device), shared_budget(self.alpha)
-            found = defence.certify(data.image(index), level, n=self.n_gamma, budget=budget, seed=seed)
-            b = int(classifier.logits(data.image(index)[None].to(classifier.device)).argmax())
-            truth = data.label_among(index, classifier.class_names)
-            answer = {"b": b, "label": found.label, "radius": found.radius, "seconds": found.seconds}
-            return {"image": index, "truth": truth} | answer
-        data = self.load_split(self.error_split, classifier.input_shape)
-        index = _drawn(self)[item if stage == "pilot" else self.n_pilot + item]
-        image, generator = defence.checked(data.image(index)), torch.Generator().manual_seed(seed)
-        row: Row = {"image": index, "sha256": image_digest(image)}
+            found = defence.certify(image, level, n=self.n_gamma, budget=budget, seed=seed)
+            b = int(classifier.logits(image[None].to(classifier.device)).argmax())
+            return row | {"b": b, "label": found.label, "radius": found.radius, "seconds": found.seconds}
+        image, generator = defence.checked(image), torch.Generator().manual_seed(seed)
         if stage == "pilot":
             return row | {"largest": defence.largest_error(image, self.n_choice, generator)}
         return row | {"exceeding": defence.count_exceeding(image, self._error(earlier), self.n_betas, generator)}
@@ -110,14 +126,16 @@ class Table3(Experiment):
             rho=self.rho,
             alpha_error=self.alpha / 10,
             seed=self.seed,
+            image_alpha=IMAGE_ALPHA,
         )
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
-        images = [row for row in rows["images"] if row["truth"] is not None]
+        images = self.counted(rows)
         count = len(images)
         level = self.level(rows) if len(rows.get("test", ())) == self.n_images else None
         return {
             "images": float(count),
+            **self.left_out(rows),
             "Γ": self.within(self.limit),
             "E": level.error if level else None,
             "q_E": level.q_lower if level else None,
@@ -129,7 +147,7 @@ class Table3(Experiment):
 
     def certified(self, rows: Rows) -> Sequence[float]:
         """The reach of each image."""
-        return [reach(row, self.limit) for row in rows["images"] if row["truth"] is not None]
+        return [reach(row, self.limit) for row in self.counted(rows)]
 
     def _error(self, rows: Rows) -> float:
         from spt.defences.one_error_votes import MARGIN

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
 from spt.experiments.experiment import Cell, Experiment, Row, Rows, mean, pixel_noise
+
+if TYPE_CHECKING:
+    from spt.classifiers import Classifier
+    from spt.error_bounds import Attacker
+    from spt.transforms import Transform
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,27 @@ class Table4(Experiment):
     alpha: float = 0.01
     attacker: Literal["8-bit", "exact"] = "8-bit"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_more is not None and self.form.startswith("one-error"):
+            raise ValueError(
+                f"n_more = {self.n_more} is for the forms recentred and shifted only, not for {self.form}."
+            )
+        if self.n_more is not None and self.n_more <= self.n_gamma:
+            raise ValueError(f"n_more must be more than n_gamma = {self.n_gamma}, but is {self.n_more}.")
+
+    def check(self) -> None:
+        from spt.defences import DistSPT
+
+        super().check()
+        DistSPT(*self._defence(self.load_classifier()))
+
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         from spt.defences import DistSPT, OneErrorSPT, shared_budget
 
         classifier, seed = self.load_classifier(device), self.seed_of(stage, item)
-        data = self.load_images(classifier.input_shape)
-        index = self.first + item
-        image = data.image(index)
-        sigma = pixel_noise(self.pixel_sigma, classifier)
-        settings = (classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker)
+        image, row = self.picture(stage, item, classifier)
+        settings = self._defence(classifier)
         found: dict[str, Any]
         if self.form.startswith("one-error"):
             joint = self.form == "one-error-joint"
@@ -77,13 +94,17 @@ class Table4(Experiment):
             )
             found = {"error": sorted(proof.radii)[len(proof.radii) // 2], "label": proof.label, "radius": proof.radius}
             found |= {"samples": len(proof.radii), "seconds": proof.seconds}
-        return {"image": index, "truth": data.label_among(index, classifier.class_names)} | found
+        return row | found
+
+    def _defence(self, classifier: "Classifier") -> "tuple[Classifier, Transform, float, float, float, Attacker]":
+        sigma = pixel_noise(self.pixel_sigma, classifier)
+        return classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
-        images = rows["images"]
-        count = len(images)
+        images = self.counted(rows)
         return {
-            "images": float(count),
+            "images": float(len(images)),
+            **self.left_out(rows),
             "Γ": self.within(self.limit),
             "σ_γ": self.parameter_sigma,
             **accuracies(self.certified(rows), self.transform, self.limit),
@@ -94,4 +115,4 @@ class Table4(Experiment):
 
     def certified(self, rows: Rows) -> Sequence[float]:
         """The reach of each image."""
-        return [reach(row, self.limit) for row in rows["images"]]
+        return [reach(row, self.limit) for row in self.counted(rows)]

@@ -1,6 +1,7 @@
 """The line of a table beside the paper's, as text and as files that can be kept."""
 
 import csv
+import hashlib
 import io
 import json
 import platform
@@ -11,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import LEFT_OUT, Cell, Experiment, Row, Rows, Share
+from spt.experiments.files import json_text, write_whole
 
 REPOSITORY = Path(__file__).parent.parent.parent
 FAMILIES = {"digits": "mnist", "natural": "cifar10", "imagenet-samples": "imagenet"}
@@ -94,37 +96,70 @@ def as_csv(rows: Rows) -> str:
     return text.getvalue()
 
 
-def as_record(experiment: Experiment, rows: Rows, command: str, device: str) -> dict[str, Any]:
-    """What has to be known about a table: settings, line, command, commit, machine."""
-    import torch
+def as_record(
+    experiment: Experiment, rows: Rows, command: str, device: str, origins: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """What has to be known about a table: settings, what made its rows, line, command, commit, machine.
 
+    ``origins`` are those of the rows (see `Store.origins`), where there are several one after the other; none: this process.
+    """
     summary = experiment.summary(rows)
+    origins = origins or [origin(device)]
     return {
         "experiment": experiment.name,
         "title": experiment.title,
         "settings": experiment.identity | {"images": experiment.images},
+        "provenance": experiment.provenance(),
+        "images_sha256": images_digest(rows),
         "line": {
             name: {"count": cell.count, "of": cell.of} if isinstance(cell, Share) else cell
             for name, cell in summary.items()
         },
         "command": command,
-        "commit": commit(),
-        "machine": machine(device),
-        "torch": torch.__version__.split("+")[0],
+        **{
+            name: "; ".join(dict.fromkeys(str(each[name]) for each in origins if each.get(name))) or None
+            for name in ("commit", "machine", "torch")
+        },
     }
 
 
-def write_tables(experiment: Experiment, rows: Rows, folder: Path, command: str, device: str = "cpu") -> list[Path]:
+def origin(device: str = "cpu", where: str | None = None) -> dict[str, str | None]:
+    """Where rows that are measured now come from: commit, machine (or ``where``), version of torch."""
+    import torch
+
+    return {"commit": commit(), "machine": where or machine(device), "torch": torch.__version__.split("+")[0]}
+
+
+def images_digest(rows: Rows) -> str | None:
+    """SHA-256 of the digests of all images that rows are of, in their order; None if a row has none."""
+    found = [row.get("sha256") for stage in rows.values() for row in stage]
+    return None if None in found else hashlib.sha256(" ".join(map(str, found)).encode()).hexdigest()
+
+
+def write_tables(
+    experiment: Experiment,
+    rows: Rows,
+    folder: Path,
+    command: str,
+    device: str = "cpu",
+    origins: Sequence[Mapping[str, Any]] = (),
+) -> list[Path]:
     """Write ``<stem>.csv`` (the rows) and ``<stem>.json`` (the line and how it was made), each at once or not at all."""
-    record = json.dumps(as_record(experiment, rows, command, device), indent=2, ensure_ascii=False) + "\n"
+    record = json_text(as_record(experiment, rows, command, device, origins), indent=2) + "\n"
     paths = []
     for suffix, text in ((".csv", as_csv(rows)), (".json", record)):
-        path = folder / f"{experiment.stem}{suffix}"
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-        paths.append(path)
+        paths.append(folder / f"{experiment.stem}{suffix}")
+        write_whole(paths[-1], text)
     return paths
+
+
+def left_out_in_words(summary: Mapping[str, Cell]) -> str:
+    """A sentence on the images that a line leaves out; "" where it counts all."""
+    left_out = summary.get(LEFT_OUT)
+    if not isinstance(left_out, float):
+        return ""
+    images = f"{left_out:g} image" + ("" if left_out == 1 else "s")
+    return f"Left out: {images} whose class is not known, or is none of the classifier's; the shares are of the others."
 
 
 def commit() -> str | None:
@@ -154,19 +189,21 @@ def _git(*arguments: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | dict | bool) or value is None else value
+    return json_text(value) if isinstance(value, list | dict | bool) or value is None else value
 
 
 def read_csv(text: str, stages: Sequence[str]) -> dict[str, list[Row]]:
-    """The rows that `as_csv` wrote."""
+    """The rows that `as_csv` wrote; LookupError or ValueError for a text that is none of its."""
     rows: dict[str, list[Row]] = {stage: [] for stage in stages}
     for line in csv.DictReader(io.StringIO(text)):
         stage = line.pop("stage")
-        rows[stage].append({name: _value(value) for name, value in line.items() if value != ""})
+        rows[stage].append({name: _value(name, value) for name, value in line.items() if value != ""})
     return rows
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
+    if name == "sha256":
+        return text
     try:
         return json.loads(text)
     except ValueError:

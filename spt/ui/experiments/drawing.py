@@ -75,7 +75,7 @@ def show(result: Result) -> None:
 
 
 def _caption(experiment: Experiment, result: Result) -> str:
-    count = len(result.rows["images"])
+    count = len({row["image"] for row in experiment.counted(result.rows)})
     many = f"{count} image" + ("" if count == 1 else "s")
     if experiment.certified(result.rows) is not None:
         return (

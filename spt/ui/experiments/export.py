@@ -1,13 +1,13 @@
 """The export area of the page "Experiments": rows, line, command and Python that make the same."""
 
 import dataclasses
-import json
 import shlex
 from functools import partial
 
 import streamlit as st
 
 from spt.experiments import Experiment
+from spt.experiments.files import json_text
 from spt.experiments.tables import as_csv, as_record
 from spt.ui.experiments.choice import Choice, Result
 from spt.ui.experiments.work import device
@@ -51,7 +51,7 @@ def line_as_json(choice: Choice, result: Result) -> str:
     record = as_record(result.experiment, result.rows, command(choice), device())
     if not result.complete:
         record = {"PROVISIONAL": f"{result.done} of {result.of} rows"} | record
-    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    return json_text(record, indent=2) + "\n"
 
 
 def show(choice: Choice, result: Result | None) -> None:

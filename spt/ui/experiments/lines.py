@@ -8,7 +8,7 @@ import streamlit as st
 
 from spt.certificates import confidence
 from spt.experiments import Cell, Experiment, Share
-from spt.experiments.tables import PaperLine, beside_the_paper, paper_lines, paper_source
+from spt.experiments.tables import PaperLine, beside_the_paper, left_out_in_words, paper_lines, paper_source
 from spt.ui.experiments.choice import Result
 from spt.ui.view import escape
 
@@ -127,6 +127,7 @@ def _show_own(experiment: Experiment, result: Result) -> None:
         words.append("In brackets: two-sided Clopper–Pearson intervals, 95 %, for images drawn like these.")
     if any(share.dependent for share in shares):
         words.append("Shares over several attacks on one image have no interval: they are not independent.")
+    words += [left_out] if (left_out := left_out_in_words(result.summary)) else []
     if words:
         st.caption(" ".join(words))
 

@@ -2,7 +2,7 @@
 
 A worker thread holds plain data and an Event and makes no Streamlit call. The page looks at it while it is open; when nobody
 has looked for some seconds the worker ends by itself, after the row that it is at. Its rows are in a folder of this user, one
-for each setting and version of the code, so a run that was stopped goes on where it was.
+for each setting, network, data set and version of the code, so a run that was stopped goes on where it was.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import streamlit as st
 
 from spt.experiments import Experiment, Rows, all_rows, open_store, run
-from spt.experiments.running import in_this_process
+from spt.experiments.running import check_rows, in_this_process
 from spt.experiments.tables import commit
 from spt.ui.work import one_thread
 
@@ -31,8 +32,22 @@ def folder_of(experiment: Experiment) -> Path:
     """Where the rows of a quick run are: in the folder that SPT_RUNS names, else in this user's cache folder."""
     named, cache = os.environ.get(FOLDER_VARIABLE), os.environ.get("XDG_CACHE_HOME")
     folder = Path(named) if named else Path(cache or Path.home() / ".cache") / "spt-explorer" / "runs"
-    identity = repr((sorted(experiment.identity.items()), _version(), device()))
+    identity = repr(
+        (sorted(experiment.identity.items()), _made_from(replace(experiment, images=1)), _version(), device())
+    )
     return folder / hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _made_from(experiment: Experiment) -> str:
+    """The network and the first image, by their digests: with others a run begins anew; ValueError if they are not there."""
+    return repr((experiment.provenance(), experiment.about(experiment.stages[-1], 0)))
+
+
+@lru_cache(maxsize=64)
+def _checked(folder: Path) -> set[tuple[str, int]]:
+    """Which rows in a folder were found to be of the images that are here."""
+    return set()
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +73,9 @@ def kept_rows(experiment: Experiment) -> Rows:
     folder = folder_of(experiment)
     if not (folder / f"{experiment.stem}.sqlite").is_file():
         return {stage: [] for stage in experiment.stages}
-    return all_rows(experiment, open_store(experiment, folder))
+    store = open_store(experiment, folder)
+    check_rows(experiment, store, _checked(folder))
+    return all_rows(experiment, store)
 
 
 class _Stopped(Exception):

@@ -6,7 +6,6 @@ Numbers are exported as computed, not rounded as on the screen; each says whethe
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 import streamlit as st
 
 from spt.error_figures import Ball
+from spt.experiments.files import json_text
 from spt.ui.interpolation import data, samples
 from spt.ui.interpolation.data import Request
 
@@ -138,14 +138,14 @@ def _ball_rows(numbers: Numbers) -> Iterator[Row]:
 def as_json(numbers: Numbers) -> str:
     """Settings and numbers as JSON."""
     found = [{name: value for name, value in row.items() if value != ""} for row in rows(numbers)]
-    return json.dumps({"settings": numbers.settings, "numbers": found}, indent=1, ensure_ascii=False)
+    return json_text({"settings": numbers.settings, "numbers": found}, indent=1)
 
 
 def as_csv(numbers: Numbers) -> str:
     """The settings as lines that begin with #, then one line for each number."""
     file = io.StringIO()
     for name, value in numbers.settings.items():
-        file.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+        file.write(f"# {name}: {json_text(value)}\n")
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows(numbers))

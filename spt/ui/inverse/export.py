@@ -11,6 +11,7 @@ import streamlit as st
 
 from spt import inverse_figures as figures
 from spt.certificates.error_level import ReceivedErrorLevel
+from spt.experiments.files import json_text
 from spt.ui.inverse.constraints import Shown
 from spt.ui.inverse.data import Found, Request
 from spt.ui.inverse.forms import Outcome
@@ -62,7 +63,7 @@ def as_json(request: Request, found: Found, bounded: Bounded | None) -> str:
             result = bounded.outcome.result
             name = "refused" if isinstance(result, ReceivedErrorLevel) else "certificate"
             record[name] = json.loads(result.to_json())
-    return json.dumps(record, indent=1, ensure_ascii=False)
+    return json_text(record, indent=1)
 
 
 def _mean_width(hull: tuple[Any, Any] | None) -> float | None:
@@ -73,7 +74,7 @@ def as_csv(request: Request, found: Found) -> str:
     """One line for each pixel and part of Gamma, after the last pass."""
     file = io.StringIO()
     for name, value in settings(request).items():
-        file.write(f"# {name}: {json.dumps(value, ensure_ascii=False)}\n")
+        file.write(f"# {name}: {json_text(value)}\n")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["part", "channel", "row", "column", "lower", "upper", "original"])
     original = request.original
