@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,7 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = build_parser().parse_args(argv)
         with contextlib.redirect_stdout(sys.stderr):
             text: str = arguments.run(arguments)
-        print(text)
+        print(text, flush=True)
+    except BrokenPipeError:  # who reads the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        print("error: There is not enough memory for this: ask for smaller numbers or images.", file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         known = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
         message = f"{error.filename}: {error.strerror}" if known and isinstance(error, OSError) else str(error)

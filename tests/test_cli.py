@@ -266,17 +266,17 @@ BAD = {
         ["certify", "--classifier", OWN, "--transform", "shear"],
         "choose one of rotation, translation",
     ),
-    "alpha": (["certify", "--alpha", "2"], "--alpha: must be a number greater than 0 and less than 1, but is '2'"),
-    "n": (["certify", "--n", "0"], "--n: must be a whole number, at least 1, but is '0'"),
-    "n0": (["certify", "--n0", "-1"], "--n0: must be a whole number, at least 1, but is '-1'"),
+    "alpha": (["certify", "--alpha", "2"], "--alpha: must be a number from 1e-20 to less than 1, but is '2'"),
+    "n": (["certify", "--n", "0"], "--n: must be a whole number from 1 to 10000000, but is '0'"),
+    "n0": (["certify", "--n0", "-1"], "--n0: must be a whole number from 1 to 10000000, but is '-1'"),
     "fraction": (["predict", "--n", "1.5"], "--n: must be a whole number"),
-    "seed": (["predict", "--seed", "-1"], "--seed: must be a whole number, at least 0"),
+    "seed": (["predict", "--seed", "-1"], "--seed: must be a whole number from 0 to"),
     "parameter sigma": (
         ["certify", *FEW, "--parameter-sigma", "-1"],
-        "--parameter-sigma: must be a positive and finite number",
+        "--parameter-sigma: must be a number from 1e-06 to 3600",
     ),
-    "pixel sigma": (["certify", *FEW, "--pixel-sigma", "-1"], "--pixel-sigma: must be a finite number, at least 0"),
-    "nan": (["certify", *FEW, "--pixel-sigma", "nan"], "--pixel-sigma: must be a finite number, at least 0"),
+    "pixel sigma": (["certify", *FEW, "--pixel-sigma", "-1"], "--pixel-sigma: must be a number from 0 to 1000"),
+    "nan": (["certify", *FEW, "--pixel-sigma", "nan"], "--pixel-sigma: must be a number from 0 to 1000"),
     "no such picture": (["predict", *FEW, "--image", "no.png"], "There is no picture file 'no.png'"),
     "data set without number": (["predict", *FEW, "--image", "digits"], "There is no picture file 'digits'"),
     "no picture": (["predict", *FEW, "--image", __file__], "is not a picture that can be read"),
@@ -285,7 +285,7 @@ BAD = {
     "no such npz": (["predict", *FEW, "--image", "no.npz:3"], "no.npz"),
     "two angles": (["predict", *FEW, "--at", "1", "2"], "--at for rotation takes 1 number(s) (angle), not 2"),
     "one shift": (["predict", *FEW, "--transform", "translation", "--at", "1"], "takes 2 number(s) (dx dy), not 1"),
-    "infinite angle": (["predict", *FEW, "--at", "inf"], "must be finite"),
+    "infinite angle": (["predict", *FEW, "--at", "inf"], "--at: must be a number from -10000 to 10000, but is 'inf'"),
     "no such file of one's own": (["predict", "--classifier", "no.py"], "There is no file 'no.py'"),
     "no such module": (["predict", "--classifier", "no_such_module:f"], "No module named 'no_such_module'"),
     "no such function": (["predict", "--classifier", f"{OWN}:missing"], "missing"),
@@ -304,7 +304,7 @@ BAD = {
     "too few betas": (["measure", *OWN_F, "--betas", "100"], "at least 228 are needed"),
     "rho": (["measure", *OWN_F, "--rho", "0.6"], "rho must be greater than 0 and less than 1/2, but is 0.6"),
     "k": (["attack", *FEW, "--k", "2"], "k must be at least keep = 3"),
-    "limit": (["attack", *FEW, "--limit", "0"], "--limit: must be a positive and finite number, but is '0'"),
+    "limit": (["attack", *FEW, "--limit", "0"], "--limit: must be a number from 1e-06 to 3600, but is '0'"),
     "label": (["attack", *FEW, "--label", "ten"], "There is no class 'ten': choose one of 0, 1,"),
     "two methods": (["attack", "--k", "9", "--steps", "9"], "not allowed with argument"),
     "recipe": (["train", "nope"], "Unknown recipe 'nope': choose one of mnist-plain"),
@@ -314,9 +314,9 @@ BAD = {
     "range": (["invert", "--range", "5", "2"], "--range must be two finite numbers in ascending order, but is 5 2"),
     "one shift of two": (["invert", "--transform", "translation", "--at", "1"], "takes 2 number(s) (dx dy), not 1"),
     "no such transformation": (["invert", "--transform", "shear"], "shear"),
-    "split width": (["invert", "--width", "0"], "--width: must be a positive and finite number, but is '0'"),
-    "too many splits": (["invert", "--width", "1e-9"], "more than 1000000 splits"),
-    "passes": (["invert", "--passes", "-1"], "must be a whole number, at least 0, but is '-1'"),
+    "split width": (["invert", "--width", "0"], "--width: must be a number from 1e-06 to 3600, but is '0'"),
+    "too many splits": (["invert", "--width", "1e-6"], "more than 1000000 splits"),
+    "passes": (["invert", "--passes", "-1"], "must be a whole number from 0 to 1000, but is '-1'"),
     "shape": (["invert", "--shape", "2", "8", "8"], "An image has shape (1 or 3, height, width)"),
     "no npz": (["invert", "--out", "inverse.png"], "--out must name a .npz file, not 'inverse.png'"),
     "no such folder": (["invert", "--limit", "1", "--width", "1", "--out", "no/inverse.npz"], "no/inverse.npz"),
@@ -545,7 +545,7 @@ def test_bound_orders_its_methods(capsys, arguments):
 
 def test_bound_refuses_bad_ranges(capsys):
     assert main(["bound", "--limit", "-3"]) == 2
-    assert "--limit: must be a positive and finite number, but is '-3'" in capsys.readouterr().err
+    assert "--limit: must be a number from 1e-06 to 3600, but is '-3'" in capsys.readouterr().err
     assert main(["bound", "--beta", "1", "2", "3"]) == 2
     assert "--beta for rotation takes 1" in capsys.readouterr().err
 
@@ -651,8 +651,8 @@ def test_an_error_level_given_beforehand_refuses(capsys):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--error-level", "0"), "--error-level: must be a positive and finite number, but is '0'"),
-        (("--error-level", "a lot"), "--error-level: must be a positive and finite number, but is 'a lot'"),
+        (("--error-level", "0"), "--error-level: must be a number from 1e-06 to 1e+06, but is '0'"),
+        (("--error-level", "a lot"), "--error-level: must be a number from 1e-06 to 1e+06, but is 'a lot'"),
         (("--error-betas", "9"), "9 betas cannot show that less than half of all exceed E: at least 10 are needed"),
         (("--votes", "joint"), "--votes joint proves nothing about a received image"),
         (("--error", "e.json"), "--error is for --defence dist-d only, not for indiv-one-error"),

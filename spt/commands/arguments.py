@@ -3,11 +3,15 @@
 import argparse
 import contextlib
 import os
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from spt.experiments.settings import COUNT, PASSES, PIXEL_SIGMA, PROBABILITY, SEED, SIZE, SMALLEST, Range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,10 +20,18 @@ if TYPE_CHECKING:
     from spt.transforms import Transform
 
 DEFAULT_CLASSIFIER = "mnist-rotation"
+NEGATIVE_NUMBER = re.compile(r"-((\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?|inf(inity)?|nan)$", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports wrong arguments like every other mistake of a person: one sentence, by ValueError."""
+    """Reports wrong arguments like every other mistake of a person: one sentence, by ValueError.
+
+    Whatever Python reads as a negative number (-5., -.5, -1e1, -inf) is a value, never an option.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._negative_number_matcher = NEGATIVE_NUMBER
 
     def error(self, message: str) -> NoReturn:
         """A wrong argument, as ValueError."""
@@ -34,25 +46,31 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], st
     return parser
 
 
-def checked_number(
-    kind: type[int] | type[float], holds: Callable[[float], bool], wanted: str
-) -> Callable[[str], float]:
-    """A converter for argparse, which shows the message of ArgumentTypeError."""
+def checked_number(kind: type[int] | type[float], wanted: Range) -> Callable[[str], float]:
+    """A converter for argparse, which shows the message of ArgumentTypeError; numbers out of range would take all memory,
+    or mean nothing, and are refused before any work."""
 
     def convert(text: str) -> float:
         with contextlib.suppress(ValueError):
-            if holds(value := kind(text)):
+            if (value := kind(text)) in wanted:
                 return value
-        raise argparse.ArgumentTypeError(f"must be {wanted}, but is {text!r}")
+        shown = text if len(text) <= 30 else f"{text[:30]}…"
+        raise argparse.ArgumentTypeError(
+            f"must be a {'whole ' if kind is int else ''}number {wanted}, but is {shown!r}"
+        )
 
     return convert
 
 
-count = checked_number(int, lambda value: value >= 1, "a whole number, at least 1")
-seed_number = checked_number(int, lambda value: 0 <= value < 1 << 63, "a whole number, at least 0 and less than 2^63")
-probability = checked_number(float, lambda value: 0 < value < 1, "a number greater than 0 and less than 1")
-positive = checked_number(float, lambda value: 0 < value < float("inf"), "a positive and finite number")
-not_negative = checked_number(float, lambda value: 0 <= value < float("inf"), "a finite number, at least 0")
+count = checked_number(int, COUNT)
+small_count = checked_number(int, Range(1, 10_000))
+passes = checked_number(int, PASSES)
+seed_number = checked_number(int, SEED)
+probability = checked_number(float, PROBABILITY)
+size = checked_number(float, SIZE)
+error_size = checked_number(float, Range(SMALLEST, 1e6))
+pixel_noise = checked_number(float, PIXEL_SIGMA)
+parameter = checked_number(float, Range(-10_000.0, 10_000.0))
 
 
 def add_smoothing(parser: Parser) -> None:
@@ -80,7 +98,7 @@ def _add_image(parser: Parser) -> None:
     what.add_argument(
         "--at",
         nargs="+",
-        type=float,
+        type=parameter,
         metavar="VALUE",
         help="transform the image first by these parameters (rotation: angle; translation: dx dy) and round to 8 bits",
     )
@@ -97,23 +115,24 @@ def add_classifier(parser: Parser) -> None:
     which = parser.add_argument_group("smoothed classifier")
     which.add_argument(
         "--classifier",
-        default=os.environ.get("SPT_CLASSIFIER") or DEFAULT_CLASSIFIER,
         metavar="NAME",
         help="a bundled one (see the command list), or your own as path/to/own.py, path/to/own.py:function or "
-        "package.module:function (default: the environment variable SPT_CLASSIFIER, else " + DEFAULT_CLASSIFIER + ")",
+        "package.module:function (default: the first that the environment variable SPT_CLASSIFIER names, else "
+        + DEFAULT_CLASSIFIER
+        + ")",
     )
     which.add_argument(
         "--transform", metavar="NAME", help="default: what the classifier was trained for, else rotation"
     )
     which.add_argument(
         "--parameter-sigma",
-        type=positive,
+        type=size,
         metavar="SIGMA",
         help="noise on the transformation, in ° or px (default: what the classifier was trained for)",
     )
     which.add_argument(
         "--pixel-sigma",
-        type=not_negative,
+        type=pixel_noise,
         metavar="SIGMA",
         help="noise on pixels, which are in [0, 1] (default: what the classifier was trained for)",
     )
@@ -132,8 +151,8 @@ def check_device(name: str) -> str:
     import torch
 
     kind, _, number = name.partition(":")
-    known = kind in ("cpu", "cuda") and (number.isdecimal() or name == kind)
-    if not known or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+    known = name == "cpu" or (kind == "cuda" and (number.isdecimal() or name == kind))
+    if not known or (kind == "cuda" and int(number[:9] or 0) >= torch.cuda.device_count()):
         available = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
         raise ValueError(f"There is no device {name!r} here, only {available}.")
     return name
@@ -166,14 +185,26 @@ class Case:
         return cls(smoothed, image, label, caption)
 
 
+def default_classifier() -> str:
+    """The first of those that SPT_CLASSIFIER names (separated by commas, as the app takes them), which is said if there are
+    several; else the bundled default."""
+    names = [name.strip() for name in os.environ.get("SPT_CLASSIFIER", "").split(",") if name.strip()]
+    if len(names) > 1:
+        print(f"note: of the classifiers in SPT_CLASSIFIER the first is taken, {names[0]}", file=sys.stderr)
+    return names[0] if names else DEFAULT_CLASSIFIER
+
+
 def read_smoothed(arguments: argparse.Namespace) -> "SmoothedClassifier":
     """The g that the arguments of `add_classifier` name, with the noise that f was trained for where they name none."""
     from spt.classifiers import load_classifier
     from spt.smoothing import SmoothedClassifier
     from spt.transforms import get_transform
 
-    classifier = load_classifier(arguments.classifier, check_device(arguments.device))
-    transform = get_transform(arguments.transform or classifier.transform or "rotation")
+    name = default_classifier() if arguments.classifier is None else arguments.classifier
+    classifier = load_classifier(name, check_device(arguments.device))
+    transform = get_transform(
+        (classifier.transform or "rotation") if arguments.transform is None else arguments.transform
+    )
     trained = transform.name == classifier.transform and classifier.parameter_sigma > 0
     sigma = classifier.parameter_sigma if trained else transform.parameters[0].default_sigma
     return SmoothedClassifier(

@@ -1,11 +1,12 @@
 """The command attack."""
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
-from spt.commands.arguments import Case, add_command, add_smoothing, count, positive
+from spt.commands.arguments import Case, add_command, add_smoothing, checked_number, size
+from spt.experiments.files import json_text
+from spt.experiments.settings import ATTACKS, Range
 
 
 def add(commands: Any) -> None:
@@ -14,11 +15,15 @@ def add(commands: Any) -> None:
         commands, "attack", _attack, "The transformations that are worst for f, and what g answers there."
     )
     method = parser.add_mutually_exclusive_group()
-    method.add_argument("--k", type=count, default=100, help="worst of k random transformations (default: 100)")
-    method.add_argument("--steps", type=count, help="instead: a grid of this many steps along each parameter")
-    parser.add_argument(
-        "--limit", type=positive, metavar="L", help="try parameters from -L to L (default: 30° or 1.5 px)"
+    method.add_argument(
+        "--k", type=checked_number(int, ATTACKS), default=100, help="worst of k random transformations (default: 100)"
     )
+    method.add_argument(
+        "--steps",
+        type=checked_number(int, Range(2, 1_000_000)),
+        help="instead: a grid of this many steps along each parameter",
+    )
+    parser.add_argument("--limit", type=size, metavar="L", help="try parameters from -L to L (default: 30° or 1.5 px)")
     parser.add_argument(
         "--label", metavar="CLASS", help="the true class (default: the data set's, else what f answers)"
     )
@@ -34,6 +39,10 @@ def _attack(arguments: argparse.Namespace) -> str:
     names = classifier.class_names
     limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit
     grid = arguments.steps is not None
+    if grid and arguments.steps**transform.dimensions > ATTACKS.most:
+        raise ValueError(
+            f"--steps {arguments.steps} along each of {transform.dimensions} parameters makes more than {ATTACKS.most} attacks."
+        )
     attack = Grid(transform, limit, steps=arguments.steps) if grid else WorstOfK(transform, limit, k=arguments.k)
     clean = int(classifier.logits(case.image[None]).argmax())
     label, known = _true_label(arguments.label, case.label, clean, names)
@@ -56,7 +65,7 @@ def _attack(arguments: argparse.Namespace) -> str:
                 for point, loss, prediction, answer in worst
             ],
         }
-        return json.dumps(record, indent=2, ensure_ascii=False)
+        return json_text(record, indent=2)
     noise = f"β ~ N(0, ({quantity(smoothed.parameter_sigma, transform.unit)})²)"
     if smoothed.pixel_sigma:
         noise += f" and pixel noise N(0, {smoothed.pixel_sigma:g}²)"

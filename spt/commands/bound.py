@@ -1,10 +1,10 @@
 """The command bound."""
 
 import argparse
-import json
 from typing import Any
 
-from spt.commands.arguments import Case, add_command, add_smoothing, count, parameter_point, positive
+from spt.commands.arguments import Case, add_command, add_smoothing, parameter, parameter_point, size, small_count
+from spt.experiments.files import json_text
 
 
 def add(commands: Any) -> None:
@@ -13,11 +13,11 @@ def add(commands: Any) -> None:
         commands, "bound", _bound, "How large the interpolation error is for one beta: sampled and proved."
     )
     parser.add_argument(
-        "--beta", nargs="+", type=float, metavar="VALUE", help="the vote's parameters (default: 20° or 0.5 0.5 px)"
+        "--beta", nargs="+", type=parameter, metavar="VALUE", help="the vote's parameters (default: 20° or 0.5 0.5 px)"
     )
-    parser.add_argument("--limit", type=positive, metavar="L", help="gamma from -L to L (default: 30° or 1.5 px)")
+    parser.add_argument("--limit", type=size, metavar="L", help="gamma from -L to L (default: 30° or 1.5 px)")
     parser.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
-    parser.add_argument("--splits", type=count, default=100, help="of the interval bound (default: %(default)s)")
+    parser.add_argument("--splits", type=small_count, default=100, help="of the interval bound (default: %(default)s)")
     add_smoothing(parser)
 
 
@@ -57,7 +57,7 @@ def _bound(arguments: argparse.Namespace) -> str:
                 for bound in bounds
             ],
         }
-        return json.dumps(record, indent=2, ensure_ascii=False)
+        return json_text(record, indent=2)
     lines = [
         case.caption,
         f"Largest ||e(beta, gamma)|| for beta = {transform.describe(beta[0])}, gamma in ±{limit:g} {transform.unit}, "

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spt.commands.arguments import Case, Parser, add_command, add_smoothing, count, positive, visible_progress
+from spt.commands.arguments import Case, Parser, add_command, add_smoothing, count, error_size, size, visible_progress
 
 if TYPE_CHECKING:
     from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
@@ -43,7 +43,7 @@ def _add_proof(parser: Parser) -> None:
     proof = parser.add_argument_group("defences that prove")
     proof.add_argument(
         "--limit",
-        type=positive,
+        type=size,
         metavar="SIZE",
         help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error); for indiv and indiv-one-error --image is "
         "what was received, or --at makes it so",
@@ -75,7 +75,7 @@ def _add_proof(parser: Parser) -> None:
     )
     one.add_argument(
         "--error-level",
-        type=positive,
+        type=error_size,
         metavar="E",
         help="the online form of indiv-one-error: this E, fixed before the image was seen; the image is accepted or refused "
         "(default: E is measured on the image)",

@@ -1,11 +1,11 @@
 """The command list."""
 
 import argparse
-import json
 from dataclasses import asdict, fields
 from typing import Any
 
 from spt.commands.arguments import add_command
+from spt.experiments.files import json_text
 
 
 def add(commands: Any) -> None:
@@ -34,7 +34,7 @@ def _list(arguments: argparse.Namespace) -> str:
             "recipes": list(RECIPES),
             "experiments": settings,
         }
-        return json.dumps(record, indent=2, ensure_ascii=False)
+        return json_text(record, indent=2)
     sections = {
         "Classifiers": {name: _accuracy_in_words(card) for name, card in cards.items()} or {"(none)": ""},
         "Data sets": {name: source.title for name, source in DATASETS.items()},

@@ -1,7 +1,7 @@
 """The command invert: what a received image says about its original."""
 
 import argparse
-import json
+import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,17 @@ from spt.commands.arguments import (
     add_command,
     add_download,
     check_device,
-    count,
+    checked_number,
+    parameter,
     parameter_point,
-    positive,
+    passes,
     read_picture,
+    size,
+    small_count,
     visible_progress,
 )
+from spt.experiments.files import check_file, json_text, write_whole
+from spt.experiments.settings import MOST, Range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,38 +50,34 @@ def add(commands: Any) -> None:
     what.add_argument(
         "--at",
         nargs="+",
-        type=float,
+        type=parameter,
         metavar="VALUE",
         help="the attack on --image (rotation: angle, default 10; translation: dx dy, default 0.5 0.5)",
     )
     what.add_argument(
-        "--shape", nargs=3, type=count, metavar=("C", "H", "W"), help="fit the image to it (default: as it is)"
+        "--shape", nargs=3, type=small_count, metavar=("C", "H", "W"), help="fit the image to it (default: as it is)"
     )
     what.add_argument("--invert", action="store_true", help="swap black and white")
     add_download(what)
     how = parser.add_argument_group("inverse")
     how.add_argument("--transform", default="rotation", metavar="NAME", help="default: %(default)s")
     gamma = how.add_mutually_exclusive_group()
-    gamma.add_argument("--limit", type=positive, metavar="SIZE", help="Γ = ± this, in ° or px (default: 30 or 2)")
+    gamma.add_argument("--limit", type=size, metavar="SIZE", help="Γ = ± this, in ° or px (default: 30 or 2)")
     gamma.add_argument(
-        "--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="Γ from LOW to HIGH, for every parameter"
+        "--range", nargs=2, type=parameter, metavar=("LOW", "HIGH"), help="Γ from LOW to HIGH, for every parameter"
     )
     fineness = how.add_mutually_exclusive_group()
-    fineness.add_argument("--width", type=positive, help="largest width of a split (default: 0.1)")
-    fineness.add_argument("--splits", type=count, help="number of splits, of each parameter's range")
-    how.add_argument("--passes", type=_whole, default=10, help="refinements after the splitting (default: %(default)s)")
+    fineness.add_argument("--width", type=size, help="largest width of a split (default: 0.1)")
+    fineness.add_argument(
+        "--splits", type=checked_number(int, Range(1, 1_000_000)), help="number of splits, of each parameter's range"
+    )
+    how.add_argument("--passes", type=passes, default=10, help="refinements after the splitting (default: %(default)s)")
     how.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
     how.add_argument("--naive", action="store_true", help="source boxes by interval arithmetic, as in the slides")
     how.add_argument(
         "--out", type=Path, metavar="FILE", help="write boxes, lower, upper and received to this .npz file"
     )
     how.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 0, but is {text!r}")
-    return int(text)
 
 
 def _invert(arguments: argparse.Namespace) -> str:
@@ -88,6 +89,12 @@ def _invert(arguments: argparse.Namespace) -> str:
         raise ValueError("--at is for --image: what --received names is transformed already.")
     if arguments.out is not None and arguments.out.suffix != ".npz":
         raise ValueError(f"--out must name a .npz file, not {str(arguments.out)!r}.")
+    if arguments.out is not None:
+        check_file(arguments.out, "--out")
+    if arguments.shape is not None and math.prod(arguments.shape) > MOST:
+        raise ValueError(
+            f"--shape must hold at most {MOST} values, but {' x '.join(map(str, arguments.shape))} has more."
+        )
     device = check_device(arguments.device)
     transform = get_transform(arguments.transform)
     shape = None if arguments.shape is None else (arguments.shape[0], arguments.shape[1], arguments.shape[2])
@@ -115,7 +122,7 @@ def _invert(arguments: argparse.Namespace) -> str:
     if arguments.out is not None:
         _write(arguments.out, found, received)
     if arguments.json:
-        return json.dumps(_record(arguments, found, inside, (low, high)), indent=2, ensure_ascii=False)
+        return json_text(_record(arguments, found, inside, (low, high)), indent=2)
     return "\n".join([caption, *_lines(arguments, transform, found, inside, (low, high))])
 
 
@@ -149,9 +156,12 @@ def _widths(found: "Inverse") -> tuple[float, float] | None:
 def _write(path: Path, found: "Inverse", received: "Tensor") -> None:
     import numpy as np
 
-    arrays = {"boxes": found.boxes, "lower": found.lower, "upper": found.upper, "received": received}
-    with path.open("wb") as file:
-        np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
+    file, arrays = (
+        io.BytesIO(),
+        {"boxes": found.boxes, "lower": found.lower, "upper": found.upper, "received": received},
+    )
+    np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
+    write_whole(path, file.getvalue())
 
 
 def _record(

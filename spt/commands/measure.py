@@ -10,11 +10,13 @@ from spt.commands.arguments import (
     add_download,
     add_seed_and_device,
     count,
-    positive,
+    error_size,
     probability,
     read_smoothed,
+    size,
     visible_progress,
 )
+from spt.experiments.files import check_file, write_whole
 
 
 def add(commands: Any) -> None:
@@ -33,12 +35,12 @@ def add(commands: Any) -> None:
     data.add_argument("--split", choices=["train", "test"], default="test", help="default: %(default)s")
     add_download(data)
     what = parser.add_argument_group("error")
-    what.add_argument("--limit", type=positive, metavar="SIZE", help="attack range ± in ° or px (default: 30 or 1)")
+    what.add_argument("--limit", type=size, metavar="SIZE", help="attack range ± in ° or px (default: 30 or 1)")
     what.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
     what.add_argument(
         "--rho", type=probability, default=0.02, help="share of votes that may exceed E (default: %(default)s)"
     )
-    what.add_argument("--level", type=positive, metavar="E", help="this E, instead of one from pilot images")
+    what.add_argument("--level", type=error_size, metavar="E", help="this E, instead of one from pilot images")
     cost = parser.add_argument_group("procedure")
     cost.add_argument("--pilot", type=count, default=10, help="images that choose E (default: %(default)s)")
     cost.add_argument("--images", type=count, default=20, help="other images that test E (default: %(default)s)")
@@ -54,6 +56,7 @@ def _measure(arguments: argparse.Namespace) -> str:
     from spt.datasets import load_dataset
     from spt.defences import OneErrorSPT
 
+    check_file(arguments.out, "--out")
     g, progress = read_smoothed(arguments), visible_progress()
     limit = arguments.limit or (30.0 if g.transform.unit == "°" else 1.0)
     if not g.pixel_sigma > 0:
@@ -73,5 +76,5 @@ def _measure(arguments: argparse.Namespace) -> str:
         seed=arguments.seed,
         progress=progress,
     )
-    arguments.out.write_text(level.to_json() + "\n", encoding="utf-8")
+    write_whole(arguments.out, level.to_json() + "\n")
     return level.to_json() if arguments.json else f"{level.to_text()}\nWritten: {arguments.out}"

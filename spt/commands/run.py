@@ -3,10 +3,23 @@
 import argparse
 import shlex
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from spt.commands.arguments import add_command, add_download, check_device, count, seed_number, visible_progress
+from spt.commands.arguments import (
+    add_command,
+    add_download,
+    check_device,
+    count,
+    seed_number,
+    small_count,
+    visible_progress,
+)
+from spt.experiments.files import check_folder, json_text
+
+OPTIONS = ("dataset", "transform", "classifier", "images", "seed")
+"""The settings that have an option of their own."""
 
 
 def add(commands: Any) -> None:
@@ -47,21 +60,22 @@ def add(commands: Any) -> None:
         metavar="WHERE",
         help="local: worker processes on this machine; tcp://HOST:PORT: a Dask cluster (default: this process)",
     )
-    cost.add_argument("--workers", type=count, help="of --scheduler local (default: a core, or a GPU, each)")
+    cost.add_argument("--workers", type=small_count, help="of --scheduler local (default: a core, or a GPU, each)")
     cost.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
 
 
 def _run(arguments: argparse.Namespace) -> str:
-    import json
-
     from spt.datasets import load_dataset
     from spt.experiments import configure, get_experiment, run
     from spt.experiments.running import in_this_process, open_store
-    from spt.experiments.tables import as_record, write_tables
+    from spt.experiments.tables import as_record, origin, write_tables
 
     kind = get_experiment(arguments.name)
     given = {name: getattr(arguments, name) for name in ("classifier", "images", "seed")}
-    given = {name: value for name, value in given.items() if value is not None} | _settings(arguments.set)
+    given = {name: value for name, value in given.items() if value is not None} | _settings(arguments.set, kind)
+    if arguments.workers is not None and arguments.scheduler != "local":
+        raise ValueError(f"--workers {arguments.workers} is for --scheduler local only.")
+    check_folder(arguments.out, "--out")
     experiment = configure(kind, arguments.preset, arguments.dataset, arguments.transform, **given)
     if arguments.download:
         load_dataset(experiment.dataset, download=True, progress=visible_progress())
@@ -76,44 +90,58 @@ def _run(arguments: argparse.Namespace) -> str:
 
         scheduling = on_cluster(arguments.scheduler, arguments.workers, device)
     with scheduling as scheduler:
-        rows = run(experiment, store, scheduler, visible_progress())
+        where = f"Dask cluster at {arguments.scheduler}, {device}" if remote else None
+        made = origin("cpu" if remote else device, where)
+        rows = run(experiment, store, scheduler, visible_progress(), made)
+    origins = store.origins() or [made]
     command = "python -m spt run " + shlex.join(_as_given(arguments))
-    paths = write_tables(experiment, rows, arguments.out, command, "cpu" if remote else device)
+    paths = write_tables(experiment, rows, arguments.out, command, origins=origins)
     if arguments.json:
-        return json.dumps(as_record(experiment, rows, command, "cpu" if remote else device), ensure_ascii=False)
+        return json_text(as_record(experiment, rows, command, device, origins))
     return f"{_table(experiment, rows)}\nWritten: {', '.join(map(str, paths))}"
 
 
 def _table(experiment: Any, rows: Any) -> str:
     """The line beside the paper's, and what has to be known to compare them."""
-    from spt.experiments.tables import as_markdown, beside_the_paper, paper_lines, paper_source
+    from spt.experiments.tables import as_markdown, beside_the_paper, left_out_in_words, paper_lines, paper_source
 
+    summary = experiment.summary(rows)
     caveats = dict.fromkeys(line.caveat for line in paper_lines(experiment) if line.caveat)
     parts = [
         f"{experiment.title}. {experiment.question}",
-        as_markdown(beside_the_paper(experiment, experiment.summary(rows))),
+        as_markdown(beside_the_paper(experiment, summary)),
     ]
+    parts += [left_out] if (left_out := left_out_in_words(summary)) else []
     parts += [f"Note: {experiment.note}"] if experiment.note else []
     parts += [f"Paper: {caveat}" for caveat in caveats]
     parts += [f"Source of the paper's numbers: {paper_source()}."] if paper_lines(experiment) else []
     return "\n\n".join(parts)
 
 
-def _settings(pairs: list[str]) -> dict[str, str]:
-    """What --set gives."""
-    settings = {}
+def _settings(pairs: list[str], kind: Any) -> dict[str, str]:
+    """What --set gives; ValueError for what is none of the experiment's settings, is set twice, or has its own option."""
+    settings: dict[str, str] = {}
+    known = [each.name for each in fields(kind)]
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign:
             raise ValueError(f"--set takes NAME=VALUE, but is {pair!r}.")
-        settings[name.strip()] = value.strip()
+        name = name.strip()
+        if name in OPTIONS:
+            raise ValueError(f"{name} has an option of its own: --{name} {value.strip()}.")
+        if name not in known:
+            others = ", ".join(each for each in known if each not in OPTIONS)
+            raise ValueError(f"{kind.name} has no setting {name!r}; it has {others}.")
+        if name in settings:
+            raise ValueError(f"{name} is set twice, to {settings[name]} and to {value.strip()}.")
+        settings[name] = value.strip()
     return settings
 
 
 def _as_given(arguments: argparse.Namespace) -> list[str]:
     """The arguments that decide the result, without those that say where."""
     words = [arguments.name]
-    for name in ("preset", "dataset", "transform", "classifier", "images", "seed"):
+    for name in ("preset", *OPTIONS):
         value = getattr(arguments, name)
         if value is not None and (name, value) != ("preset", "full"):
             words += [f"--{name}", str(value)]

@@ -1,13 +1,22 @@
 """The command train."""
 
 import argparse
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from spt.commands.arguments import add_command, add_download, add_seed_and_device, check_device, count
+from spt.commands.arguments import (
+    add_command,
+    add_download,
+    add_seed_and_device,
+    check_device,
+    checked_number,
+    small_count,
+)
+from spt.experiments.files import check_folder, json_text
+from spt.experiments.settings import Range
 
 if TYPE_CHECKING:
     from spt.training import Recipe
@@ -19,8 +28,10 @@ def add(commands: Any) -> None:
         commands, "train", _train, "Train a classifier for smoothing and measure it on the test images."
     )
     parser.add_argument("name", help="a recipe, see the command list")
-    parser.add_argument("--epochs", type=count, help="default: the recipe's")
-    parser.add_argument("--threads", type=count, help="processor threads (default: all cores)")
+    parser.add_argument("--epochs", type=small_count, help="default: the recipe's")
+    parser.add_argument(
+        "--threads", type=checked_number(int, Range(1, 1024)), help="processor threads (default: all cores)"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/models"), help="folder for weights and card (%(default)s)"
     )
@@ -39,6 +50,9 @@ def _train(arguments: argparse.Namespace) -> str:
 
     recipe = _recipe(arguments)
     device = check_device(arguments.device)
+    check_folder(arguments.out, "--out")
+    if arguments.checkpoint is not None:
+        check_folder(arguments.checkpoint, "--checkpoint")
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     if arguments.data is not None:
@@ -49,10 +63,15 @@ def _train(arguments: argparse.Namespace) -> str:
     module = training.train(recipe, images, labels, device, checkpoint, progress=tqdm).cpu()
     measured = training.measure(recipe, module, *test)
     accuracies = {precision: measured[precision] for precision in ("float32", "bfloat16")}
-    training.write_classifier(recipe, module, list(splits[0].class_names), measured, arguments.out)
-    files = [str(arguments.out / f"{recipe.name}.{ending}") for ending in ("safetensors", "json")]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    names = [f"{recipe.name}.{ending}" for ending in ("safetensors", "json")]
+    with TemporaryDirectory(dir=arguments.out) as part:
+        training.write_classifier(recipe, module, list(splits[0].class_names), measured, Path(part))
+        for name in names:
+            (Path(part) / name).replace(arguments.out / name)
+    files = [str(arguments.out / name) for name in names]
     if arguments.json:
-        return json.dumps({"name": recipe.name, "accuracy": accuracies, "files": files}, indent=2)
+        return json_text({"name": recipe.name, "accuracy": accuracies, "files": files}, indent=2)
     lines = [
         f"{recipe.name}: {recipe.epochs} epochs on {len(images):,} images, accuracy on {len(test[0]):,} test images"
     ]

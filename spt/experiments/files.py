@@ -52,14 +52,12 @@ def check_file(path: Path, option: str) -> None:
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Before the work: make the folder that ``option`` names; ValueError, one sentence, if nothing can be written there."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise ValueError(f"{option} {path} is a file: name a folder.") from error
-    except OSError as error:
-        raise ValueError(f"{option} {path} cannot be made ({error.strerror}): name another folder.") from error
-    _try(path, option)
+    """Before the work: ValueError, one sentence, if the folder that ``option`` names, which need not exist, could not be
+    made, or nothing can be written there."""
+    nearest = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    if not nearest.is_dir():
+        raise ValueError(f"{option} {path} cannot be a folder: {nearest} is a file.")
+    _try(nearest, option)
 
 
 def _try(folder: Path, option: str) -> None:

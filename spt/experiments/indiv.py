@@ -53,6 +53,7 @@ class Individual(Experiment):
         return "test", self.first + item // self.keep
 
     def check(self) -> None:
+        """See `Experiment.check`; and what IndivSPT refuses."""
         from spt.defences import IndivSPT
 
         super().check()

@@ -54,6 +54,7 @@ RANGES: Mapping[str, Range] = {
     "pixel_sigma": PIXEL_SIGMA,
     "alpha": PROBABILITY,
     "rho": Range(LEAST_ALPHA, 0.5, below=True),
+    "n_points": ATTACKS,
     "k": ATTACKS,
     "keep": Range(1, 1000),
     "refinements": PASSES,

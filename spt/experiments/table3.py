@@ -81,6 +81,7 @@ class Table3(Experiment):
         return self.error_split, _drawn(self)[item if stage == "pilot" else self.n_pilot + item]
 
     def check(self) -> None:
+        """See `Experiment.check`; and what DistSPT^D refuses, sizes that could show nothing among it."""
         from spt import statistics
 
         super().check()

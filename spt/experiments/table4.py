@@ -64,6 +64,7 @@ class Table4(Experiment):
             raise ValueError(f"n_more must be more than n_gamma = {self.n_gamma}, but is {self.n_more}.")
 
     def check(self) -> None:
+        """See `Experiment.check`; and what DistSPT^x refuses."""
         from spt.defences import DistSPT
 
         super().check()
