@@ -304,9 +304,11 @@ def test_stop_keeps_the_rows_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Table11, "measure", lambda *_: time.sleep(0.2) or {"image": 0} | dict.fromkeys(drawing.VARIANTS, 1.0)
-    )
+    def slow(self: Table11, stage: str, item: int, *_: Any) -> Any:
+        time.sleep(0.2)
+        return self.about(stage, item) | dict.fromkeys(drawing.VARIANTS, 1.0)
+
+    monkeypatch.setattr(Table11, "measure", slow)
     app = open_page(experiment="table11", table11_images="40")
     app.button(key="experiment_start").click().run()
     worker = app.session_state["experiment_worker"]
@@ -314,7 +316,7 @@ def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeyp
     assert_healthy(app)
     assert not worker.running and "Nothing has been measured" in texts(app)
     monkeypatch.setattr(work, "UNSEEN", 0.5)
-    unseen = work.Worker(configure(Table11, "quick", images=500), worker)
+    unseen = work.Worker(configure(Table11, "quick", images=40), worker)
     unseen._thread.join(30)
     assert unseen.ended and unseen.failure is None
 

@@ -16,7 +16,7 @@ from spt.commands.arguments import (
     small_count,
     visible_progress,
 )
-from spt.experiments.files import check_folder, json_text
+from spt.experiments.files import check_file, check_folder, json_text
 
 OPTIONS = ("dataset", "transform", "classifier", "images", "seed")
 """The settings that have an option of their own."""
@@ -83,6 +83,8 @@ def _run(arguments: argparse.Namespace) -> str:
     remote = arguments.scheduler is not None and arguments.scheduler != "local"
     device = arguments.device if remote else check_device(arguments.device)
     store = open_store(experiment, arguments.out)
+    for suffix in ("csv", "json"):
+        check_file(arguments.out / f"{experiment.stem}.{suffix}", "--out")
     if arguments.scheduler is None:
         scheduling: Any = nullcontext(in_this_process(device))
     else:

@@ -81,8 +81,8 @@ def run(
             if origin is not None:
                 store.note(origin)
                 origin = None
-            store.add(stage, item, experiment.seed_of(stage, item), row)
-            ours.add((stage, item))
+            if store.add(stage, item, experiment.seed_of(stage, item), row):
+                ours.add((stage, item))
         check_rows(experiment, store, ours)
         complete[stage] = rows_of(experiment, store, stage)
     return complete

@@ -47,8 +47,8 @@ class Store:
         self.settings: dict[str, Any] = json.loads(found[0])
         refuse_other(path, self.settings, settings or self.settings)
 
-    def add(self, stage: str, item: int, seed: int, row: Row) -> None:
-        """Keep the row of a task; durable on return. A task that has a row already keeps it.
+    def add(self, stage: str, item: int, seed: int, row: Row) -> bool:
+        """Keep the row of a task; durable on return. False for a task that had a row already, which it keeps.
 
         ValueError, one sentence, for a value that is no finite number.
         """
@@ -58,7 +58,8 @@ class Store:
                 f"Task {item} of {stage} has no finite number for {odd!r}, but {row[odd]}: no row is kept of it."
             )
         with self._connection() as connection:
-            connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", (stage, item, seed, _json(row)))
+            done = connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", (stage, item, seed, _json(row)))
+            return done.rowcount == 1
 
     def note(self, origin: Mapping[str, Any]) -> None:
         """Keep where rows come from (machine, versions), each origin once."""
