@@ -218,6 +218,19 @@ class TestStore:
         with pytest.raises(ValueError, match="There are no results"):
             Store(tmp_path / "b.sqlite")
 
+    @pytest.mark.parametrize("change", ["UPDATE settings SET text = '{'", "UPDATE rows SET text = '[]'"])
+    def test_a_damaged_file_is_one_sentence(self, tmp_path, change):
+        store = Store(tmp_path / "a.sqlite", {"a": 1})
+        assert store.add("images", 0, 5, {"value": 1}) and not store.add("images", 0, 5, {"value": 2})
+        with sqlite3.connect(store.path) as connection:
+            connection.execute(change)
+        connection.close()
+        with pytest.raises(ValueError, match="is damaged, or not a file of results"):
+            Store(store.path).rows("images")
+        store.path.write_bytes(store.path.read_bytes()[:5000])
+        with pytest.raises((ValueError, OSError), match=r"a\.sqlite "):
+            Store(store.path).rows("images")
+
     def test_a_full_disk(self, tmp_path, monkeypatch):
         """The message is clear, and what was written stays."""
         store = Store(tmp_path / "a.sqlite", {"a": 1})
@@ -247,8 +260,10 @@ class TestStore:
 
     def test_values_that_are_no_numbers_are_refused(self, tmp_path):
         store = Store(tmp_path / "a.sqlite", {"a": 1})
-        with pytest.raises(ValueError):
-            store.add("images", 0, 0, {"value": float("nan")})
+        for value in (float("nan"), [1.0, [float("inf")]]):
+            with pytest.raises(ValueError, match=r"Task 4 of images has no finite number for 'error', but .*(nan|inf)"):
+                store.add("images", 4, 0, {"image": 4, "error": value})
+        assert not store.done("images")
 
     def test_layout_is_plain(self, tmp_path):
         store = Store(tmp_path / "a.sqlite", {"a": 1})

@@ -128,7 +128,13 @@ def test_every_experiment_shows_its_stored_results_beside_the_paper_s(folders: P
     app = open_page(experiment=name)
     assert_healthy(app)
     text = texts(app)
-    assert experiment.question in text and "STORED" in text and "PROVISIONAL" not in text
+    network = experiment.provenance()["classifier_sha256"][:12]
+    assert (
+        experiment.question in text
+        and "STORED" in text
+        and f", network {network}…" in text
+        and "PROVISIONAL" not in text
+    )
     [table] = app.table
     assert [head.partition(",")[0] for head in table.value.columns] == ["ours"] + ["paper"] * len(
         paper_lines(experiment)
@@ -151,6 +157,53 @@ def test_the_table_has_the_interval_of_each_share(folders: Path) -> None:
     shown = table.value.iloc[:, 0]["cert. acc. 10°".replace(" ", "\u00a0")]
     assert shown == f"**0.500** \\[{band[0]:.3f},\u00a0{band[1]:.3f}\\]"
     assert table.value.iloc[:, 0]["cert. acc. 20°".replace(" ", "\u00a0")].startswith("**0.000**")
+
+
+@pytest.mark.parametrize("lost", ["csv", "json"])
+def test_half_a_result_is_listed_and_one_sentence(folders: Path, lost: str) -> None:
+    store(folders, "table11")
+    half = store(folders, "table11", images=3, transform="translation")
+    (folders / f"{half.stem}.{lost}").unlink()
+    app = open_page(experiment="table11", table11_result="digits-translation-1")
+    assert not app.exception
+    [error] = app.error
+    assert f"has lost {half.stem}.{lost}: a result is both files" in error.value
+    app.selectbox(key="table11_result").set_value("digits-rotation-30").run()
+    assert_healthy(app)
+
+
+def test_images_of_unknown_class_are_left_out_and_said(folders: Path) -> None:
+    experiment = configure(EXPERIMENTS["table4"], "quick", images=4)
+    found = some_rows(experiment)
+    found["images"][1] |= {"truth": None}
+    write_tables(experiment, found, folders, "")
+    app = open_page()
+    assert_healthy(app)
+    assert "Left out: 1 image whose class is not known" in texts(app) and "The share of 3 images for which" in texts(
+        app
+    )
+    [table] = app.table
+    assert table.value.iloc[:, 0]["left out, of unknown class".replace(" ", "\u00a0")] == "1"
+
+
+def test_results_that_were_made_before_their_network_was_recorded_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPT_RESULTS")
+    for name in ("table2", "table4", "indiv", "table11", "refinement"):
+        app = open_page(experiment=name)
+        assert_healthy(app)
+        assert "STORED] measured on " in texts(app) and "before networks were recorded" in texts(app)
+
+
+def test_a_quick_run_begins_anew_with_another_network_or_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = configure(Table11, "quick")
+    folder = work.folder_of(experiment)
+    assert work.folder_of(configure(Table11, "quick", images=3)) == folder
+    for name, value in (("provenance", {"classifier_sha256": "0"}), ("about", {"image": 0, "sha256": "0"})):
+        work._made_from.cache_clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(Table11, name, lambda *_, value=value: value)
+            assert work.folder_of(experiment) != folder
+    work._made_from.cache_clear()
 
 
 def test_several_results_can_be_chosen_and_are_in_the_address(folders: Path) -> None:

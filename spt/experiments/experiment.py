@@ -284,8 +284,8 @@ def _own_code(name: str) -> str | None:
     if not location.endswith(".py"):
         try:
             found = importlib.util.find_spec(location)
-        except (ImportError, ValueError):
-            return None  # loading it says so
+        except Exception:  # whatever a package raises when it is looked into; loading it says so
+            return None
         path = found.origin if found else None
     return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path and Path(path).is_file() else None
 

@@ -44,7 +44,7 @@ class Store:
             found = connection.execute("SELECT text FROM settings").fetchone()
         if found is None:
             raise ValueError(f"{path} has no settings: it is not a file of results.")
-        self.settings: dict[str, Any] = json.loads(found[0])
+        self.settings: dict[str, Any] = self._parsed(found[0])
         refuse_other(path, self.settings, settings or self.settings)
 
     def add(self, stage: str, item: int, seed: int, row: Row) -> bool:
@@ -69,18 +69,28 @@ class Store:
     def origins(self) -> list[dict[str, Any]]:
         """Where its rows come from, in the order in which it was noted."""
         with self._connection() as connection:
-            return [json.loads(text) for (text,) in connection.execute("SELECT text FROM origins ORDER BY number")]
+            return [self._parsed(text) for (text,) in connection.execute("SELECT text FROM origins ORDER BY number")]
 
     def rows(self, stage: str) -> dict[int, Row]:
         """The rows of a stage by item, in ascending order."""
         query = "SELECT item, text FROM rows WHERE stage = ? ORDER BY item"
         with self._connection() as connection:
-            return {item: json.loads(text) for item, text in connection.execute(query, (stage,))}
+            return {item: self._parsed(text) for item, text in connection.execute(query, (stage,))}
 
     def done(self, stage: str) -> set[int]:
         """Which tasks of a stage have a row."""
         with self._connection() as connection:
             return {item for (item,) in connection.execute("SELECT item FROM rows WHERE stage = ?", (stage,))}
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        """What was kept as text; ValueError, one sentence, if it is damaged."""
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError(f"{self.path} is damaged, or not a file of results: name another folder.")
+        return found
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=60)

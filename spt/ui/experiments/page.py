@@ -11,6 +11,7 @@ import time
 import streamlit as st
 
 from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
+from spt.experiments.stored import Stored
 from spt.ui.experiments import drawing, export, lines, rows, work
 from spt.ui.experiments.choice import QUICK, Choice, Result, make_result, results_folder, title_of
 from spt.ui.view import escape
@@ -62,19 +63,21 @@ def _show_stored(choice: Choice) -> None:
     work.stop()
     result = make_result(stored.experiment, stored.rows, stored.summary)
     if result.complete:
-        st.markdown(f":blue-badge[STORED] {_measured(stored.record)}")
+        st.markdown(f":blue-badge[STORED] {_measured(stored)}")
     else:
         st.markdown(f":gray-badge[PROVISIONAL] stored with {result.done:,} of {result.of:,} rows.")
     _draw(result, result)
     _show_details(choice, result)
 
 
-def _measured(record: dict[str, object]) -> str:
+def _measured(stored: Stored) -> str:
     words = [
-        f"{name} {escape(str(record[key]))}"
+        f"{name} {escape(str(stored.origin[key]))}"
         for key, name in (("machine", "measured on"), ("commit", "commit"), ("torch", "torch"))
-        if record.get(key)
+        if stored.origin[key]
     ]
+    network = str(stored.provenance.get("classifier_sha256", ""))
+    words.append(f"network {escape(network[:12])}…" if network else "before networks were recorded")
     return ", ".join(words)
 
 
