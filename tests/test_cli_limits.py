@@ -51,6 +51,11 @@ def _no_work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         ((*CELL, "--device", "cpu:5"), "There is no device 'cpu:5' here"),
         ((*CELL, "--device", "cuda:" + "9" * 30), "There is no device 'cuda:999"),
         ((*CELL, "--transform", ""), "Unknown transformation ''"),
+        ((*CELL, "--limit", 30), "--limit is for the defences that prove, not for base"),
+        (
+            (*CELL, "--defence", "dist-x", "--error-betas", 50),
+            "--error-betas is for defences that measure E on the image",
+        ),
         (("attack", *OWN_F, "--k", 10**10), "--k: must be a whole number from 1 to 1000000"),
         (("attack", *OWN_F, "--steps", 10**5, "--transform", "translation"), "makes more than 1000000 attacks"),
         (("bound", *OWN_F, "--splits", 10**10), "--splits: must be a whole number from 1 to 10000"),

@@ -87,6 +87,12 @@ def _certify(arguments: argparse.Namespace) -> str:
     _check_errors(arguments)
     if arguments.first_looks and arguments.defence != "dist-x":
         raise ValueError(f"--first-looks is for --defence dist-x only, not for {arguments.defence}.")
+    if arguments.limit is not None and arguments.defence == "base":
+        raise ValueError(
+            "--limit is for the defences that prove, not for base, which knows no attack range: add --defence."
+        )
+    if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
+        raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
     case = Case.read(arguments)
     if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
