@@ -228,7 +228,7 @@ class Experiment(ABC):
             "classifier_sha256": classifier.fingerprint,
             "classifier_code_sha256": _own_code(self.classifier),
             "number_format": ", ".join(dtypes),
-            "trained_pixel_sigma": pixel_noise(getattr(self, "pixel_sigma", 0.0), classifier),
+            "trained_pixel_sigma": classifier.pixel_sigma if getattr(self, "pixel_sigma", 0.0) is None else None,
             "rows_version": self.version,
         }
 
