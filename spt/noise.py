@@ -38,8 +38,6 @@ from torch import Tensor
 GRID = 2.0**-10
 """To whose multiples a network's input is rounded, unless told otherwise: a quarter of a grey level of 8 bits."""
 FINEST_GRID, COARSEST_GRID = 2.0**-14, 2.0**-4
-LARGEST_SIGMA = 100.0
-"""Of pixel noise: beyond, multiples of the finest grid would not be numbers of float32 any more."""
 LARGEST_CENTRE = 4.0
 _SQRT_2 = math.sqrt(2.0)
 

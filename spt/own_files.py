@@ -6,9 +6,9 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 
@@ -66,7 +66,7 @@ def call(name: str) -> Any:
 
 def _load_file(path: Path) -> ModuleType:
     module_name = f"spt_own_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=_FromSource(module_name, str(path)))
     assert spec is not None and spec.loader is not None  # always so for an existing .py file
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
@@ -79,6 +79,14 @@ def _import_anew(name: str) -> ModuleType:
     return importlib.import_module(name) if known is None or name.startswith("spt.") else importlib.reload(known)
 
 
+class _FromSource(SourceFileLoader):
+    """Reads the source each time: compiled files do not notice what was edited within a second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """See `importlib.abc.InspectLoader`."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 class _Beside:
     """Finds modules in one folder, where nothing else has them."""
 
@@ -87,7 +95,10 @@ class _Beside:
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder`."""
-        return PathFinder.find_spec(name, [str(self.folder)], target) if path is None else None
+        spec = PathFinder.find_spec(name, [str(self.folder)], target) if path is None else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _FromSource(spec.loader.name, spec.loader.path)
+        return spec
 
 
 @contextlib.contextmanager

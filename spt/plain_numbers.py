@@ -6,7 +6,10 @@ from typing import Any
 
 MOST_SAMPLES = 10**7
 """Of one run: more would not fit into memory."""
-SMALLEST_ALPHA = 1e-100
+SMALLEST_ALPHA = 1e-20
+"""Smaller probabilities cannot be told from 0 beside 1."""
+LARGEST_SIGMA = 100.0
+"""Of pixel noise: beyond, multiples of the finest grid of `spt.noise` would not be numbers of float32 any more."""
 LARGEST_SEED = (1 << 63) - 1
 
 

@@ -15,8 +15,8 @@ from spt import statistics
 from spt.certificates import Certificate, Evidence, Prediction
 from spt.classifiers import Classifier
 from spt.images import image_digest
-from spt.noise import LARGEST_SIGMA, noisy, standard_normal
-from spt.plain_numbers import alpha_level, real, seed_number, whole
+from spt.noise import noisy, standard_normal
+from spt.plain_numbers import LARGEST_SIGMA, alpha_level, real, seed_number, whole
 from spt.seeds import generators
 from spt.transforms import Transform
 

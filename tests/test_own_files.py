@@ -48,6 +48,19 @@ def test_an_edited_file_is_loaded_anew(tmp_path):
     assert second is not first and second.fingerprint != first.fingerprint
 
 
+def test_a_file_edited_within_the_same_second_and_size_is_not_read_from_its_compiled_copy(tmp_path):
+    (tmp_path / "factors.py").write_text("FACTOR = 1.0\n")
+    path = write(tmp_path / "own.py", "FACTOR", more="from factors import FACTOR")
+    stamps = [(file, file.stat().st_mtime_ns // 10**9 * 10**9) for file in (path, tmp_path / "factors.py")]
+    prints = set()
+    for count, factor in enumerate(("1.0", "2.0", "3.0")):
+        (tmp_path / "factors.py").write_text(f"FACTOR = {factor}\n")
+        for file, second in stamps:
+            os.utime(file, ns=(second + count, second + count))
+        prints.add(load_classifier(str(path)).fingerprint)
+    assert len(prints) == 3
+
+
 def test_an_edited_file_beside_it_is_seen_too(tmp_path):
     (tmp_path / "factors.py").write_text("FACTOR = 1.0\n")
     path = write(tmp_path / "own.py", "FACTOR", more="from factors import FACTOR")

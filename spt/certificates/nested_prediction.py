@@ -10,8 +10,8 @@ from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
 from spt.certificates.per_sample import computed_in_words, points_hold
 from spt.certificates.rounding import confidence
-from spt.noise import LARGEST_SIGMA, is_grid, vote_error
-from spt.plain_numbers import MOST_SAMPLES
+from spt.noise import is_grid, vote_error
+from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
 
 
 @dataclass(frozen=True)

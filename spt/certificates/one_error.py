@@ -20,8 +20,8 @@ from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
 from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import LARGEST_SIGMA, is_grid, vote_error
-from spt.plain_numbers import MOST_SAMPLES
+from spt.noise import is_grid, vote_error
+from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
 
 Votes = Literal["nested", "joint"]
 _ROUNDING = 1e-14  # relative, more than a few floating-point operations lose

@@ -13,8 +13,8 @@ from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import LARGEST_SIGMA, is_grid, vote_error
-from spt.plain_numbers import MOST_SAMPLES
+from spt.noise import is_grid, vote_error
+from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
 from spt.seeds import generators
 from spt.transforms import TRANSFORMS
 

@@ -6,7 +6,8 @@ from spt import statistics
 from spt.certificates.evidence import as_json, fields_are_typed, read_fields
 from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down
-from spt.noise import LARGEST_SIGMA, is_grid
+from spt.noise import is_grid
+from spt.plain_numbers import LARGEST_SIGMA
 
 HEURISTIC_NOTE = (
     "Heuristic: this radius would be certified if the interpolated transformations composed. They do not, so BaseSPT "

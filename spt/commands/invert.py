@@ -20,7 +20,8 @@ from spt.commands.arguments import (
     visible_progress,
 )
 from spt.experiments.files import check_file, json_text, write_whole
-from spt.experiments.settings import MOST, Range
+from spt.experiments.settings import Range
+from spt.plain_numbers import MOST_SAMPLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,9 +92,9 @@ def _invert(arguments: argparse.Namespace) -> str:
         raise ValueError(f"--out must name a .npz file, not {str(arguments.out)!r}.")
     if arguments.out is not None:
         check_file(arguments.out, "--out")
-    if arguments.shape is not None and math.prod(arguments.shape) > MOST:
+    if arguments.shape is not None and math.prod(arguments.shape) > MOST_SAMPLES:
         raise ValueError(
-            f"--shape must hold at most {MOST} values, but {' x '.join(map(str, arguments.shape))} has more."
+            f"--shape must hold at most {MOST_SAMPLES} values, but {' x '.join(map(str, arguments.shape))} has more."
         )
     device = check_device(arguments.device)
     transform = get_transform(arguments.transform)

@@ -8,13 +8,11 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any
 
-MOST = 10_000_000
-"""The largest number of images, samples or votes: more would not fit into memory, or take months."""
+from spt.plain_numbers import LARGEST_SEED, LARGEST_SIGMA, MOST_SAMPLES, SMALLEST_ALPHA
+
 LARGEST = 3600.0
 """The largest size of a transformation, in ° or px: bounds do not go further."""
 SMALLEST = 1e-6
-LEAST_ALPHA = 1e-20
-"""The smallest probability that can be asked for: smaller ones cannot be told from 0 beside 1."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +36,22 @@ def in_words(value: float) -> str:
 
 
 SIZE = Range(SMALLEST, LARGEST)
-PIXEL_SIGMA = Range(0.0, 1000.0)
-PROBABILITY = Range(LEAST_ALPHA, 1.0, below=True)
-COUNT = Range(1, MOST)
-SEED = Range(0, (1 << 63) - 1)
+PIXEL_SIGMA = Range(0.0, LARGEST_SIGMA)
+PROBABILITY = Range(SMALLEST_ALPHA, 1.0, below=True)
+COUNT = Range(1, MOST_SAMPLES)
+SEED = Range(0, LARGEST_SEED)
 ATTACKS = Range(1, 1_000_000)
 PASSES = Range(0, 1000)
 
 RANGES: Mapping[str, Range] = {
     "images": COUNT,
-    "first": Range(0, MOST),
+    "first": Range(0, MOST_SAMPLES),
     "seed": SEED,
     "limit": SIZE,
     "parameter_sigma": SIZE,
     "pixel_sigma": PIXEL_SIGMA,
     "alpha": PROBABILITY,
-    "rho": Range(LEAST_ALPHA, 0.5, below=True),
+    "rho": Range(SMALLEST_ALPHA, 0.5, below=True),
     "n_points": ATTACKS,
     "k": ATTACKS,
     "keep": Range(1, 1000),
@@ -81,7 +79,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     kinds = [option for option in options if option is not type(None)]
     number = isinstance(value, Real) and not isinstance(value, bool)
     if kinds == [int]:
-        range_ = RANGES.get(name, COUNT if name.startswith("n_") else Range(0, MOST))
+        range_ = RANGES.get(name, COUNT if name.startswith("n_") else Range(0, MOST_SAMPLES))
         if not number or not isinstance(value, Integral) or int(value) not in range_:
             raise ValueError(f"{name} must be a whole number {range_}, but is {value!r}.")
         return int(value)
