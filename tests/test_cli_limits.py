@@ -46,7 +46,7 @@ def _no_work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         ((*CELL, "--limit", "-1e1"), "--limit: must be a number from 1e-06 to 3600, but is '-1e1'"),
         ((*CELL, "--seed", -1), "--seed: must be a whole number from 0 to 9223372036854775807, but is '-1'"),
         ((*CELL, "--parameter-sigma", "1e308"), "--parameter-sigma: must be a number from 1e-06 to 3600"),
-        ((*CELL, "--pixel-sigma", "inf"), "--pixel-sigma: must be a number from 0 to 1000"),
+        ((*CELL, "--pixel-sigma", "inf"), "--pixel-sigma: must be a number from 0 to 100"),
         ((*CELL, "--at", "1e308"), "--at: must be a number from -10000 to 10000"),
         ((*CELL, "--device", "cpu:5"), "There is no device 'cpu:5' here"),
         ((*CELL, "--device", "cuda:" + "9" * 30), "There is no device 'cuda:999"),
