@@ -25,8 +25,14 @@ No derivative of the product is taken, so nothing has to be assumed about y'(gam
 (gamma) and the grid contains them (phi); where phi crosses an angle of the grid, the split is bounded in two parts. All vectors
 F and all remainders belong to pairs of an angle gamma and an angle phi on two grids: samples b' share them.
 
-Floating point: as in `spt.error_bounds.arcs`; one interpolation more does not exhaust the inflation. Distances are
-computed from Gram matrices of differences to z, with an absolute inflation of 1e-13 of their largest entry before the root.
+Floating point: as in `spt.error_bounds.arcs`, with its own count of interpolations there. t and u are off by rounding
+divided by the width of the split or cell; that moves F by no more than rounding moves an image, as F changes by no more
+than its sources move on the split or cell. Distances come from Gram matrices G of differences v to z: n² = w'G w, where the
+weights w are non-negative (up to rounding) and sum to 1. When n is far smaller than the differences the squares cancel. With
+u = 2^-53, an entry of G over D pixels is off by at most (D + 2) u max|v|², w by 8 u, and the sums over 6 x 6 terms by 12 u: in
+all by less than (D + 64) u of the largest diagonal entry; twice that is added to n² before the root. A vignette's
+outside, where f is 0 and a given centre may not be, is added as a square; the rounding of norms is left to
+`record.norm_inflation`.
 """
 
 import math
@@ -42,11 +48,20 @@ from spt.preprocessing import Preprocessing
 
 
 def quadratic_maximum(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
-    """Largest value on [0, 1] of the quadratic with these (non-negative) Bernstein coefficients."""
+    """Largest value on [0, 1] of the quadratic with these (non-negative) Bernstein coefficients, rounded upward.
+
+    With a the smaller and b the larger of middle - first and middle - last, both positive, the largest value is the larger
+    end + a² / (a + b), taken at 1 / (1 + b / a); it is never above ``middle`` and never below the ends, the larger of which
+    it is where middle is not above both. Nothing cancels: a and b are rounded once each (by u = 2^-53 relative;
+    subtraction does not underflow), so that a² / (a + b) = a / (1 + b / a) is off by at most 3 u from these and 3 u from its own
+    three operations; two more operations follow, and 16 u are added. Where b / a overflows the term is below 2^-1024, and
+    a subnormal number is rounded by less: 8 x the smallest normal number is added.
+    """
+    limits = torch.finfo(middle.dtype)
     ends = torch.maximum(first, last)
-    inside = (middle * middle - first * last) / (2 * middle - first - last).clamp(min=1e-300)
-    inside = torch.where(middle > 1e-100, inside * (1 + 1e-12), middle)  # the squares must not underflow
-    return torch.where(middle > ends, inside, ends)
+    near, far = middle - ends, middle - torch.minimum(first, last)
+    inside = (ends + near / (1 + far / near)) * (1 + 8 * limits.eps) + 8 * limits.tiny
+    return torch.where(middle <= ends, ends, torch.minimum(inside, middle))
 
 
 class MovingArcSplits(AngleSplits):
@@ -184,7 +199,8 @@ class MovingArcSplits(AngleSplits):
             ),
             dim=1,
         )
-        squares = ((weights @ gram) * weights).sum(-1) + 1e-13 * gram.diagonal(dim1=1, dim2=2).amax(1)[:, None]
+        cancelled = (len(self.inside) + 64) * 2.0**-52 * gram.diagonal(dim1=1, dim2=2).amax(1)
+        squares = ((weights @ gram) * weights).sum(-1) + cancelled[:, None]
         n = (squares.clamp(min=0) + self.outside[items, None]).sqrt()
         rest = [
             torch.maximum(still[row[:, a]], still[row[:, b]])
