@@ -25,12 +25,18 @@ cells and one line of each direction. A line that the box reaches by less than `
 the cell by that much changes the interpolant by at most `TOUCH` times the jump of its slope. This matters at
 multiples of 90°, where rows of pixels lie on lines up to the rounding of cos and sin, as long as these are end points.
 
-Floating point. Coordinates are accurate to 1e-12 (images up to 2000 pixels wide), I changes by at most 4 max|x| for
-each pixel of movement and its slope jumps by at most 4 max|x|, so T_theta x is within 1e-11 max|x| of its exact
-value and r is too small by at most 8 TOUCH max|x| + 1e-11 max|x|; every bound that uses r inflates by
-`PER_PIXEL` max|x| in each pixel (P and A_beta do not amplify) for all parts of e together. Remainders are float32 for
-speed: sums of five products of non-negative numbers, each rounded a few times, have a relative error below 1e-6, so the
-factors are inflated by `RELATIVE`.
+Floating point (u = 2^-53). An angle of at most 13,600° (beta and gamma within what `spt.error_bounds.record` admits) is off by
+3 u 237 + u radians from its sum, product and cosine, so coordinates of images of at most 4096 pixels a side are within D =
+2.4e-10 pixels of exact; angles within 3960° (gamma, and b' modulo 360°) within D = 7e-11. In units of max|x|: |I_x| <= 2, so
+T_theta x is within 4 D of its exact value, and slopes jump by at most 4, so a line that does not count, on each of two axes, can
+make r too small by 8 (TOUCH + D). The fraction at which a line is crossed is off by at most 4 D / |x_b - x_a|, less
+than `CROSSING` / |x_b - x_a|, which is added (where the difference itself is of that size, or nothing but rounding, the bound
+1/4 takes over). Every bound that uses r inflates by `PER_PIXEL` max|x| in each pixel (P and A_beta do not
+amplify) for all parts of e together: in the chord bound three interpolations and two remainders lose 12 D + 16 (TOUCH + D) =
+8.4e-9; in `spt.error_bounds.moving_arcs` two interpolations of x, one of a remainder (which is at most 2 max|x|), and
+remainders of x, x and of that remainder, 16 D + 32 (TOUCH + D) = 6.6e-9. Factors are float32 for speed; they, and sums of
+five products of non-negative numbers, each rounded a few times, have a relative error below 1e-6, so the factors are inflated
+by `RELATIVE`.
 """
 
 import math
@@ -42,6 +48,7 @@ from spt.interpolation import bilinear, pixel_grid
 from spt.transforms import Rotation
 
 TOUCH = 1e-10
+CROSSING = 1e-9
 RELATIVE = 3e-6
 PER_PIXEL = 1e-8
 _ROTATION = Rotation()
@@ -154,7 +161,7 @@ def _crossing(begin: Tensor, end: Tensor, line: Tensor, size: Tensor, w: Tensor,
     """Upper bound of s (1 - s), s the fraction of the split where the coordinate crosses ``line``; 1/2 if it turns."""
     move = (end - begin).abs().clamp(min=1e-30)
     fraction = ((line - begin) / (end - begin + torch.where(end == begin, 1e-30, 0.0))).clamp(0, 1)
-    bound = fraction * (1 - fraction) + (w * w / 8 * size + 2 * TOUCH) / move
+    bound = fraction * (1 - fraction) + (w * w / 8 * size + CROSSING) / move
     return torch.where(turns, 0.5, bound.clamp(max=0.25))
 
 
