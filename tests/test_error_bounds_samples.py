@@ -99,7 +99,7 @@ def test_both_terms_of_the_remainder_are_needed(monkeypatch, removed):
         return index, factors
 
     monkeypatch.setattr(moving_arcs, "arc_weights", mutilated)
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, ArithmeticError)):  # the search itself sees some of it
         for seed in range(60):
             image = make_image(("pixel", "checkerboard", "noise")[seed % 3], 1, 9, 9, seed)
             points = torch.tensor([0.5, 12.0, 45.0], dtype=torch.float64)

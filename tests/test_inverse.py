@@ -15,8 +15,9 @@ from torch import Tensor
 
 from spt.datasets import load_dataset
 from spt.error_bounds.interval import source_boxes
+from spt.error_bounds.record import LARGEST_SIDE
 from spt.inverse import Inverse, invert, refine, trace
-from spt.inverse.constraints import LARGEST_SIDE, axis_ends, find_constraints
+from spt.inverse.constraints import axis_ends, find_constraints
 from spt.inverse.record import EVALUATION, received_ends
 from spt.transforms import Rotation, Transform, Translation
 

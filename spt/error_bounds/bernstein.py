@@ -7,7 +7,10 @@ and K(b). So f has 3 x 3 control vectors, f = sum of B_i B_j f_ij with Bernstein
 to 1; with n_ij the distances of the control vectors to z, ||f - z|| <= sum of B_i B_j n_ij, and the largest value of that
 quadratic is bounded along one axis, then along the other. Halving a cell on both axes converges quadratically.
 
-Floating point: sums of a few hundred products of numbers in [0, 1] and pixels; `vertices.PER_PIXEL` covers them.
+Floating point. As in `spt.error_bounds.vertices`: with a rounded b'_x - dx a control vector is off by at most 12 u S max|x|,
+and where a line is off its place, f by what is derived there: less than `vertices.PER_PIXEL` max|x| in each component. The bound is
+the largest value of sums of the n_ij with non-negative weights that sum to 1, so it moves by no more than they do, and
+`quadratic_maximum` rounds up.
 """
 
 import torch
@@ -73,7 +76,7 @@ class BernsteinSplits(Splits):
         boxes = self.box(items, cells, level)
         columns = self._controls(items, boxes, 0, self.image.shape[2])[:, None, :, None]
         rows = self._controls(items, boxes, 1, self.image.shape[1])[:, :, None]
-        moved = (rows @ self.image)[:, :, None] if rows.ndim == 4 else (rows[:, :, :, None] @ self.image)
+        moved = rows[:, :, :, None] @ self.image
         shown = self.preprocessing(moved @ columns.mT)
         centres = self.centres[items.to(self.image.device)][:, None, None]
         n = torch.linalg.vector_norm((shown - centres).flatten(3), dim=3).cpu()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import Attacker, ErrorBound, Stopwatch, float_slack
+from spt.error_bounds.record import Attacker, ErrorBound, Stopwatch, norm_inflation
 from spt.error_bounds.search import NEGLIGIBLE, Outcome, Splits, collect_splits, search
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress
@@ -13,7 +13,7 @@ def bounded(
     problem: Splits,
     image: Tensor,
     preprocessing: Preprocessing,
-    per_pixel: float,
+    slack: float,
     rounding: float | Tensor,
     method: str,
     desc: str,
@@ -30,16 +30,18 @@ def bounded(
     """Refine ``problem`` to its tolerance or target (which overrides it) and record the bounds.
 
     Args:
-        per_pixel: for `spt.error_bounds.record.float_slack`; rounding: the attacker's term, a number or one for each item.
+        slack: `spt.error_bounds.record.float_slack`; rounding: the attacker's term, a number or one for each item.
         method: for the record; desc: for the progress.
         lower: (N,) errors known to occur. The others: see `spt.error_bounds.chord_bound`.
     """
-    slack = float_slack(preprocessing, image, per_pixel)
-    goal = as_target(target, problem.items, slack + rounding)
+    inflation = norm_inflation(preprocessing, image)
+    goal = as_target(target, problem.items, slack + rounding, inflation)
     state = search(
         problem,
         tolerance=None if goal is not None else check_tolerance(tolerance),
         target=goal,
+        slack=slack,
+        inflation=inflation,
         lower=lower,
         negligible=NEGLIGIBLE * float(image.detach().double().abs().max()),
         max_evaluations=max_evaluations,
@@ -48,7 +50,7 @@ def bounded(
         keep_splits=keep_splits,
         desc=desc,
     )
-    return as_bound(state, method, attacker, rounding, slack, target, watch, keep_splits)
+    return as_bound(state, method, attacker, rounding, slack, inflation, target, watch, keep_splits)
 
 
 def check_tolerance(tolerance: float | None) -> float | None:
@@ -58,14 +60,14 @@ def check_tolerance(tolerance: float | None) -> float | None:
     return tolerance
 
 
-def as_target(target: float | Tensor | None, count: int, additions: float | Tensor) -> Tensor | None:
-    """The target for the search, (N,), less what is added to its bounds afterwards."""
+def as_target(target: float | Tensor | None, count: int, additions: float | Tensor, inflation: float) -> Tensor | None:
+    """The target for the search, (N,), less what is added to its bounds afterwards (see `as_bound`)."""
     if target is None:
         return None
     goal = torch.as_tensor(target, dtype=torch.float64).cpu()
     if goal.ndim and goal.shape != (count,):
         raise ValueError(f"target must be a number or one for each of the {count} points, but is {tuple(goal.shape)}.")
-    return (goal - additions - 1e-12).expand(count)
+    return (goal / inflation - additions - 1e-12).expand(count)
 
 
 def as_bound(
@@ -74,12 +76,17 @@ def as_bound(
     attacker: Attacker,
     rounding: float | Tensor,
     slack: float,
+    inflation: float,
     target: float | Tensor | None,
     watch: Stopwatch,
     keep_splits: bool = False,
 ) -> ErrorBound:
-    """The record of a finished search, with slack and rounding term added once."""
-    values = state.upper + (slack + rounding)
+    """The record of a finished search, with slack and rounding term added once and the norms' own rounding covered.
+
+    ``rounding`` is a number or (N,): the bounds of an item's splits get the term of that item.
+    """
+    additions = (slack + torch.as_tensor(rounding, dtype=torch.float64)).expand(len(state.upper))
+    values = (state.upper + additions) * inflation
     boxes, bounds = collect_splits(state, len(values)) if keep_splits else ((), ())
     return ErrorBound(
         values=values,
@@ -93,5 +100,5 @@ def as_bound(
         worst=state.worst,
         holds=None if target is None else values <= torch.as_tensor(target, dtype=torch.float64),
         splits=boxes,
-        split_values=tuple(bound + (slack + rounding) for bound in bounds),
+        split_values=tuple((bound + more) * inflation for bound, more in zip(bounds, additions, strict=bool(bounds))),
     )

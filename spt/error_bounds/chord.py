@@ -31,6 +31,7 @@ from spt.error_bounds.record import (
     as_points,
     as_range,
     attacker_rounding,
+    float_slack,
     inside_vignette,
 )
 from spt.error_bounds.sampled import error_norms
@@ -229,7 +230,8 @@ def chord_bound(
     quarter = cells_for(box, splits, *pixels.shape[1:])
     problem = _ErrorSplits(pixels, preprocessing, points, box, quarter)
     return bounded(
-        problem, image, preprocessing, PER_PIXEL, attacker_rounding(preprocessing, attacker, image),
+        problem, image, preprocessing, float_slack(preprocessing, image, PER_PIXEL),
+        attacker_rounding(preprocessing, attacker, image),
         "chord", "chord bound", attacker,
         watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits,
     )  # fmt: skip

@@ -46,7 +46,7 @@ from torch import Tensor
 from spt.error_bounds.arcs import PER_PIXEL
 from spt.error_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
 from spt.error_bounds.interval import interpolate, source_boxes
-from spt.error_bounds.record import MEMORY_BUDGET, Stopwatch, as_points, float_slack
+from spt.error_bounds.record import MEMORY_BUDGET, Stopwatch, as_points, float_slack, norm_inflation
 from spt.error_bounds.samples import centre_weights
 from spt.error_bounds.search import halving_on_oom
 from spt.error_bounds.separable import SeparableMaps
@@ -79,6 +79,7 @@ class ErrorHull:
         item: (M,) long: which beta a box belongs to, sorted.
         middle, radius: (M, C, H', W') float64: component p of the box is within radius_p of middle_p.
         slack: norm of what floating point can change, to be added to every norm.
+        inflation: what a norm's own rounding can change, a factor.
     """
 
     count: int
@@ -86,13 +87,14 @@ class ErrorHull:
     middle: Tensor
     radius: Tensor
     slack: float
+    inflation: float
 
     def distances(self, offsets: Tensor | None = None) -> Tensor:
         """(N,) proved upper bounds of ||e - offset|| for each beta, on the CPU; offsets (N, C, H', W'), by default 0."""
         middle = self.middle if offsets is None else self.middle - offsets[self.item]
         norms = torch.linalg.vector_norm((middle.abs() + self.radius).flatten(1), dim=1)
         largest: Tensor = norms.new_zeros(self.count).scatter_reduce_(0, self.item, norms, "amax")
-        return largest.cpu() * (1 + 1e-12) + self.slack
+        return (largest.cpu() + self.slack) * self.inflation
 
     def centres(self) -> Tensor:
         """(N, C, H', W') nearly the centre of the smallest ball around 0 and the middles of each beta's boxes."""
@@ -167,7 +169,7 @@ def received_balls(
     hull = error_hull(received, transform, preprocessing, betas, inverse, method, memory_budget, progress)
     offsets = hull.centres()
     shown = preprocessing(transform(received.detach().double(), betas))
-    own = torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() * (1 + 1e-12) + hull.slack
+    own = (torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() + hull.slack) * hull.inflation
     return shown - offsets, torch.maximum(own, hull.distances(offsets))
 
 
@@ -200,11 +202,14 @@ def error_hull(
     for cluster in progress(clusters, desc="bounding what explains the image", total=len(clusters)):
         boxes = problem.boxes_of(cluster, _chosen(method, cluster, image), memory_budget)
         parts.append(boxes[:3])
-        gain = max(gain, float(boxes[3].max()))
+        gain = float(boxes[3].max().clamp(min=gain))  # keeps what is not a number
     item, middle, radius = (torch.cat(column) for column in zip(*parts, strict=True))
     order = torch.argsort(item, stable=True)
+    if not all(torch.isfinite(part).all() for part in (middle, radius, torch.tensor(gain))):
+        raise ArithmeticError("A bound is not a finite number; please report the image and the settings.")
     slack = float_slack(preprocessing, torch.ones_like(received), PER_PIXEL * (1 + gain))
-    return ErrorHull(len(points), item[order], middle[order], radius[order], slack)
+    inflation = norm_inflation(preprocessing, image)
+    return ErrorHull(len(points), item[order], middle[order], radius[order], slack, inflation)
 
 
 def _chosen(method: Method, cluster: Cluster, image: Tensor) -> Method:

@@ -13,6 +13,8 @@ from spt.preprocessing import Preprocessing
 from spt.transforms import Transform
 
 Attacker = Literal["exact", "8-bit"]
+LARGEST_SIDE = 4096
+"""Pixels a side: what the proofs about rounding assume."""
 MEMORY_BUDGET = 1 << 30
 """Bytes of working memory that a bound plans for, unless told otherwise."""
 
@@ -90,11 +92,13 @@ class Stopwatch:
 
 
 def as_image(image: Tensor) -> Tensor:
-    """``image`` as a float64 (C, H, W) tensor; ValueError if it is not one image of finite floats."""
+    """``image`` as a float64 (C, H, W) tensor; ValueError if it is not one image of finite floats or too large."""
     if image.ndim != 3:
         raise ValueError(f"One image of shape (C, H, W) is needed, but got {tuple(image.shape)}.")
     if not image.dtype.is_floating_point:
         raise ValueError(f"The image must be floating point (8-bit values divided by 255), but is {image.dtype}.")
+    if max(image.shape[1:]) > LARGEST_SIDE:
+        raise ValueError(f"Images of up to {LARGEST_SIDE} pixels a side are supported, not {tuple(image.shape)}.")
     if not torch.isfinite(image).all():
         raise ValueError("The image contains values that are not finite numbers.")
     largest = float(image.detach().abs().max()) if image.numel() else 0.0
@@ -149,13 +153,25 @@ def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: T
             f"An 8-bit attacker needs an image in [0, 1], but this one has {float(image.min()):g} to {float(image.max()):g}."
         )
     ones = preprocessing(torch.ones(image.shape, dtype=torch.float64))
-    return float(ones.norm()) / 510 * (1 + 1e-9)
+    return float(ones.norm()) / 510 * (1 + 1e-9) * norm_inflation(preprocessing, image)
 
 
 def inside_vignette(preprocessing: Preprocessing, image: Tensor) -> Tensor:
     """Positions of the pixels of P x (C, H', W'), flattened, that the vignette keeps; all others are always 0."""
     rows, columns = preprocessing.output_size(image.shape[1], image.shape[2])
     return preprocessing.mask(rows, columns).expand(len(image), -1, -1).flatten().nonzero()[:, 0].to(image.device)
+
+
+def norm_inflation(preprocessing: Preprocessing, image: Tensor) -> float:
+    """A factor above 1 by which a computed norm of an image P x can be too small, whatever its size.
+
+    With u = 2^-53 and n pixels: in whatever order n squares are summed, the relative error of the sum is at most (n + 1) u,
+    that of the root half of it and u; differences of which the norm is taken, and a few products and sums of norms that follow,
+    have relative errors of u each. In all less than (n + 64) u; the factor grants twice that. It leaves 0 at 0, and it
+    is needed beside `float_slack`, which is 0 where nothing is inside the vignette and knows nothing of given centres.
+    """
+    count = len(image) * math.prod(preprocessing.output_size(image.shape[1], image.shape[2]))
+    return 1 + (count + 64) * 2.0**-52
 
 
 def float_slack(preprocessing: Preprocessing, image: Tensor, per_pixel: float) -> float:

@@ -1,5 +1,6 @@
 """Per-sample error: a centre and a radius for everything the classifier can be shown at one smoothing sample (section 7)."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -21,6 +22,8 @@ from spt.error_bounds.record import (
     as_points,
     as_range,
     attacker_rounding,
+    float_slack,
+    norm_inflation,
 )
 from spt.error_bounds.sampled import gamma_lattice
 from spt.error_bounds.search import MAX_EVALUATIONS, Splits, halving_on_oom
@@ -31,6 +34,8 @@ from spt.transforms import POINTS_AT_ONCE, Rotation, Transform, Translation
 
 CENTRE_STEPS = 150
 CENTRE_SAMPLES = 40
+UNDERFLOW = 1e-150
+"""A square is rounded by at most 2^-1075 where it is subnormal: given centres can be as small as that."""
 KRONECKER = (0.7548776662466927, 0.5698402909980532)  # powers of the inverse plastic number
 
 
@@ -132,7 +137,7 @@ def rounding_at_samples(
         row = (rows + (height + 3) / 2).floor().clamp(0, near.shape[1] - 1).long()
         reached = near[:, row, column].transpose(0, 1)
         rounding.append(torch.linalg.vector_norm(preprocessing(reached).flatten(1), dim=1).cpu())
-    return (torch.cat(rounding) / 510 * (1 + 1e-9)).clamp(max=largest)
+    return (torch.cat(rounding) / 510 * (1 + 1e-9) * norm_inflation(preprocessing, image)).clamp(max=largest)
 
 
 def sample_bound(
@@ -171,10 +176,12 @@ def sample_bound(
     if centres is None:
         found, lower = find_centres(image, transform, preprocessing, samples, box, centre, memory_budget=memory_budget)
     else:
-        found, lower = centres.to(pixels), torch.zeros(len(samples), dtype=torch.float64)
+        found, lower = centres.detach().to(pixels), torch.zeros(len(samples), dtype=torch.float64)
         shape = (len(samples), len(pixels), *preprocessing.output_size(*pixels.shape[1:]))
         if found.shape != shape:
             raise ValueError(f"centres must have shape {shape}, but have {tuple(centres.shape)}.")
+        if not torch.isfinite(found).all():
+            raise ValueError("The centres contain values that are not finite numbers.")
     problem: Splits
     if isinstance(transform, Rotation):
         quarter = cells_for(box, splits, *pixels.shape[1:])
@@ -185,8 +192,11 @@ def sample_bound(
         per_pixel = vertices.PER_PIXEL
     else:
         raise ValueError(f"There is no bound for {transform.name}, only for rotation and translation.")
+    slack = float_slack(preprocessing, image, per_pixel)
+    if centres is not None and bool(found.any()):
+        slack += UNDERFLOW * math.sqrt(found[0].numel())
     bound = bounded(
-        problem, image, preprocessing, per_pixel, rounding_at_samples(pixels, transform, preprocessing, attacker, samples),
+        problem, image, preprocessing, slack, rounding_at_samples(pixels, transform, preprocessing, attacker, samples),
         "moving chord" if isinstance(transform, Rotation) else "Bernstein", f"{centre} bound", attacker,
         watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits, lower,
     )  # fmt: skip

@@ -74,6 +74,8 @@ def search(
     target: Tensor | None = None,
     lower: Tensor | None = None,
     negligible: float = 0.0,
+    slack: float = 0.0,
+    inflation: float = 1.0,
     max_evaluations: int | None = MAX_EVALUATIONS,
     memory_budget: int = 1 << 30,
     progress: Progress = silent,
@@ -87,6 +89,10 @@ def search(
     its target. With neither tolerance nor target every base cell is evaluated once. ``lower`` are norms known to
     occur. Any moment's bounds are sound, so ``max_evaluations`` (for each item) only costs sharpness: the most
     promising cells are refined first.
+
+    In floating point a sampled norm is at most ``inflation`` x (its cell's bound + ``slack``), both of which the caller adds
+    to the final bounds. A norm above that proves the bound wrong: ArithmeticError, as for a bound that is not a number. One
+    within that, but above the computed bound, counts as the bound, so that ``upper`` is never below ``lower``.
     """
     count, dimensions = problem.items, problem.dimensions
     state = Outcome(
@@ -114,6 +120,7 @@ def search(
         if tolerance is not None or target is not None:
             best = _first_best(items, guesses, count)
             found = problem.sample(items[best], points[best])
+            _check(found, bounds[best], slack, inflation)
             state.lower[items[best]] = torch.maximum(state.lower[items[best]], found)
         limit = _limit(state, tolerance, target, negligible)
         refine = bounds > limit[items]
@@ -126,7 +133,19 @@ def search(
         items = items.repeat_interleave(len(halves))
         parents = parents.repeat_interleave(len(halves))
         cells = (2 * cells[:, None, :] + halves).reshape(-1, dimensions)
+    _check(state.lower, state.upper, slack, inflation)
+    state.upper = torch.maximum(state.upper, state.lower)
     return state
+
+
+def _check(found: Tensor, bounds: Tensor, slack: float, inflation: float) -> None:
+    """ArithmeticError if something that occurs lies above its bound by more than rounding can explain."""
+    wrong = ~(found <= (bounds + slack) * inflation)
+    if wrong.any():
+        raise ArithmeticError(
+            f"A norm of {float(found[wrong][0])!r} occurs where {float(bounds[wrong][0])!r} was to be the bound; "
+            "please report the image and the settings."
+        )
 
 
 def _limit(state: Outcome, tolerance: float | None, target: Tensor | None, negligible: float) -> Tensor:
@@ -236,6 +255,9 @@ class SharedRows:
     def get(self, keys: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """Rows and, for each key, which row is its own."""
         if self.keys is not None:
-            return self.rows, torch.searchsorted(self.keys, keys)
+            which = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
+            if not torch.equal(self.keys[which], keys):
+                raise KeyError("Rows were asked for that were not prepared.")
+            return self.rows, which
         unique, which = torch.unique(keys, return_inverse=True)
         return self.compute(unique), which

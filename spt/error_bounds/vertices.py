@@ -5,8 +5,13 @@ and in dy between integers, T_{beta+gamma} x between the shifts at which beta + 
 not depend on gamma: on each cell of the grid made by these lines and the ends of Gamma every component of e is affine
 in dx for fixed dy and vice versa. The norm is then convex along each axis, so it is largest at a vertex of the grid.
 
-Floating point. A vertex may be off its line by 1e-15 |beta|, and every component is a sum of at most a few hundred
-products of numbers in [0, 1] and pixels: together less than `PER_PIXEL` max|x| in each component.
+Floating point (u = 2^-53, sides of at most S = 4096 pixels, |gamma| <= 3600; shifts by more than S + 1 give exactly 0).
+A weight 1 - |distance| is off by at most u S from the rounding of a position and, in T_{beta+gamma}, by as much from that
+of beta + gamma. A row of a matrix has two weights, so a warp along one axis is off by 2 u S max|x|, or 4 u S max|x| in
+T_{beta+gamma}: at most 16 u S max|x| = 7.3e-12 max|x| in all. A vertex may be off its line by u 3600; as the slope of a component
+jumps there by at most 4 max|x| on either axis, what lies between is above the vertices by at most 8 x 3600 u max|x| = 3.2e-12
+max|x|. Sums of at most two weighted pixels and of the taps of P add less than 1e-13 max|x| (their weights sum to 1).
+Together less than `PER_PIXEL` max|x| in each component; the norm's own rounding is `record.norm_inflation`.
 """
 
 import math
@@ -25,13 +30,14 @@ from spt.error_bounds.record import (
     as_range,
     attacker_rounding,
     float_slack,
+    norm_inflation,
 )
 from spt.error_bounds.search import halving_on_oom
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, silent
 from spt.transforms import Transform, Translation
 
-PER_PIXEL = 2e-12
+PER_PIXEL = 2e-11
 
 
 def shifts(size: int, offsets: Tensor) -> Tensor:
@@ -74,7 +80,7 @@ def vertex_bound(
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
 ) -> ErrorBound:
-    """The maximum over gamma in Gamma of ||e(beta, gamma)|| for translations, exact up to 1e-12 a pixel.
+    """The maximum over gamma in Gamma of ||e(beta, gamma)|| for translations, exact up to 2e-11 a pixel.
 
     Args:
         image: (C, H, W); betas: (N, 2) pixels; gamma_range: (low, high) for both axes or ((low, high), (low, high)).
@@ -96,7 +102,7 @@ def vertex_bound(
         counts.append(len(norms))
     rounding = attacker_rounding(preprocessing, attacker, image)
     sampled = torch.tensor(best, dtype=torch.float64) + rounding
-    values = sampled + float_slack(preprocessing, image, PER_PIXEL)
+    values = (sampled + float_slack(preprocessing, image, PER_PIXEL)) * norm_inflation(preprocessing, image)
     return ErrorBound(
         values=values,
         sampled=sampled,

@@ -14,7 +14,7 @@ It is affine in a, in b and in every pixel, so that its extremes are at corners:
 the high ends of the other three, and the smallest of the four corners of the part of the box in this cell. The union over
 the cells is the smallest of all their lower ends; upper ends likewise.
 
-Soundness in float64 (u = 2^-53, images of at most `LARGEST_SIDE` pixels a side). Boxes are widened by `SLACK` on all
+Soundness in float64 (u = 2^-53, images of at most 4096 pixels a side). Boxes are widened by `SLACK` on all
 sides. The coordinate x + (W-1)/2 is rounded by at most 2^12 u < 5e-13, the distance s to a line by u more, and the ratio a
 by at most 3 u a < 4e-13 (1 - s is exact for s >= 1/2, and weights below `LEAST_WEIGHT` are given up, so a < 1000). As da/ds >= 1,
 all of it is less than the widening moves a. Where a pixel line cuts the box, or coordinates are clamped beyond the frame, a is
@@ -40,7 +40,6 @@ from spt.error_bounds.interval import source_boxes
 from spt.intervals import Interval
 from spt.transforms import Transform
 
-LARGEST_SIDE = 4096
 SLACK = 1e-11
 LEAST_WEIGHT = 1e-3
 """Of each of the two factors (1 - s) and (1 - t) of a pixel's weight; below, the constraint says next to nothing."""

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from spt.error_bounds import check_bounded
 from spt.error_bounds.record import Attacker, as_image, as_range
-from spt.inverse.constraints import LARGEST_SIDE
 from spt.transforms import Transform
 
 EVALUATION = 1e-9
@@ -116,8 +115,6 @@ def as_received(
     image, box = as_image(received), as_range(transform, gamma_range)
     if not image.numel():
         raise ValueError(f"The received image has no pixels: its shape is {tuple(received.shape)}.")
-    if max(image.shape[1:]) > LARGEST_SIDE:
-        raise ValueError(f"Images of up to {LARGEST_SIDE} pixels a side are supported, not {tuple(received.shape)}.")
     low, high, slack = float(image.min()), float(image.max()), _evaluation(received)
     if low < -slack or high > 1 + slack:
         raise ValueError(f"Pixels of the received image must be in [0, 1], but they go from {low:g} to {high:g}.")

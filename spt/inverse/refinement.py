@@ -102,6 +102,7 @@ def _levels(gamma_range: Tensor, width: float) -> tuple[Tensor, list[list[int]]]
     for (low, high), count in zip(gamma_range, counts, strict=True):
         steps = torch.arange(count + 1, dtype=torch.float64)
         ends = (low * (count - steps) + high * steps) / count  # exactly 0 in the middle of a symmetric Gamma
+        ends = ends.clamp(low, high).cummax(0).values  # splits narrower than rounding must not turn round
         ends[0], ends[-1] = low, high
         axes.append(torch.stack((ends[:-1], ends[1:]), dim=-1))
     positions = torch.cartesian_prod(*[torch.arange(count) for count in counts]).reshape(-1, len(counts))
