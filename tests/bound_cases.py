@@ -33,7 +33,7 @@ PREPROCESSINGS = (
     Preprocessing(vignette="rectangle", vignette_margin=2),
     Preprocessing(vignette="circle", vignette_margin=9),  # nothing is inside
 )
-RANGES = ("symmetric", "narrow", "tiny", "point", "one-sided", "wide", "at a quarter turn")
+RANGES = ("symmetric", "narrow", "tiny", "point", "one-sided", "wide", "at a quarter turn", "far")
 ERRORS = {
     "rotation": ("chord", "interval", "naive interval"),
     "translation": ("vertices", "interval", "naive interval"),
@@ -78,6 +78,7 @@ def gamma_box(kind: str, name: str, random: np.random.Generator) -> np.ndarray:
         "point": 0.0,
         "wide": 4.0,
         "at a quarter turn": 0.1,
+        "far": 0.1,
     }
     width = widths.get(kind, 1.0) * unit * random.uniform(0.2, 1, dimensions)
     low = unit * random.normal(size=dimensions)
@@ -87,17 +88,24 @@ def gamma_box(kind: str, name: str, random: np.random.Generator) -> np.ndarray:
         low = np.zeros(dimensions)
     if kind == "at a quarter turn":
         low = whole * random.integers(-4, 5, dimensions) - width * random.choice((0.0, 1.0, random.random()))
+    if kind == "far":
+        low = random.choice((-1, 1)) * random.uniform(1000, 3590, dimensions)
     return np.stack((low, low + width), axis=1)
 
 
 def some_points(name: str, count: int, box: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """(N, d) betas or samples b': drawn, whole, halves, and those that undo a gamma of the range."""
+    """(N, d) betas or samples b': drawn, whole, halves, those that undo a gamma of the range, and many turns away."""
     unit, whole = (30.0, 45.0) if name == "rotation" else (1.5, 0.5)
     points = unit * random.normal(size=(count, len(box)))
     kind = random.integers(0, 5, count)[:, None]
     points = np.where(kind == 1, whole * np.round(points / whole * 2), points)
     points = np.where(kind == 2, random.choice((-1.0, 1.0)) * random.choice(box.T, count), points)
-    return np.where(kind == 3, np.round(points * 4) / 4, points)
+    points = np.where(kind == 3, np.round(points * 4) / 4, points)
+    return (
+        points + 360.0 * random.integers(-24, 25, points.shape)
+        if name == "rotation" and random.random() < 0.1
+        else points
+    )
 
 
 def gammas_to_try(
