@@ -371,12 +371,12 @@ def main() -> int:
         return max(1, round(count * scale))
 
     random = np.random.default_rng(arguments.seed)
-    quadratic_rows, wrong = quadratics(times(3_500_000), random)
+    quadratic_rows, wrong = quadratics(times(1_750_000), random)
     print(markdown(quadratic_rows), flush=True)
     run = Run(random)
-    run.bounds(times(2500), 200)
-    run.images(times(800), 20, 60)
-    run.received(times(8000))
+    run.bounds(times(1250), 200)
+    run.images(times(400), 20, 60)
+    run.received(times(4000))
     rows = table(run)
     print(f"{time.perf_counter() - start:.0f} s\n{markdown(rows)}", flush=True)
     minutes = (time.perf_counter() - start) / 60

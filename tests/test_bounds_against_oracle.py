@@ -224,6 +224,22 @@ def test_flat_images_and_small_translations(kind):
             assert_bounds(comparison, seen, points, box, (1, -1), random)
 
 
+def test_stripes_moved_by_less_than_a_millionth_of_a_millionth():
+    """Bounds of cells were 1.0 where 1.80 occurs."""
+    image = np.zeros((1, 8, 8))
+    image[:, :, 1::2] = 1.0
+    seen = Seen(image, "translation", Preprocessing())
+    points = np.array([[-1.3223242909730102, -1.150304233096566]])
+    box = np.array([[-1.9072872736127016, -1.9072872736126993], [-0.18222558947135983, -0.18222558947135784]])
+    centres = seen.after(seen.warped(image[None], points)).reshape(1, 1, 8, 8)
+    arguments = tensor(image), Translation(), seen.preprocessing, tensor(points), tensor(box)
+    found = sample_bound(*arguments, tolerance=None, centres=tensor(centres), keep_splits=True).bound
+    largest = seen.distances(points[0], centres, box.T).max()
+    assert largest > 1.80
+    assert found.values[0] >= largest
+    assert (found.split_values[0] > 1.80).all()
+
+
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("size", [0.1, 1e-3, 1e30, 1e-200])
 def test_with_nothing_inside_the_vignette_a_distance_to_a_given_centre_is_rounded_up(name, size):

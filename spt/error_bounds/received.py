@@ -28,10 +28,13 @@ Methods, sound as any Y is:
 - "automatic": for each cluster one of these.
 - "interval", the paper's: Y = 0, and the interval image of T_{beta+gamma} [x] for gamma in a split instead of nodes.
 
-Floating point. Warps of images in [-1, 1] are within 1e-11 of exact arithmetic, remainders lose at most 8 TOUCH (see
-`spt.error_bounds.arcs`), and A, P and their products do not amplify. What passes through K is amplified by at most its largest
-absolute row sum k; the few pixels around a source change by no more than nine such rows. So every component is
-inflated by `arcs.PER_PIXEL` (1 + k), with all roundings of middles and radii included.
+Floating point. With D and TOUCH of `spt.error_bounds.arcs` and pixels in [0, 1]: the absolute errors of the weights in one row of
+a warp sum to at most 4 D, remainders lose at most 8 (TOUCH + D), and A, P and their products do not amplify. So row p of N = P
+(A_beta A_gamma - A_{beta+gamma}) is off by 12 D in all, however many images its columns are spread over. What passes
+through K is amplified by at most its largest absolute row sum k, and a row of K A_gamma is off by 4 D k; K itself may be any
+matrix, so that how well its equations are solved does not matter. Every part is then off by at most (16 D + 8 (TOUCH +
+D)) (1 + k) = 7e-9 (1 + k), and every component is inflated by `arcs.PER_PIXEL` (1 + k), with the roundings of middles, radii and
+sums included; the kernel method counts as k = 1.
 """
 
 import math
