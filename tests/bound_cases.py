@@ -102,7 +102,7 @@ def some_points(name: str, count: int, box: np.ndarray, random: np.random.Genera
     points = np.where(kind == 2, random.choice((-1.0, 1.0)) * random.choice(box.T, count), points)
     points = np.where(kind == 3, np.round(points * 4) / 4, points)
     return (
-        points + 360.0 * random.integers(-24, 25, points.shape)
+        points + 360.0 * random.integers(-17, 18, points.shape)
         if name == "rotation" and random.random() < 0.1
         else points
     )
