@@ -2,7 +2,8 @@
 
 Policy: a value called a bound holds for every gamma in Gamma in exact arithmetic and for any evaluation in the image's
 floating type; where floating point could make it too small, it is inflated by a proved amount (in the docstring of
-the module). What only samples is labelled (``is_upper`` is False).
+the module). Every norm that is sampled on the way is compared with its bound: one above it by more than this amount raises
+ArithmeticError. What only samples is labelled (``is_upper`` is False).
 """
 
 from spt.error_bounds.chord import chord_bound
