@@ -8,10 +8,11 @@ in dx for fixed dy and vice versa. The norm is then convex along each axis, so i
 Floating point (u = 2^-53, sides of at most S = 4096 pixels, |gamma| <= 3600; shifts by more than S + 1 give exactly 0).
 A weight 1 - |distance| is off by at most u S from the rounding of a position and, in T_{beta+gamma}, by as much from that
 of beta + gamma. A row of a matrix has two weights, so a warp along one axis is off by 2 u S max|x|, or 4 u S max|x| in
-T_{beta+gamma}: at most 16 u S max|x| = 7.3e-12 max|x| in all. A vertex may be off its line by u 3600; as the slope of a component
-jumps there by at most 4 max|x| on either axis, what lies between is above the vertices by at most 8 x 3600 u max|x| = 3.2e-12
-max|x|. Sums of at most two weighted pixels and of the taps of P add less than 1e-13 max|x| (their weights sum to 1).
-Together less than `PER_PIXEL` max|x| in each component; the norm's own rounding is `record.norm_inflation`.
+T_{beta+gamma}: at most 16 u S max|x| = 7.3e-12 max|x| in all. A vertex may be off its line, or a line next to an end of Gamma be
+left out, by u S; as the slope of a component jumps there by at most 4 max|x| on either axis, what lies between is above the
+vertices by at most 8 u S max|x| = 3.7e-12 max|x|. Sums of at most two weighted pixels and of the taps of P add less
+than 1e-13 max|x| (their weights sum to 1). Together less than `PER_PIXEL` max|x| in each component; the
+norm's own rounding is `record.norm_inflation`.
 """
 
 import math
