@@ -20,14 +20,17 @@ format: .venv/test.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.venv/app.done: requirements.txt
+# TORCH_INDEX: take torch and torchvision from this package index, such as PyTorch's for processors without a GPU
+.venv/app.done: requirements.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name one with make PYTHON=...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) $(shell sed -n 's/^\(torch[a-z]*>=[0-9.]*\).*/"\1"/p' requirements.txt))
 	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps --editable .
 	touch $@
 
-.venv/test.done: requirements-dev.txt .venv/app.done
-	$(BIN)/python -m pip install -r requirements-dev.txt
+.venv/test.done: .venv/app.done
+	$(BIN)/python -m pip install --editable ".[app,cluster,dev]"
 	touch $@
 
 clean:

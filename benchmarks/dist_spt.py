@@ -5,14 +5,12 @@
     python benchmarks/dist_spt.py noise --images 10          # the choice of classifier and of both noises
     python benchmarks/dist_spt.py attack --images 100        # worst of 1000 attacks inside the certified radius
 
-Needs MNIST in the folder that SPT_DATA names, and requirements-cluster.txt for more than one worker. Every row is the
+Needs MNIST in the folder that SPT_DATA names, and the extra cluster for more than one worker. Every row is the
 experiment table4 with other settings; it keeps each image's result in runs/, so a run that was stopped goes on. The table of
 that name in dist_spt.md is rewritten between its markers.
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,9 +18,6 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # run from anywhere without installing
-os.environ["PYTHONPATH"] = sys.path[0]  # for the workers
 
 from spt import load_classifier, load_dataset
 from spt.attacks import WorstOfK

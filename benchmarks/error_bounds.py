@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from spt.datasets import load_dataset
 from spt.error_bounds import chord_bound, error_norms, interval_bound, sample_bound, sampled_error, vertex_bound
 from spt.preprocessing import Preprocessing

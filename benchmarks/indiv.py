@@ -10,7 +10,6 @@ experiment: python -m spt run indiv.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # run from anywhere without installing
 
 from spt.datasets import load_dataset
 from spt.error_bounds.received import METHODS, error_hull

@@ -5,15 +5,12 @@ SPT_DATA=... python benchmarks/inverse.py --images 3 # a quick look
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # run from anywhere without installing
 
 from spt.datasets import load_dataset
 from spt.inverse import Inverse, invert, refine

@@ -12,7 +12,6 @@ import math
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,6 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as vision
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from spt import Rotation, SmoothedClassifier, bundled_classifiers, get_transform, load_classifier
 from spt.noise import noisy, standard_normal
 
@@ -212,7 +210,7 @@ def main() -> None:
     rounds = arguments.rounds
     torch.set_num_threads(arguments.threads)
     if kornia is None:
-        print("kornia is not installed (pip install -r requirements-bench.txt): its columns stay empty.")
+        print('kornia is not installed (pip install -e ".[bench]"): its columns stay empty.')
     versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
     versions += f", kornia {kornia.__version__}" if kornia is not None else ""
     system = f"Python {platform.python_version()}, {torch.get_num_threads()} thread(s), {rounds} rounds"

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-st.set_page_config(page_title="SPT Explorer", page_icon="assets/icon.png", layout="wide")
+from spt.ui.icon import ICON
+
+st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
 st.navigation(
     [
         st.Page("explore/start.py", title="Start", url_path="start", default=True),

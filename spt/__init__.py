@@ -10,6 +10,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from spt.attacks import AttackResult, Grid, WorstOfK
     from spt.certificates import Certificate, Prediction

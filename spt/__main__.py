@@ -6,9 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+import spt
 from spt.commands import COMMANDS
 from spt.commands.arguments import Parser
 
+MODULE = "python -m spt"
 EXAMPLES = """examples:
   python -m spt certify --image digits:3
   python -m spt certify --image digits:3 --defence dist-x --limit 30
@@ -18,13 +20,13 @@ EXAMPLES = """examples:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, program: str = MODULE) -> int:
     """Run one command.
 
     Exit code 0 (1 if `verify` finds a difference); 2 for what a person can mend, with one sentence saying what; 130 for Ctrl-C.
     """
     try:
-        arguments = build_parser().parse_args(argv)
+        arguments = build_parser(program).parse_args(argv)
         with contextlib.redirect_stdout(sys.stderr):
             text: str = arguments.run(arguments)
         print(text, flush=True)
@@ -45,21 +47,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(getattr(arguments, "exit_code", 0))  # only the command verify has one
 
 
-def build_parser() -> Parser:
+def build_parser(program: str = MODULE) -> Parser:
     """The parser of all commands."""
     parser = Parser(
-        prog="python -m spt",
+        prog=program,
         description="Certified robustness of image classifiers to rotations and translations, by randomized smoothing.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {spt.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
     for add in COMMANDS:
         add(commands)
     return parser
 
 
-if __name__ == "__main__":
+def console(program: str = "spt") -> int:
+    """`main` at a terminal: where it cannot show a σ, a question mark stands, and nothing stops."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without σ must not stop us
-    sys.exit(main())
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    return main(program=program)
+
+
+if __name__ == "__main__":
+    sys.exit(console(MODULE))

@@ -9,19 +9,19 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spt import function_check, own_files
+from spt.bundled import bundled
 from spt.network_state import Watched, behaviour, checksum, content_digest, layers_in_words, probes, tensors_of
 from spt.networks import build_network, fuse_batch_norm
 from spt.noise import GRID, check_grid, snap
 from spt.preprocessing import Preprocessing
 
-MODELS_FOLDER = Path(__file__).parent.parent / "assets" / "models"
+MODELS_FOLDER = bundled("assets") / "models"
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
 
 

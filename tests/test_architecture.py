@@ -250,7 +250,7 @@ def run(*arguments: str) -> None:
 
 
 def test_ruff_check():
-    assert importlib.util.find_spec("ruff") is not None, "pip install -r requirements-dev.txt"
+    assert importlib.util.find_spec("ruff") is not None, "make test installs it"
     run("ruff", "check", ".")
 
 

@@ -5,7 +5,7 @@ and returns the text for standard output; whatever else is printed meanwhile goe
 seconds are inside the functions, so that ``--help`` is fast.
 """
 
-from spt.commands import attack, bound, certify, inventory, invert, measure, predict, run, train, verify
+from spt.commands import app, attack, bound, certify, inventory, invert, measure, predict, run, train, verify
 
 COMMANDS = (
     predict.add,
@@ -18,5 +18,6 @@ COMMANDS = (
     run.add,
     train.add,
     inventory.add,
+    app.add,
 )
 """What adds each command to the parser, in the order of the help."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from spt.bundled import bundled
 from spt.datasets.arrays import load_npz
 from spt.datasets.cifar10 import load_cifar10
 from spt.datasets.dataset import Dataset, Shape
@@ -15,7 +16,7 @@ from spt.datasets.imagenet import load_imagenet_samples
 from spt.datasets.mnist import FASHION_MNIST_CLASSES, load_mnist
 from spt.progress import Progress, silent
 
-SAMPLES_FOLDER = Path(__file__).parents[2] / "assets" / "samples"
+SAMPLES_FOLDER = bundled("assets") / "samples"
 
 Loader = Callable[[str, bool, Progress], Dataset]
 
