@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from bound_cases import (
+from spt.error_bounds.moving_arcs import quadratic_maximum
+from spt.error_bounds.received import METHODS
+from tests.bound_cases import (
     CENTRES,
     ERRORS,
     IMAGES,
@@ -40,9 +40,6 @@ from bound_cases import (
     gammas_to_try,
     some_points,
 )
-
-from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.received import METHODS
 
 PAGE = Path(__file__).parent / "soundness.md"
 LARGER = ((12, 12), (16, 16), (20, 13), (28, 28))

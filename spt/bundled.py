@@ -12,3 +12,8 @@ def bundled(name: str) -> Path:
     package = Path(str(files("spt")))
     inside = package / "explorer" / name if name in ("app.py", "pages") else package / name
     return inside if inside.exists() else package.parent / name
+
+
+def is_checkout() -> bool:
+    """Whether this is a copy of the repository rather than an installed package."""
+    return not (Path(str(files("spt"))) / "explorer").exists()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from oracles import preprocessing_matrix, warp_many
 from torch import Tensor
 
 from spt.error_bounds import chord_bound, interval_bound, sample_bound, vertex_bound
@@ -17,6 +16,7 @@ from spt.error_bounds.received import METHODS, received_balls, received_bound
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
 from spt.transforms import TRANSFORMS
+from tests.oracles import preprocessing_matrix, warp_many
 
 IMAGES = (
     "stripes across", "stripes along", "stripes oblique", "wide stripes", "corner pixel", "edge pixel", "middle pixel", "any pixel",

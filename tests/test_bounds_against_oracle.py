@@ -7,10 +7,20 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import oracles
 import pytest
 import torch
-from bound_cases import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spt.error_bounds import Attacker, error_norms, interval_bound, interval_images, sample_bound, vertex_bound
+from spt.error_bounds.moving_arcs import quadratic_maximum
+from spt.error_bounds.received import METHODS
+from spt.error_bounds.search import SharedRows, Splits, search
+from spt.inverse import invert
+from spt.preprocessing import Preprocessing
+from spt.transforms import TRANSFORMS, Rotation, Translation
+from tests import oracles
+from tests.bound_cases import (
     CENTRES,
     ERRORS,
     IMAGES,
@@ -27,16 +37,6 @@ from bound_cases import (
     some_points,
     tensor,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from spt.error_bounds import Attacker, error_norms, interval_bound, interval_images, sample_bound, vertex_bound
-from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.received import METHODS
-from spt.error_bounds.search import SharedRows, Splits, search
-from spt.inverse import invert
-from spt.preprocessing import Preprocessing
-from spt.transforms import TRANSFORMS, Rotation, Translation
 
 OPTIONS = st.sampled_from(
     [

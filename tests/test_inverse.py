@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import flint
 import numpy as np
-import oracles
 import pytest
 import torch
 from hypothesis import given
@@ -20,6 +19,7 @@ from spt.inverse import Inverse, invert, refine, trace
 from spt.inverse.constraints import axis_ends, find_constraints
 from spt.inverse.record import EVALUATION, received_ends
 from spt.transforms import Rotation, Transform, Translation
+from tests import oracles
 
 ROTATION, TRANSLATION = Rotation(), Translation()
 SHAPES = ((1, 1, 1), (1, 1, 6), (1, 5, 5), (1, 6, 6), (3, 7, 4), (2, 8, 9))

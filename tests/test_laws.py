@@ -1,7 +1,6 @@
 """Laws that every transformation keeps. One more entry in TRANSFORMS runs through all of them (and needs an oracle)."""
 
 import numpy as np
-import oracles
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 import spt.transforms
 from spt.transforms import TRANSFORMS, Transform, get_transform
+from tests import oracles
 
 pytestmark = pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS.keys())
 SIZES = [(1, 1), (1, 5), (5, 1), (2, 2), (3, 3), (4, 7), (8, 5), (28, 28), (33, 32)]

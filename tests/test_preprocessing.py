@@ -3,12 +3,12 @@
 import math
 
 import numpy as np
-import oracles
 import pytest
 import torch
 from torch.nn import functional
 
 from spt.preprocessing import Preprocessing
+from tests import oracles
 
 ROTATION = Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=2.0)
 TRANSLATION = Preprocessing(vignette="rectangle", vignette_margin=4.0, blur_size=5, blur_scale=2.0)

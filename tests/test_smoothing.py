@@ -7,7 +7,6 @@ import math
 import re
 
 import numpy as np
-import oracles
 import pytest
 import torch
 from scipy import stats
@@ -21,6 +20,7 @@ from spt.images import image_digest
 from spt.preprocessing import Preprocessing
 from spt.smoothing import SmoothedClassifier, Votes, generators
 from spt.transforms import Rotation, Translation
+from tests import oracles
 
 SIGMA = 0.5
 

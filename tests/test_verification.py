@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 
-import oracles
 import pytest
 import torch
 from hypothesis import given
@@ -24,6 +23,7 @@ from spt.transforms import Rotation, Transform, Translation, get_transform
 from spt.verification import Tube, enclose, forward, in_float32, least, margin_bounds, read_network, verify
 from spt.verification.network import Rows
 from spt.verification.search import _first_splits
+from tests import oracles
 
 SEEDS = st.integers(0, 10**6)
 ROTATION = Rotation()

@@ -2,7 +2,7 @@
 
 Workers compute, this process alone writes: a worker that dies loses only the tasks it held, which others do again; none is
 counted twice. A worker whose classifier or image is not the one that it is here is refused, in the task. Needs the optional
-package `distributed` (requirements-cluster.txt), on the workers too.
+package `distributed` (the extra cluster), on the workers too.
 """
 
 import os
@@ -32,7 +32,7 @@ def on_cluster(
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ValueError(
-            "--scheduler needs Dask: pip install -r requirements-cluster.txt, here and on the workers."
+            "--scheduler needs Dask: pip install "distributed>=2025.1", here and on the workers."
         ) from error
     dask.config.set({"distributed.scheduler.allowed-failures": DEATHS})
     local = address == "local"

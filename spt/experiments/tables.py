@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from spt.bundled import bundled, is_checkout
 from spt.experiments.experiment import LEFT_OUT, Cell, Experiment, Row, Rows, Share
 from spt.experiments.files import json_text, write_whole
 
-REPOSITORY = Path(__file__).parent.parent.parent
 FAMILIES = {"digits": "mnist", "natural": "cifar10", "imagenet-samples": "imagenet"}
 """Under which data set of the paper the bundled images and samples are compared."""
 
@@ -163,7 +163,10 @@ def left_out_in_words(summary: Mapping[str, Cell]) -> str:
 
 
 def commit() -> str | None:
-    """The commit of this copy of the code, with "+" if files differ from it; None outside of a repository."""
+    """The commit of this copy of the code, with "+" if files differ from it; None for an installed package, which may lie within
+    somebody else's repository."""
+    if not is_checkout():
+        return None
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no", "--", "spt", "assets/models")
@@ -184,7 +187,7 @@ def machine(device: str = "cpu") -> str:
 
 def _git(*arguments: str) -> str:
     return subprocess.run(
-        ["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, check=True
+        ["git", "-C", str(bundled("pages").parent), *arguments], capture_output=True, text=True, check=True
     ).stdout.strip()
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from spt.bundled import bundled
 from spt.datasets import DATASETS
 from spt.error_bounds import BOUNDED
 from spt.experiments import EXPERIMENTS, Cell, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
-from spt.experiments.tables import REPOSITORY
 from spt.ui import cache
 from spt.ui.controls import BOUND
 
@@ -60,9 +60,9 @@ def make_result(experiment: Experiment, rows: Rows, summary: dict[str, Cell] | N
 
 
 def results_folder() -> Path:
-    """Where stored results are: the folder that SPT_RESULTS names, else results/ beside the code."""
+    """Where stored results are: the folder that SPT_RESULTS names, else those that ship with the package."""
     named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else REPOSITORY / "results"
+    return Path(named) if named else bundled("results")
 
 
 def title_of(kind: type[Experiment]) -> str:
