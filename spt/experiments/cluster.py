@@ -32,7 +32,7 @@ def on_cluster(
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise ValueError(
-            "--scheduler needs Dask: pip install "distributed>=2025.1", here and on the workers."
+            "--scheduler needs Dask, here and on the workers: pip install 'distributed>=2025.1'."
         ) from error
     dask.config.set({"distributed.scheduler.allowed-failures": DEATHS})
     local = address == "local"
