@@ -19,10 +19,24 @@ def written(capsys, tmp_path) -> Path:
     """A certificate of digit 3, as a person's shell writes it."""
     path = tmp_path / "certificate.json"
     command = "certify --image digits:3 --defence dist-x --n-gamma 40 --limit 10 --json"
-    code, text, _ = run(capsys, *command.split())
-    assert code == 0 and text.isascii()
-    path.write_text(text)
+    code, text, _ = run(capsys, *command.split(), "--out", path)
+    assert code == 0 and text.isascii() and path.read_text() == text
     return path
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "spt.smoothing.SmoothedClassifier._vote", lambda *_: pytest.fail("worked before looking at --out")
+    )
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "none" / "c.json", "there is no folder")):
+        code, _, error = run(capsys, "certify", "--out", path)
+        assert code == 2 and message in error
+
+
+def test_where_there_is_no_certificate_no_file_is_written(capsys, tmp_path):
+    command = "certify --image digits:3 --at 4 --defence indiv-one-error --limit 5 --error-level 0.001 --error-betas 20"
+    code, text, _ = run(capsys, *command.split(), "--alpha", "0.2", "--out", tmp_path / "c.json")
+    assert code == 0 and "REFUSED" in text and "Not written:" in text and not (tmp_path / "c.json").exists()
 
 
 def test_the_record_alone(capsys, written):

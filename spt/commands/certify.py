@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spt.commands.arguments import Case, Parser, add_command, add_smoothing, count, error_size, size, visible_progress
+from spt.experiments.files import check_file, write_whole
 
 if TYPE_CHECKING:
     from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
     from spt.certificates.per_sample import IndividualCertificate
+    from spt.recomputation import AnyCertificate
 
 DEFENCES = {
     "base": "BaseSPT, whose radius is heuristic",
@@ -33,6 +35,9 @@ def add(commands: Any) -> None:
         choices=DEFENCES,
         default="base",
         help="; ".join(f"{name}: {text}" for name, text in DEFENCES.items()) + " (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="also write the certificate as JSON, for the command verify"
     )
     parser.add_argument("--n0", type=count, default=100, help="other votes that choose the class (default: 100)")
     _add_proof(parser)
@@ -85,6 +90,8 @@ def _add_proof(parser: Parser) -> None:
 
 def _certify(arguments: argparse.Namespace) -> str:
     _check_errors(arguments)
+    if arguments.out is not None:
+        check_file(arguments.out, "--out")
     if arguments.first_looks and arguments.defence != "dist-x":
         raise ValueError(f"--first-looks is for --defence dist-x only, not for {arguments.defence}.")
     if arguments.limit is not None and arguments.defence == "base":
@@ -98,12 +105,20 @@ def _certify(arguments: argparse.Namespace) -> str:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
     if arguments.defence == "base":
         certificate = case.smoothed.certify(case.image, arguments.n0, arguments.n, arguments.alpha, arguments.seed)
-        return certificate.to_json() if arguments.json else f"{case.caption}\n{certificate.to_text()}"
+        return _answer(arguments, certificate, f"{case.caption}\n{certificate.to_text()}")
     if arguments.defence == "indiv-one-error":
         return _received_one_error(case, arguments)
     per_sample = arguments.defence in ("dist-x", "indiv")
     proof = _per_sample(case, arguments) if per_sample else _one_error(case, arguments)
-    return proof.to_json() if arguments.json else f"{case.caption}\n{proof.to_text()}"
+    return _answer(arguments, proof, f"{case.caption}\n{proof.to_text()}")
+
+
+def _answer(arguments: argparse.Namespace, certificate: "AnyCertificate", text: str) -> str:
+    """The certificate as it was asked for: written, if a file was named, and as JSON or text."""
+    if arguments.out is not None:
+        write_whole(arguments.out, certificate.to_json() + "\n")
+        text += f"\nWritten: {arguments.out}"
+    return certificate.to_json() if arguments.json else text
 
 
 def _check_errors(arguments: argparse.Namespace) -> None:
@@ -156,7 +171,8 @@ def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
         seed=arguments.seed, progress=visible_progress(),
     )  # fmt: skip
     if not level.accepted:
-        return level.to_json() if arguments.json else f"{case.caption}\n{level.to_text()}"
+        nothing = "" if arguments.out is None else f"\nNot written: {arguments.out}, as there is no certificate."
+        return level.to_json() if arguments.json else f"{case.caption}\n{level.to_text()}{nothing}"
     most = defence.largest_radius(level, n=statistics.MOST_SAMPLES, budget=budget)
     option = "--error-betas" if most < limit else "--n-gamma"
     _warn_if_out_of_reach(defence.largest_radius(level, n=n, budget=budget), case, limit, option)
@@ -164,7 +180,7 @@ def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
         case.image, level, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
     )
     lines = (case.caption, *([level.explain()] if online else []), certificate.to_text())
-    return certificate.to_json() if arguments.json else "\n".join(lines)
+    return _answer(arguments, certificate, "\n".join(lines))
 
 
 def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificate":
