@@ -122,3 +122,12 @@ def test_the_nested_g(capsys):
     assert json.loads(text)["label"] == 3
     code, _, error = run(capsys, "predict", "--g", "nested", "--pixel-sigma", "0")
     assert code == 2 and "--g nested needs pixel noise" in error
+
+
+def test_an_attack_on_the_nested_g(capsys):
+    command = "attack --image digits:3 --limit 20 --k 20 --g nested"
+    code, text, _ = run(capsys, *command.split())
+    assert code == 0 and "g is the majority over rotations" in text and text.count("samples show h = 3") == 3
+    code, text, _ = run(capsys, *command.split(), "--json")
+    record = json.loads(text)
+    assert record["g"] == "nested" and {each["smoothed"]["label"] for each in record["worst"]} == {3}

@@ -11,24 +11,21 @@ if TYPE_CHECKING:
     from spt.certificates import NestedPrediction, Prediction
     from spt.smoothing import SmoothedClassifier
 
-IN_WORDS = {
-    "one-level": "g is the majority of f's answers over {noise}",
-    "nested": "g is the majority over {noise} of h, the majority of f's answers over pixel noise",
-}
+WHICH = ("one-level", "nested")
 
 
 def add_g(parser: Any) -> None:
-    """The option that names g; read by `answer`."""
+    """The option that names g; read by `predict`."""
     parser.add_argument(
         "--g",
-        choices=list(IN_WORDS),
+        choices=WHICH,
         default="one-level",
         help="one-level: majority of f over parameters and pixel noise together (BaseSPT); nested: the one that dist-x, dist-d "
         "and indiv certify, which needs pixel noise (default: %(default)s)",
     )
 
 
-def answer(
+def predict(
     smoothed: "SmoothedClassifier", image: "Tensor", arguments: argparse.Namespace
 ) -> "Prediction | NestedPrediction":
     """PREDICT of the g that was named, from at most --n votes or samples, wrong with probability at most --alpha."""
@@ -43,3 +40,16 @@ def answer(
     )
     sizes = {"n": arguments.n, "alpha": arguments.alpha, "seed": arguments.seed}
     return defence.predict(image, progress=visible_progress(), **sizes)
+
+
+def in_words(smoothed: "SmoothedClassifier", arguments: argparse.Namespace) -> str:
+    """What the g that was named is, and from how much its answers come."""
+    from spt.certificates import quantity
+
+    transform = smoothed.transform
+    beta = f"{transform.name}s β ~ N(0, ({quantity(smoothed.parameter_sigma, transform.unit)})²)"
+    pixels = f"pixel noise N(0, {smoothed.pixel_sigma:g}²)"
+    if arguments.g == "nested":
+        return f"g is the majority over {beta} of h, the majority of f's answers over {pixels}; at most {arguments.n} β each"
+    over = f"{beta} and {pixels}" if smoothed.pixel_sigma else beta
+    return f"g is the majority of f's answers over {over}; {arguments.n} votes for each answer"

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from spt.commands.answers import add_g, in_words, predict
 from spt.commands.arguments import Case, add_command, add_smoothing, checked_number, size
 from spt.experiments.files import json_text
 from spt.experiments.settings import ATTACKS, Range
@@ -27,6 +28,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--label", metavar="CLASS", help="the true class (default: the data set's, else what f answers)"
     )
+    add_g(parser)
     add_smoothing(parser)
 
 
@@ -48,13 +50,14 @@ def _attack(arguments: argparse.Namespace) -> str:
     label, known = _true_label(arguments.label, case.label, clean, names)
     result = attack(classifier, case.image, label, arguments.seed)
     attacked = attack.apply(case.image, result.points)
-    answers = [smoothed.predict(image, arguments.n, arguments.alpha, arguments.seed) for image in attacked]
+    answers = [predict(smoothed, image, arguments) for image in attacked]
     worst = list(zip(result.points.tolist(), result.losses.tolist(), result.predictions.tolist(), answers, strict=True))
     if arguments.json:
         record = {
             "classifier": classifier.name,
             "transform": transform.name,
             "limit": limit,
+            "g": arguments.g,
             "tried": result.tried,
             "label": label,
             "label_known": known,
@@ -66,13 +69,11 @@ def _attack(arguments: argparse.Namespace) -> str:
             ],
         }
         return json_text(record, indent=2)
-    noise = f"β ~ N(0, ({quantity(smoothed.parameter_sigma, transform.unit)})²)"
-    if smoothed.pixel_sigma:
-        noise += f" and pixel noise N(0, {smoothed.pixel_sigma:g}²)"
+    asked = in_words(smoothed, arguments)
     lines = [
         case.caption,
         f"f ({classifier.name}) answers {names[clean]}; {'true' if known else 'taken as true'}: {names[label]}",
-        f"g is the majority of f's answers over {transform.name}s {noise}; {arguments.n} votes for each answer",
+        asked,
         f"The worst of {result.tried} {transform.name}s within ±{quantity(limit, transform.unit)}, 8-bit images:",
     ]
     for point, loss, prediction, answer in worst:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from spt.commands.answers import add_g, answer
+from spt.commands.answers import add_g, predict
 from spt.commands.arguments import Case, add_command, add_smoothing
 
 
@@ -16,5 +16,5 @@ def add(commands: Any) -> None:
 
 def _predict(arguments: argparse.Namespace) -> str:
     case = Case.read(arguments)
-    prediction = answer(case.smoothed, case.image, arguments)
+    prediction = predict(case.smoothed, case.image, arguments)
     return prediction.to_json() if arguments.json else f"{case.caption}\n{prediction.explain()}"
