@@ -1,10 +1,12 @@
 """The explanation and export areas of the page "Votes": formulas with this image's numbers; JSON, command, Python."""
 
+import shlex
 from collections.abc import Callable
 
 import streamlit as st
 
 from spt.certificates import rounded_down
+from spt.ui.loading import in_python, in_shell
 from spt.ui.view import Run, View
 
 
@@ -84,25 +86,20 @@ def _show_export(view: View, run: Run) -> None:
             on_click="ignore",
         )
     statistics, noise = view.statistics, view.smoothing
+    loaded = str(st.session_state["classifier"])
     at = " ".join(f"{value:g}" for value in view.gamma)
-    image = view.subject.reference or "picture.png"
+    reference = view.subject.reference
     st.code(
-        f"python -m spt certify --image {image} --classifier {view.classifier.name} --transform {view.transform.name} "
+        f"python -m spt certify --image {in_shell(reference)} --classifier {shlex.quote(loaded)} --transform {view.transform.name} "
         f"--at {at} --parameter-sigma {noise.parameter_sigma:g} --pixel-sigma {noise.pixel_sigma:g} "
         f"--n0 {statistics.n0} --n {statistics.n} --alpha {statistics.alpha:g} --seed {statistics.seed}",
         language="bash",
     )
-    name, _, index = image.partition(":")
-    load = (
-        f"image = load_dataset({name!r}, shape=classifier.input_shape).image({index})"
-        if index
-        else f"image = fit_image(read_image(Path({image!r})), classifier.input_shape)"
-    )
-    imports = "fit_image, read_image" if not index else "load_dataset"
+    load = in_python(reference, "classifier.input_shape")
     st.code(
-        ("" if index else "from pathlib import Path\n\n")
-        + f"from spt import SmoothedClassifier, get_transform, load_classifier, {imports}, to_8_bit\n\n"
-        f"classifier = load_classifier({view.classifier.name!r})\n{load}\n"
+        "".join(f"{line}\n" for line in load.before)
+        + f"from spt import SmoothedClassifier, get_transform, load_classifier, {load.imports}, to_8_bit\n\n"
+        f"classifier = load_classifier({loaded!r})\nimage = {load.expression}\n"
         f"transform = get_transform({view.transform.name!r})\n"
         f"received = to_8_bit(transform(image, [{view.gamma}])[0])\n"
         f"g = SmoothedClassifier(classifier, transform, {noise.parameter_sigma:g}, {noise.pixel_sigma:g})\n"

@@ -19,6 +19,7 @@ from spt.error_figures import Ball
 from spt.experiments.files import json_text
 from spt.ui.interpolation import data, samples
 from spt.ui.interpolation.data import Request
+from spt.ui.loading import in_python
 
 COLUMNS = ("figure", "series", "kind", "from", "to", "from_dy", "to_dy", "value")
 SAMPLED, PROVED = "sampled (at least)", "proved (at most)"
@@ -154,12 +155,7 @@ def as_csv(numbers: Numbers) -> str:
 
 def code(request: Request, point: tuple[float, ...]) -> str:
     """Python that prints the displayed numbers: e at gamma, bounds over Gamma on uniform splits, radii of K(b')."""
-    name, _, index = (request.subject.reference or "picture.png").partition(":")
-    shape = tuple(request.image.shape)
-    if index:
-        imports, load = "load_dataset", f"load_dataset({name!r}, shape={shape}).image({index})"
-    else:
-        imports, load = "fit_image, read_image", f"fit_image(read_image(Path({name!r})), {shape})"
+    load = in_python(request.subject.reference, str(tuple(request.image.shape)))
     arguments = f"image, transform, preprocessing, {[request.beta]}, {request.limits}"
     if request.rotates:
         bounds = ("interval_bound", "chord_bound")
@@ -170,13 +166,13 @@ def code(request: Request, point: tuple[float, ...]) -> str:
         calls = [f"interval_bound({arguments}, splits={request.splits})", f"vertex_bound({arguments})"]
     gamma, beta = (f"torch.tensor([{list(values)}], dtype=torch.float64)" for values in (request.gamma, request.beta))
     lines = [
-        *(() if index else ("from pathlib import Path", "")),
+        *load.before,
         "import torch",
         "",
-        f"from spt import Preprocessing, get_transform, {imports}",
+        f"from spt import Preprocessing, get_transform, {load.imports}",
         f"from spt.error_bounds import {', '.join(sorted(('interpolation_error', 'sample_bound', *bounds)))}",
         "",
-        f"image = {load}.double()",
+        f"image = {load.expression}.double()",
         f"transform = get_transform({request.transform.name!r})",
         f"preprocessing = {request.preprocessing!r}",
         f"error = interpolation_error(image, transform, preprocessing, {beta}, {gamma})[0]",

@@ -16,6 +16,7 @@ from spt.ui.inverse.constraints import Shown
 from spt.ui.inverse.data import Found, Request
 from spt.ui.inverse.forms import Outcome
 from spt.ui.inverse.individual import Bounded
+from spt.ui.loading import in_python, in_shell
 
 
 def settings(request: Request) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def command(request: Request) -> str | None:
     at = "" if request.gamma is None else " --at " + " ".join(f"{value:g}" for value in request.gamma)
     low, high = request.limits
     naive = " --naive" if request.naive else ""
-    source = f"--image {reference}" if request.gamma is not None else f"--received {reference}"
+    source = f"--{'received' if request.gamma is None else 'image'} {in_shell(reference)}"
     return (
         f"python -m spt invert {source} --shape {shape}{at} --transform {request.transform.name} --range {low:g} {high:g} "
         f"--splits {request.splits} --passes {request.refinements} --attacker {request.attacker}{naive} --out inverse.npz"
@@ -115,20 +116,15 @@ def command(request: Request) -> str | None:
 
 def code(request: Request, outcome: Outcome | None = None) -> str:
     """Python that computes the same, the certificate's run included."""
-    name, _, index = (request.subject.reference or "picture.png").partition(":")
-    shape = tuple(request.received.shape)
-    if index:
-        imports, load = "load_dataset", f"load_dataset({name!r}, shape={shape}).image({index})"
-    else:
-        imports, load = "fit_image, read_image", f"fit_image(read_image(Path({name!r})), {shape})"
+    load = in_python(request.subject.reference, str(tuple(request.received.shape)))
     lines = [
-        *(() if index else ("from pathlib import Path", "")),
-        f"from spt import get_transform, {imports}",
+        *load.before,
+        f"from spt import get_transform, {load.imports}",
         "from spt.images import to_8_bit",
         "from spt.inverse import invert",
         "",
         f"transform = get_transform({request.transform.name!r})",
-        f"image = {load}",
+        f"image = {load.expression}",
     ]
     if request.gamma is None:
         lines.append("received = image")
