@@ -2,10 +2,11 @@
 
 import streamlit as st
 
+from spt.ui import failures
 from spt.ui.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
-st.navigation(
+page = st.navigation(
     [
         st.Page("explore/start.py", title="Start", url_path="start", default=True),
         st.Page("explore/votes.py", title="Votes", url_path="votes"),
@@ -15,4 +16,6 @@ st.navigation(
         st.Page("explore/experiments.py", title="Experiments", url_path="experiments"),
     ],
     position="top",
-).run()
+)
+with failures.in_one_sentence():
+    page.run()

@@ -7,6 +7,7 @@ import streamlit as st
 from torch import Tensor
 
 from spt.attacks import AttackResult, WorstOfK
+from spt.ui import failures
 from spt.ui.controls import BOUND
 from spt.ui.view import Run, View, escape
 
@@ -27,7 +28,11 @@ _RANGES = {"°": 30.0, "px": 4.0}  # of the paper's Table 2
 
 def _attack(view: View, limit: float) -> None:
     attack = WorstOfK(view.transform, limit, k=TRIES, resolution=view.transform.parameters[0].step)
-    result = attack(view.classifier, view.subject.image, view.truth, view.statistics.seed)
+    try:
+        result = attack(view.classifier, view.subject.image, view.truth, view.statistics.seed)
+    except ValueError as error:  # here, before the script runs, there is no place to say it
+        st.session_state["attack"] = (_key(view, limit), failures.sentence(error))
+        return
     st.session_state["attack"] = (_key(view, limit), result)
     _set_parameters([parameter.name for parameter in view.transform.parameters], _rounded(view, result.points[0]))
 
@@ -53,6 +58,9 @@ def area(view: View) -> Callable[[Run], None]:
     key, result = st.session_state.get("attack", (None, None))
     if key != _key(view, limit) or result is None:
         st.caption("No attack has been run for this image, classifier, range and seed.")
+        return lambda run: None
+    if isinstance(result, str):
+        st.error(result)
         return lambda run: None
     _show_result(view, result)
     verdict = st.empty()
@@ -100,4 +108,5 @@ def _verdict(view: View, result: AttackResult, at: int, run: Run) -> str:
     name = escape(view.names[run.prediction.label])
     if run.prediction.label == result.label:
         return f"{base}; **g answers {name}**. :blue-badge[g holds here] (evidence, not a proof)"
-    return f"{base}; **g answers {name}** as well. :red-badge[g does not hold here]"
+    too = " as well" if run.prediction.label == int(result.predictions[at]) else ""
+    return f"{base}; **g answers {name}**{too}. :red-badge[g does not hold here]"

@@ -17,7 +17,7 @@ from torch import Tensor
 from spt import own_files
 from spt.classifiers import Classifier, bundled_classifiers, load_classifier
 from spt.datasets import DATASETS, Dataset, load_dataset
-from spt.images import fit_image, read_image
+from spt.images import decode_image, fit_image
 from spt.response import response
 from spt.transforms import Transform
 
@@ -67,9 +67,10 @@ def thumbnails(name: str, count: int) -> list[tuple[Tensor, str]]:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def decoded(sha256: str, shape: tuple[int, int, int], invert: bool, _data: bytes) -> Tensor:
-    """The uploaded picture with that digest as an image of ``shape``."""
-    return fit_image(read_image(_data), shape, invert)
+def decoded(sha256: str, shape: tuple[int, int, int], invert: bool, _data: bytes) -> tuple[Tensor, str]:
+    """The uploaded picture with that digest as an image of ``shape``, and a remark on how it was read (perhaps empty)."""
+    picture, remark = decode_image(_data)
+    return fit_image(picture, shape, invert), remark
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -7,17 +7,19 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from torch import Tensor
 
+from spt.certificates.per_sample import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
 from spt.error_bounds import BOUNDED
 from spt.images import image_digest
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui import cache, gallery
+from spt.ui import cache, failures, gallery
 
 UPLOAD, CAMERA = "upload", "camera"
 MOST_IN_GALLERY = 100
@@ -57,11 +59,16 @@ def choose_classifier() -> Classifier:
         f"{cache.OWN_CLASSIFIERS_VARIABLE}=path/to/file.py (see the README).",
         **BOUND,
     )
-    try:
-        return cache.classifier(name)
-    except ValueError as error:
-        st.error(str(error))
-        st.stop()
+    with failures.in_one_sentence():
+        classifier = cache.classifier(name)
+    st.caption(where_it_answers(classifier))
+    return classifier
+
+
+def where_it_answers(classifier: Classifier) -> str:
+    """On what device and in which numbers f computes: elsewhere it may answer otherwise, which makes it another f."""
+    computed = computed_in_words(classifier.device.type, classifier.number_format, classifier.grid)
+    return f"Answers on {computed}."
 
 
 def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | None = None) -> Subject:
@@ -81,7 +88,7 @@ def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | Non
             return _own_picture(source, shape)
         return _from_dataset(source, classifier, shape)
     except ValueError as error:
-        st.error(str(error))
+        st.error(failures.sentence(error))
         if source in DATASETS and DATASETS[source].downloadable and st.button("Download it now", key="download"):
             _download(source, shape)
         st.stop()
@@ -89,7 +96,7 @@ def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | Non
 
 def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     data = cache.dataset(name, shape, download=False)
-    key = f"{name.split('/')[-1]}_image"
+    key = image_key(name)
     index = st.number_input(
         f"Image number (0 to {len(data) - 1})", 0, len(data) - 1, min(7, len(data) - 1), key=key,
         help="Which image of the collection, counted from 0.", **BOUND,
@@ -100,6 +107,16 @@ def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     image = data.image(int(index))
     label = data.label_among(int(index), classifier.class_names)
     return Subject(image, image_digest(image), label, data.caption(int(index)), f"{name}:{index}")
+
+
+def image_key(name: str) -> str:
+    """The key, and the name in the address, of the image number of a data set: the last part of its name, with a digest of
+    all of it where another that can be chosen ends alike."""
+    last = Path(name).name
+    alike = {other for other in cache.dataset_names() if Path(other).name == last} - {name}
+    if name in DATASETS or not alike:
+        return f"{last}_image"
+    return f"{last}-{hashlib.sha256(name.encode()).hexdigest()[:8]}_image"
 
 
 def _own_picture(source: str, shape: Shape) -> Subject:
@@ -122,17 +139,14 @@ def _own_picture(source: str, shape: Shape) -> Subject:
         st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
         st.stop()
     data = file.getvalue()
-    image = cache.decoded(hashlib.sha256(data).hexdigest(), shape, invert, data)
-    return Subject(image, image_digest(image), None, f"your picture ({file.name})", None)
+    image, remark = cache.decoded(hashlib.sha256(data).hexdigest(), shape, invert, data)
+    caption = "; ".join(filter(None, (file.name, remark)))
+    return Subject(image, image_digest(image), None, f"your picture ({caption})", None)
 
 
 def _download(name: str, shape: Shape) -> None:
-    with st.spinner(f"Downloading {name} …"):
-        try:
-            cache.dataset(name, shape, download=True)
-        except ValueError as error:
-            st.error(str(error))
-            st.stop()
+    with failures.in_one_sentence(), st.spinner(f"Downloading {name} …"):
+        cache.dataset(name, shape, download=True)
     cache.dataset.clear()
     st.rerun()
 

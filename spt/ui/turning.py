@@ -15,6 +15,7 @@ from spt.images import to_8_bit
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import Rotation
 from spt.ui import cache
+from spt.ui.controls import where_it_answers
 
 DIGIT, ORDINARY, SMOOTHED = 7, "mnist-plain", "mnist-rotation"
 LIMIT, STEP, VOTES, ALPHA, SIGMA = 70, 2, 200, 0.01, 30.0
@@ -152,5 +153,6 @@ def show() -> None:
     st.caption(
         f"A handwritten {shown['truth']}, turned by up to ±{LIMIT}°. The ordinary network ({ORDINARY}) is wrong at {wrong} of "
         f"{total} angles; the smoothed classifier (votes of {SMOOTHED}, n = {VOTES}) is right at {held}. Violet: the radius that "
-        f"BaseSPT reports at 0°, {shown['radius']:.3g}° – a heuristic, not yet a proof."
+        f"BaseSPT reports at 0°, {shown['radius']:.3g}° – a heuristic, not yet a proof. "
+        + where_it_answers(cache.classifier(SMOOTHED))
     )

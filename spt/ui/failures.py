@@ -1,0 +1,31 @@
+"""What a page says where the core refuses (a ValueError): one sentence, at whatever moment; its trace is in the server's log."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def sentence(error: ValueError) -> str:
+    """The error as one line of Markdown: file names, class names and what networks raise may hold any character."""
+    from spt.ui.view import escape  # not needed for a first screen without errors
+
+    _LOGGER.warning("shown on a page: %s", error, exc_info=error)
+    return escape(" ".join(str(error).split())) or "This failed, and the error says nothing more."
+
+
+@contextmanager
+def in_one_sentence(place: Any = None, *leftovers: Any) -> Iterator[None]:
+    """Whatever within raises ValueError ends the script's run with one sentence, in ``place`` or where the page has got to;
+    ``leftovers`` are placeholders that then mean nothing any more."""
+    try:
+        yield
+    except ValueError as error:
+        for each in leftovers:
+            each.empty()
+        (st if place is None else place).error(sentence(error))
+        st.stop()
