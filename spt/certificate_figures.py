@@ -35,9 +35,9 @@ class Answer:
         point: the attack's parameters.
         inside: whether the certificate covers it.
         base: f's class.
-        smoothed: the class of a one-level vote, None for ABSTAIN.
+        smoothed: the class that PREDICT shows for the certified, nested g; None for ABSTAIN.
         holds: whether that is the certified class; None for ABSTAIN.
-        p_value: of that vote.
+        passes, samples: how many of the samples drawn show the class.
     """
 
     point: tuple[float, ...]
@@ -45,7 +45,8 @@ class Answer:
     base: str
     smoothed: str | None
     holds: bool | None
-    p_value: float
+    passes: int
+    samples: int
 
     @property
     def alarm(self) -> bool:
@@ -285,16 +286,16 @@ def _groups(answers: Sequence[Answer]) -> list[tuple[str, list[Answer], dict[str
     unsure = [answer for answer in answers if answer.holds is None]
     plain = {"size": 12, "line": {"width": 1.5, "color": "white"}}
     groups = [
-        ("g keeps its class (vote)", kept, plain | {"symbol": "circle", "color": "#56B4E9"}),
+        ("g keeps its class", kept, plain | {"symbol": "circle", "color": "#56B4E9"}),
         ("g answers another class, outside", changed, plain | {"symbol": "x", "color": "#E69F00"}),
-        ("g's vote abstains", unsure, plain | {"symbol": "circle-open", "color": GREY, "line": {"width": 2}}),
+        ("g abstains", unsure, plain | {"symbol": "circle-open", "color": GREY, "line": {"width": 2}}),
         ("ALARM: another class inside", alarm, plain | {"symbol": "star", "color": "#FF0000", "size": 20}),
     ]
     return [group for group in groups if group[1]]
 
 
 def _answer_in_words(answer: Answer) -> str:
-    return f"f: {answer.base}<br>g: {answer.smoothed or 'ABSTAIN'} (p-value {answer.p_value:.2g})"
+    return f"f: {answer.base}<br>g: {answer.smoothed or 'ABSTAIN'} ({answer.passes} of {answer.samples} samples pass)"
 
 
 def _style(figure: go.Figure) -> None:
@@ -376,6 +377,10 @@ def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
         ("samples", f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}"),
         ("bound", f"q ≥ {rounded_down(certificate.q_lower, 4)} with confidence {confidence(certificate.alpha)}"),
         ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
+        (
+            "computed",
+            f"{certificate.device}, {certificate.number_format}, input in steps of 2^{math.frexp(certificate.grid)[1] - 1}",
+        ),
         ("error radii", f"at most {rounded_up(max(certificate.radii))}"),
         ("cost", f"{network_calls(certificate):,} network calls, seed {certificate.seed}"),
     ]

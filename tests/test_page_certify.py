@@ -1,6 +1,7 @@
 """The page "Certify", driven by Streamlit's AppTest, and its figures: what is on the screen is what the core says."""
 
 import dataclasses
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from spt.certificate_figures import Answer, certificate_svg, certified_range, co
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import DistSPT
 from spt.ui.presets import PRESETS
+from spt.ui.view import escape
 from tests.pages import assert_healthy, texts, visit
 
 SMALL = {"n_gamma": "20", "rotation_limit": "2", "translation_limit": "0.25"}
@@ -122,32 +124,128 @@ def test_translation():
     assert all(covers(certificate, answer.point) == answer.inside for answer in answers)
 
 
-def test_attack_votes_inside_and_outside_and_its_links_reproduce_them(page):
+def test_the_certified_g_is_asked_inside_and_outside_and_its_links_show_these_images(page):
     assert "No attack on this certificate yet" in texts(page)
     page.button(key="certify_attack").click().run()
     assert_healthy(page)
     certificate = page.session_state["certify_run"].certificate
     _, answers = page.session_state["certify_answers"]
-    assert {answer.inside for answer in answers} == {True, False} and len(answers) <= 6
+    assert {answer.inside for answer in answers} == {True, False} and len(answers) <= 8
+    assert [answer.point for answer in answers[:2]] == [(2.0,), (-2.0,)] and all(a.inside for a in answers[:2])
     assert all(covers(certificate, answer.point) == answer.inside for answer in answers)
-    assert "evidence, not proof" in texts(page) and "survived" in texts(page)
+    assert "nested one" in texts(page) and texts(page).count("survived") >= 3 and "one-level" not in texts(page)
     links = [element.proto for element in page.get("page_link")]
-    assert len(links) == len(answers)
+    assert len(links) == len(answers) - 2  # not of the two at the border
     parameters = dict(part.split("=") for part in links[0].query_string.split("&"))
-    assert float(parameters["angle"]) == pytest.approx(answers[0].point[0])
+    assert float(parameters["angle"]) == pytest.approx(answers[2].point[0])
     votes = open_page("explore/votes.py", pace="fast", **parameters)
     assert_healthy(votes)
-    assert votes.session_state["votes_run"].prediction.p_value == answers[0].p_value
+    assert f"f answers **{answers[2].base}**" in texts(votes)
     page.number_input(key="seed").set_value(9).run()
     assert "survived" not in texts(page)
 
 
+def test_the_answers_of_an_attack_are_those_of_predict_and_of_the_python_below(page, capsys):
+    page.button(key="certify_attack").click().run()
+    assert_healthy(page)
+    _, answers = page.session_state["certify_answers"]
+    [code] = [block.value for block in page.code if "defence.predict(" in block.value]
+    exec(compile(code, "page", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == len(answers)
+    for line, answer in zip(printed, answers, strict=True):
+        said = f"PREDICT {answer.smoothed}" if answer.smoothed else "ABSTAIN"
+        assert line.startswith(f"{answer.point} {said}: {answer.passes} of {answer.samples} samples")
+
+
+def test_the_certificate_can_be_checked_again(page):
+    certificate = page.session_state["certify_run"].certificate
+    assert "The record agrees with itself ✓" in texts(page) and "cannot tell" in texts(page)
+    page.button(key="certify_own_start").click().run()
+    assert_healthy(page)
+    text = texts(page)
+    assert "CONFIRMED" in text and "NOT CONFIRMED" not in text and "differs ✗" not in text
+    assert "- inner tests: 20 tests" in text and "Taken on trust" in text
+    assert escape(f"class 7, radius {certificate.radius:.6g}") in text
+    page.number_input(key="seed").set_value(4).run()
+    assert "CONFIRMED" not in texts(page)
+
+
+def given(app: AppTest, name: str, content: bytes) -> AppTest:
+    """The page after a certificate was uploaded to it."""
+    [uploader] = [each for each in app.file_uploader if each.key == f"{name}_certificate"]
+    uploader.upload("certificate.json", content, "application/json").run()
+    assert not app.exception
+    return app
+
+
+def test_a_certificate_from_a_file_is_checked_against_the_screen(page, expected):
+    fields = json.loads(expected.to_json())
+    given(page, "certify", json.dumps(fields).encode())
+    assert_healthy(page)
+    page.button(key="certify_file_start").click().run()
+    assert_healthy(page)
+    assert "CONFIRMED" in texts(page) and "NOT CONFIRMED" not in texts(page)
+    page.number_input(key="digits_image").set_value(8).run()
+    assert "CONFIRMED" not in texts(page)
+    page.button(key="certify_file_start").click().run()
+    assert "NOT CONFIRMED" in texts(page) and "so nothing more was computed" in texts(page)
+    assert "**Computed again, differs ✗**\n\n- image: sha256" in texts(page)
+    page.number_input(key="digits_image").set_value(7).run()
+    votes = [list(pair) for pair in fields["inner_votes"]]
+    votes[0] = [64, 64] if votes[0] != [64, 64] else [32, 32]
+    given(page, "certify", json.dumps(fields | {"inner_votes": votes}).encode())
+    if "The record agrees with itself ✓" in texts(page):
+        page.button(key="certify_file_start").click().run()
+        assert "NOT CONFIRMED" in texts(page)
+    given(page, "certify", json.dumps(fields | {"radius": fields["radius"] * 2}).encode())
+    assert "NOT A CERTIFICATE" in texts(page) and "It proves nothing" in texts(page)
+    page.button(key="certify_file_start").click().run()
+    assert "NOT CONFIRMED" in texts(page)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[1, 2]",
+        b"{}",
+        b'{"centre": 1}',
+        b"[" * 100_000,
+        b'{"level": {"q_lower": 1}}',
+        b'{"level": 3}',
+        b'{"heuristic": NaN}',
+    ],
+)
+def test_what_is_no_certificate_is_one_sentence(page, content: bytes):
+    given(page, "certify", content)
+    assert len(page.error) == 1 and "\n" not in page.error[0].value and "This" in page.error[0].value
+    assert "CERTIFIED" in texts(page)
+
+
+def test_a_check_that_would_count_too_many_votes_is_refused(page, expected):
+    many = dataclasses.replace(expected, selection_counts=tuple(10**9 * n for n in expected.selection_counts))
+    given(page, "certify", many.to_json().encode())
+    page.button(key="certify_file_start").click().run()
+    assert not page.exception
+    assert len(page.error) == 1 and "a page counts at most" in page.error[0].value
+
+
+def test_a_check_can_be_stopped(page):
+    page.session_state["checking"] = ("certify_own", "of other settings")
+    page.run()
+    assert_healthy(page)
+    assert "CONFIRMED" not in texts(page) and page.button(key="certify_own_start")
+
+
 def test_a_successful_attack_inside_is_an_alarm_with_a_link(page):
     key = page.session_state["certify_run"].key
-    page.session_state["certify_answers"] = (key, [Answer((1.0,), True, "1", "1", False, 1e-9)])
+    page.session_state["certify_answers"] = (key, [Answer((1.0,), True, "1", "1", False, 12, 12)])
     page.run()
     assert not page.exception
     assert len(page.error) == 1 and "ALARM" in page.error[0].value
+    assert "probability at most 0.02 = 0.01 (the certificate) + 1 × 0.01" in page.error[0].value
     assert ":red-badge[ALARM]" in texts(page) and len(page.get("page_link")) == 1
 
 
@@ -198,9 +296,9 @@ def changed(certificate: DistCertificate, **fields: Any) -> DistCertificate:
 def test_the_dial_shows_the_range_within_gamma(expected):
     whole = certified_range(expected)
     assert [bar.name for bar in whole.data] == ["certified"] and whole.data[0].width == (4.0,)
-    some = certified_range(changed(expected, limit=50.0, radius=20.0), [Answer((30.0,), False, "1", None, None, 0.4)])
+    some = certified_range(changed(expected, limit=50.0, radius=20.0), [Answer((30.0,), False, "1", None, None, 5, 12)])
     assert some.data[0].width == (40.0,) and list(some.data[1].theta) == [-35.0, 35.0]
-    assert some.data[2].name == "g's vote abstains"
+    assert some.data[2].name == "g abstains"
     none = certified_range(changed(expected, label=None, radius=0.0))
     assert "certified" not in [bar.name for bar in none.data]
 

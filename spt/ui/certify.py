@@ -5,6 +5,7 @@ the controls is never drawn. While a run goes on only counts are shown: the boun
 """
 
 import math
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +15,15 @@ import streamlit as st
 
 from spt import certificate_figures as figures
 from spt import statistics
-from spt.attacks import WorstOfK
-from spt.certificate_figures import Answer, covers, reach
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.certificates.inner_tests import FIRST_LOOK, MOST_INNER_VOTES
-from spt.images import to_8_bit
-from spt.seeds import generators
-from spt.smoothing import SmoothedClassifier
-from spt.ui import cache, pictures
+from spt.ui import cache, certify_attack, checking, failures, pictures
 from spt.ui.certify_case import Case, Run
+from spt.ui.loading import in_python, in_shell
 from spt.ui.view import escape
 
 BATCH = 5  # samples between two updates of the screen: a fraction of a second
 MOST_KEPT = 16  # certificates of this session, so that going back to a setting shows its result at once
-TRIES, WORST, VOTES = 100, 3, 500
 
 
 # ------------------------------------------------------------------------------------------------------------------ page
@@ -44,15 +40,13 @@ class _Slots:
     range: Any
     formulas: Any
     export: Any
+    check: Any
 
 
 def show(case: Case) -> None:
     """The whole page below the title. What depends on the run is emptied first, then the samples come in."""
-    try:
+    with failures.in_one_sentence():
         _ = case.defence
-    except ValueError as error:
-        st.error(str(error))
-        st.stop()
     run = _current_run(case)
     slots = _make_slots(case)
     _draw_samples(case, slots, None if run.status == "running" else run.certificate)
@@ -60,12 +54,18 @@ def show(case: Case) -> None:
     slots.export.caption("There is something to export when the run has ended.")
     if run.status == "running":
         slots.range.caption("The range is drawn when all samples are in.")
+        slots.check.caption("There is something to check when the run has ended.")
         slots.button.button(
             "Stop", key="certify_stop", icon=":material/stop_circle:", on_click=_stop, shortcut="s",
             help="End the run now; what it has is provisional.",
         )  # fmt: skip
         with cache.heavy_work():
             _count(case, run, slots)
+    _show_run(case, run, slots)
+
+
+def _show_run(case: Case, run: Run, slots: _Slots) -> None:
+    """What a run that is not going on says, and all that rests on it."""
     again = run.certificate is not None
     slots.button.button(
         "Run again" if again else "Run", key="certify_start", type="secondary" if again else "primary",
@@ -74,16 +74,22 @@ def show(case: Case) -> None:
     )  # fmt: skip
     with slots.panel.container():
         _show_conclusion(case, run)
-    certificate = run.certificate
-    if run.status != "done" or certificate is None:
+    certificate = run.certificate if run.status == "done" else None
+    if certificate is None:
         slots.range.caption("A range is certified only when all samples of a run are in.")
-        return
+    else:
+        _show_proof(case, certificate, slots)
+    with slots.check.container():  # last, because a check may run here
+        checking.area("certify", certificate, case.classifier, case.subject.image)
+
+
+def _show_proof(case: Case, certificate: DistCertificate, slots: _Slots) -> None:
     with slots.formulas.container():
         _show_formulas(case, certificate)
     with slots.export.container():
         _show_export(case, certificate)
     with slots.range.container():
-        _show_range(case, certificate)
+        certify_attack.area(case, certificate)
 
 
 def _make_slots(case: Case) -> _Slots:
@@ -100,7 +106,9 @@ def _make_slots(case: Case) -> _Slots:
         formulas = st.empty()
     with st.expander("Export: certificate, picture, command, Python"):
         export = st.empty()
-    return _Slots(chart, progress, button, panel, area, formulas, export)
+    with st.expander("Check: is this certificate true? Or one from a file?"):
+        check = st.empty()
+    return _Slots(chart, progress, button, panel, area, formulas, export, check)
 
 
 # ------------------------------------------------------------------------------------------------------------------- run
@@ -159,9 +167,8 @@ def _count(case: Case, run: Run, slots: _Slots) -> None:
                 slots.panel.markdown(_standing(case, certificate))
                 run.certificate = certificate
     except ValueError as error:
-        run.status = "stopped"
-        slots.panel.error(str(error))
-        st.stop()
+        run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
+        return
     assert certificate is not None and certificate.complete
     if run.status == "running":
         run.certificate, run.status = certificate, "done"
@@ -224,6 +231,9 @@ def _needed(case: Case) -> str:
 
 def _show_conclusion(case: Case, run: Run) -> None:
     certificate, settings = run.certificate, case.settings
+    if run.status == "failed":
+        st.error(run.failure)
+        return
     if run.status == "stopped":
         done = len(certificate.radii) if certificate else 0
         st.markdown(
@@ -292,167 +302,6 @@ def _most_radius(certificate: DistCertificate) -> float:
         passes = test.decide(MOST_INNER_VOTES, MOST_INNER_VOTES) is statistics.Decision.ACCEPT
         low, high = (middle, high) if passes else (low, middle)
     return high
-
-
-# ---------------------------------------------------------------------------------------------------- range and attack
-
-
-def _show_range(case: Case, certificate: DistCertificate) -> None:
-    answers = _attack_results(case) if certificate.label is not None else None
-    left, right = st.columns([1.25, 1], gap="large")
-    alt = f"Certified range: {figures.statement(certificate)}"
-    with left:
-        st.plotly_chart(figures.certified_range(certificate, answers or ()), alt=alt)
-    with right:
-        if certificate.label is None:
-            st.markdown("Nothing is certified, so there is nothing to attack: f and g may answer anything within Γ.")
-            return
-        _show_ends(case, certificate)
-        st.button(
-            f"Attack the certificate: worst of {TRIES}", key="certify_attack", icon=":material/swords:",
-            on_click=_request_attack, args=(case.key,), shortcut="a",
-            help=f"Tries {TRIES} random parameters inside the certified range and {TRIES} outside it, takes those with the "
-            "largest loss of f, and lets g vote there.",
-        )  # fmt: skip
-        if answers is None and st.session_state.get("certify_attack_requested") == case.key:
-            answers = _attack(case, certificate)
-            st.session_state["certify_answers"] = (case.key, answers)
-            st.session_state.pop("certify_attack_requested", None)
-            st.rerun()
-        if answers is None:
-            st.caption("No attack on this certificate yet.")
-    if answers:
-        _show_answers(case, answers)
-
-
-def _show_ends(case: Case, certificate: DistCertificate) -> None:
-    """The images at the ends of the certified range: what is proved, to look at."""
-    far = float(rounded_down(reach(certificate)))
-    ends = [[far], [-far]] if case.transform.dimensions == 1 else [[far, 0.0], [0.0, far]]
-    images = case.transform(case.subject.image, ends)
-    for column, image, point in zip(st.columns(2), images, ends, strict=True):
-        with column:
-            shown = to_8_bit(image) if case.settings.attacker == "8-bit" else image
-            index = 0 if point[0] else -1
-            sign = "−" if point[index] < 0 else ""
-            where = f"{case.transform.parameters[index].name} {sign}{quantity(far, certificate.unit)}"
-            pictures.show(shown, f"border of the certified range: {where}", f"The image at {where}.")
-
-
-def _request_attack(key: tuple[Any, ...]) -> None:
-    st.session_state["certify_attack_requested"] = key
-    st.session_state.pop("certify_answers", None)
-
-
-def _attack_results(case: Case) -> list[Answer] | None:
-    key, answers = st.session_state.get("certify_answers", (None, None))
-    return answers if key == case.key else None
-
-
-def _attack(case: Case, certificate: DistCertificate) -> list[Answer]:
-    """The worst parameters inside and outside the certified range, with f's and g's answers."""
-    bar = st.progress(0.0, text="Searching for the worst parameters …")
-    farthest = case.transform.parameters[0].limit
-    limit = certificate.limit
-    beyond = limit if reach(certificate) < 0.9 * limit else min(3 * limit, farthest)
-    found = [*_worst(case, certificate, reach(certificate), True), *_worst(case, certificate, beyond, False)]
-    settings, answers = case.settings, []
-    smoothed = SmoothedClassifier(case.classifier, case.transform, settings.parameter_sigma, settings.pixel_sigma)
-    for number, (point, base) in enumerate(found):
-        received = case.transform(case.subject.image, [point])[0]
-        received = to_8_bit(received) if settings.attacker == "8-bit" else received
-        generator = generators(settings.seed, settings.n0, VOTES)[1]
-        with cache.heavy_work():
-            for votes in smoothed.votes(received, VOTES, generator):
-                done = (number + votes.n / VOTES) / len(found)
-                bar.progress(min(1.0, done), text=f"g votes at {case.transform.describe(point)} …")
-        prediction = smoothed.conclude_prediction(received, votes, settings.alpha, settings.seed)
-        holds = None if prediction.label is None else prediction.label == certificate.label
-        names = case.classifier.class_names
-        inside = covers(certificate, point)
-        answers.append(Answer(point, inside, names[base], prediction.class_name, holds, prediction.p_value))
-    bar.empty()
-    return answers
-
-
-def _worst(case: Case, certificate: DistCertificate, limit: float, inside: bool) -> list[tuple[tuple[float, ...], int]]:
-    """Up to WORST points of the wanted kind, no neighbours, with the largest loss of f, and f's classes there."""
-    assert certificate.label is not None
-    step = case.transform.parameters[0].step
-    attack = WorstOfK(
-        case.transform, limit, keep=TRIES, eight_bit=case.settings.attacker == "8-bit", k=TRIES,
-        resolution=step if limit >= 20 * step else 0.0,
-    )  # fmt: skip
-    result = attack(case.classifier, case.subject.image, certificate.label, case.settings.seed)
-    found: dict[tuple[float, ...], int] = {}
-    for point, base in zip(result.points.tolist(), result.predictions.tolist(), strict=True):
-        where = tuple(round(value, 6) + 0.0 for value in point)  # + 0: no −0
-        apart = all(math.dist(where, other) >= limit / 10 for other in found)
-        if covers(certificate, where) == inside and apart and len(found) < WORST:
-            found[where] = int(base)
-    return list(found.items())
-
-
-def _show_answers(case: Case, answers: list[Answer]) -> None:
-    if any(answer.alarm for answer in answers):
-        st.error(
-            "ALARM: an attack inside the certified range changes the answer of g's one-level vote. Either this is the α that "
-            "a certificate may be wrong, or the two votes differ, or there is a mistake in this program: the link below "
-            "reproduces it.",
-            icon=":material/emergency_home:",
-        )
-    st.caption(
-        f"g's answers are one-level votes (n = {VOTES}, PREDICT at α = {case.settings.alpha:g}): evidence, not proof. The "
-        "certificate is about the nested vote; f itself may well be fooled inside the range."
-        + (" The links lead to the image rounded to 8 bits." if case.settings.attacker == "exact" else "")
-    )
-    for kind in (True, False):
-        group = [answer for answer in answers if answer.inside == kind]
-        if not group:
-            continue
-        st.markdown("**Inside the certified range**" if kind else "**Outside it**")
-        for column, answer in zip(st.columns(WORST), group, strict=False):
-            with column:
-                _show_answer(case, answer)
-
-
-def _show_answer(case: Case, answer: Answer) -> None:
-    where = case.transform.describe(answer.point)
-    if answer.smoothed is None:
-        badge = ":orange-badge[ABSTAIN] the vote does not decide"
-    elif answer.alarm:
-        badge = f":red-badge[ALARM] g answers **{escape(answer.smoothed)}**"
-    elif answer.holds:
-        badge = f":blue-badge[survived] g answers **{escape(answer.smoothed)}**"
-    else:
-        badge = f":gray-badge[changed] g answers **{escape(answer.smoothed)}**"
-    with st.container(border=True):
-        st.markdown(f"{where}: f answers **{escape(answer.base)}**\n\n{badge} (p-value {answer.p_value:.2g})")
-        if case.subject.reference is not None:
-            st.page_link(
-                "explore/votes.py", label="Reproduce on the page Votes", icon=":material/link:",
-                query_params=_votes_page(case, answer.point),
-            )  # fmt: skip
-
-
-def _votes_page(case: Case, point: tuple[float, ...]) -> dict[str, str]:
-    """The query parameters with which the page "Votes" counts exactly these votes."""
-    settings, transform = case.settings, case.transform
-    source = str(st.session_state["source"])
-    image = f"{source.split('/')[-1]}_image"
-    parameters = {
-        "classifier": str(st.session_state["classifier"]),
-        "source": source,
-        image: str(st.session_state[image]),
-        "transform": transform.name,
-        f"{transform.name}_sigma": f"{settings.parameter_sigma:g}",
-        "pixel_sigma": f"{settings.pixel_sigma:g}",
-        "n": str(VOTES),
-        "n0": str(settings.n0),
-        "alpha": f"{settings.alpha:g}",
-        "seed": str(settings.seed),
-    }
-    return parameters | {p.name: f"{value:.10g}" for p, value in zip(transform.parameters, point, strict=True)}
 
 
 # -------------------------------------------------------------------------------------------------- formulas and export
@@ -531,27 +380,21 @@ def _show_export(case: Case, certificate: DistCertificate) -> None:
         icon=":material/image:", on_click="ignore", width="stretch",
     )  # fmt: skip
     st.image(picture, caption="The picture", width="stretch")
-    image, loaded = case.subject.reference or "picture.png", st.session_state["classifier"]
+    reference, loaded = case.subject.reference, str(st.session_state["classifier"])
     st.code(
-        f"python -m spt certify --defence dist-x --image {image} --classifier {loaded} "
+        f"python -m spt certify --defence dist-x --image {in_shell(reference)} --classifier {shlex.quote(loaded)} "
         f"--transform {case.transform.name} --limit {settings.limit:g} --attacker {settings.attacker} "
         f"--parameter-sigma {settings.parameter_sigma:g} --pixel-sigma {settings.pixel_sigma:g} "
         f"--n-gamma {settings.n_gamma} --n0 {settings.n0} --alpha {settings.alpha:g} --seed {settings.seed}",
         language="bash", wrap_lines=True,
     )  # fmt: skip
-    name, _, index = image.partition(":")
-    load = (
-        f"image = load_dataset({name!r}, shape=classifier.input_shape).image({index})"
-        if index
-        else f"image = fit_image(read_image(Path({image!r})), classifier.input_shape)"
-    )
-    imports = "load_dataset" if index else "fit_image, read_image"
+    load = in_python(reference, "classifier.input_shape")
+    defence = "\n".join(certify_attack.defence_in_python(case))
     st.code(
-        ("" if index else "from pathlib import Path\n\n")
-        + f"from spt import get_transform, load_classifier, {imports}\nfrom spt.defences import DistSPT\n\n"
-        f"classifier = load_classifier({loaded!r})\n{load}\n"
-        f"defence = DistSPT(classifier, get_transform({case.transform.name!r}), parameter_sigma={settings.parameter_sigma:g}, "
-        f"pixel_sigma={settings.pixel_sigma:g}, limit={settings.limit:g}, attacker={settings.attacker!r})\n"
+        "".join(f"{line}\n" for line in load.before)
+        + f"from spt import get_transform, load_classifier, {load.imports}\nfrom spt.defences import DistSPT\n\n"
+        f"classifier = load_classifier({loaded!r})\nimage = {load.expression}\n"
+        f"transform = get_transform({case.transform.name!r})\n{defence}\n"
         f"certificate = defence.certify(image, n0={settings.n0}, n_gamma={settings.n_gamma}, alpha={settings.alpha:g}, "
         f"seed={settings.seed})\nprint(certificate.to_text(), certificate.verify())",
         language="python", wrap_lines=True,

@@ -141,5 +141,6 @@ class Run:
     """The state of one run, kept in the session."""
 
     key: tuple[Any, ...]
-    status: str = "running"  # "idle", "running", "stopped" or "done"
+    status: str = "running"  # "idle", "running", "stopped", "failed" or "done"
     certificate: DistCertificate | None = None
+    failure: str = ""  # why it failed, for Markdown

@@ -18,7 +18,7 @@ from spt.certificates import HEURISTIC_NOTE, Certificate, Prediction, quantity
 from spt.classifiers import Classifier
 from spt.seeds import generators
 from spt.statistics import largest_certified_radius, votes_needed_to_certify
-from spt.ui import attack, cache, explanation, pictures, responses
+from spt.ui import attack, cache, checking, explanation, failures, pictures, responses
 from spt.ui.controls import BOUND
 from spt.ui.view import Run, View, escape
 
@@ -48,8 +48,11 @@ def show(view: View) -> None:
     draw_response = responses.area(view)
     draw_verdict = attack.area(view)
     draw_explanation = explanation.area(view)
+    with st.expander("Check: are these numbers true? Or a certificate from a file?"):
+        check = st.empty()
+    check.caption("There is something to check when the run has ended.")
     slots.draw(view, run)
-    with images_area:
+    with images_area, failures.in_one_sentence():
         _show_images(view)
     if run.status == "running":
         draw_response(run)  # the curve at once; its votes when they are counted
@@ -68,6 +71,8 @@ def show(view: View) -> None:
     draw_response(run)
     draw_verdict(run)
     draw_explanation(run)
+    with check.container():  # last, because a check may run here
+        checking.area("votes", run.certificate, view.classifier, view.received)
 
 
 # ---------------------------------------------------------------------------------------------------------------- images
@@ -137,7 +142,7 @@ def _count_with_stop(view: View, run: Run, slots: "_Slots") -> None:
         help="End the run now; what it has is provisional.",
         shortcut="s",
     )
-    with cache.heavy_work():
+    with failures.in_one_sentence(slots.panel, slots.button), cache.heavy_work():
         _count(view, run, slots)
 
 

@@ -1,5 +1,6 @@
 """How pages compute: on one thread, and where it takes long in the background with progress and Stop."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -31,22 +32,23 @@ class _Cancelled(Exception):
     """Raised in the background when nobody waits for the result any more."""
 
 
-def in_background(compute: Callable[[Progress], Result], label: str) -> Result:
+def in_background(compute: Callable[[Progress], Result], label: str, expected_seconds: float | None = None) -> Result:
     """What ``compute`` returns, computed by a thread while a progress bar runs.
 
     ``compute`` is given a progress function as bounds take it. If the script ends here, because a control was changed
-    or Stop was pressed, the thread ends at its next step.
+    or Stop was pressed, the thread ends at its next step. The bar shows the steps of the present loop; with
+    ``expected_seconds`` it shows the time, up to nearly its end, and the text names the loop.
     """
     cancelled, started = threading.Event(), time.monotonic()
     results: list[Result] = []
     failures: list[Exception] = []
-    step = {"done": 0, "of": 1}
+    step: dict[str, Any] = {"done": 0, "of": 1, "what": ""}
 
     def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         for done, item in enumerate(items):
             if cancelled.is_set():
                 raise _Cancelled
-            step.update(done=done, of=max(1, total or 1))
+            step.update(done=done, of=max(1, total or 1), what=desc)
             yield item
 
     def run() -> None:
@@ -64,7 +66,12 @@ def in_background(compute: Callable[[Progress], Result], label: str) -> Result:
     try:
         while thread.is_alive():
             seconds = time.monotonic() - started
-            bar.progress(step["done"] / step["of"], text=f"{label} … {seconds:.0f} s")
+            share, text = step["done"] / step["of"], f"{label} … {seconds:.0f} s"
+            if expected_seconds is not None:
+                share = min(0.97, seconds / max(expected_seconds, 0.1))
+                text += f" of about {max(1, math.ceil(expected_seconds)):,} s"
+                text += f" · {step['what']}, step {step['done'] + 1:,} of {step['of']:,}" if step["what"] else ""
+            bar.progress(share, text=text)
             thread.join(POLL)
     finally:
         cancelled.set()

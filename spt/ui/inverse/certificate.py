@@ -8,7 +8,7 @@ import torch
 
 from spt.certificates import quantity
 from spt.defences import IndivSPT
-from spt.ui import cache
+from spt.ui import cache, failures
 from spt.ui.inverse import conclusion, data, forms, runs
 from spt.ui.inverse.data import Key, Request
 from spt.ui.inverse.forms import Outcome, Plan, Result
@@ -37,7 +37,7 @@ def area(request: Request) -> Outcome | None:
             request.attacker, split_width=2 * limit / request.splits, refinements=request.refinements,
         )  # fmt: skip
     except ValueError as error:
-        st.error(str(error))
+        st.error(failures.sentence(error))
         return None
     key = (request.received_sha256, request.classifier.fingerprint, request.transform.name, limit, request.attacker,
            request.splits, request.refinements, plan)  # fmt: skip
@@ -55,16 +55,23 @@ def _run_or_known(request: Request, defence: IndivSPT, plan: Plan, key: Key) -> 
             "Stop", key="indiv_stop", icon=":material/stop_circle:", on_click=_stop, shortcut="s",
             help="End the run now; a stopped run proves nothing.",
         )  # fmt: skip
-        with cache.heavy_work():
-            result = runs.carry_out(request, defence, plan, places)
+        try:
+            with cache.heavy_work():
+                result = runs.carry_out(request, defence, plan, places)
+            data.keep("certificates", key, result)
+        except ValueError as error:
+            st.session_state["indiv_failed"] = (key, failures.sentence(error))
         st.session_state.pop("indiv_running", None)
-        data.keep("certificates", key, result)
     button.button(
         "Certify" if result is None else "Certify again", key="indiv_start", icon=":material/verified:",
         type="primary" if result is None else "secondary", on_click=_start, args=(key,), shortcut="g",
         help="Draw all samples and conclude. The same seed gives the same certificate.",
     )  # fmt: skip
     if result is None:
+        failed, why = st.session_state.get("indiv_failed", (None, ""))
+        if failed == key:
+            panel.error(why)
+            return None
         panel.markdown(
             ":gray-badge[PROVISIONAL] The run was stopped; it proves nothing."
             if st.session_state.get("indiv_stopped") == key
@@ -91,6 +98,7 @@ def _before_a_run(plan: Plan) -> str:
 def _start(key: Key) -> None:
     st.session_state["indiv_running"] = key
     st.session_state.pop("indiv_stopped", None)
+    st.session_state.pop("indiv_failed", None)
 
 
 def _stop() -> None:

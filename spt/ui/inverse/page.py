@@ -10,23 +10,27 @@ import streamlit as st
 import torch
 
 from spt import inverse_figures as figures
-from spt.certificates import rounded_up
+from spt.certificates import OneErrorCertificate, rounded_up
+from spt.certificates.error_level import ReceivedErrorLevel
 from spt.classifiers import Classifier
+from spt.defences import IndivSPT
 from spt.error_bounds.record import Attacker
 from spt.images import image_digest
 from spt.progress import Progress
 from spt.transforms import Rotation, Transform
-from spt.ui import cache, controls, preset_buttons, work
+from spt.ui import cache, checking, controls, failures, preset_buttons, work
 from spt.ui.controls import BOUND, Shape, Subject
 from spt.ui.interpolation.page import full_preprocessing
 from spt.ui.inverse import constraints, data, export, individual, pixels
 from spt.ui.inverse.data import Found, Request
+from spt.ui.inverse.forms import Outcome
 from spt.ui.presets import INVERSE
 from spt.ui.view import escape
 
 ATTACK, RECEIVED, EXAMPLE = "attack it", "received as it is", "slides’ example"
 OWN_INPUT, SMALL, CROP = "f’s input", "32 × 32", "crop 48 × 48"
 CROP_SIDE, WHOLE_SIDE = 48, 320
+RECHECKED_REFINEMENTS = IndivSPT.refinements
 # 8 x 8, for the slides' example: the received pixel (5, 1) of the paper's grid is 0.9 for every angle in [23°, 26°].
 SLIDES = (
     (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
@@ -165,13 +169,8 @@ def _found(request: Request) -> Found | None:
     stop.button(
         "Stop", key="inverse_stop", icon=":material/stop_circle:", on_click=_stop, args=(request.key,), shortcut="s"
     )
-    try:
-        with cache.heavy_work():
-            found = data.in_background("results", request.key, partial(_compute, request), "Inverting")
-    except ValueError as error:
-        stop.empty()
-        st.error(str(error))
-        st.stop()
+    with failures.in_one_sentence(None, stop), cache.heavy_work():
+        found = data.in_background("results", request.key, partial(_compute, request), "Inverting")
     stop.empty()
     return found
 
@@ -212,6 +211,19 @@ def _show(request: Request, found: Found) -> None:
     bounded = individual.area(request, found)
     _show_words(request)
     export.area(request, found, shown, bounded)
+    with st.expander("Check: is this certificate true? Or one from a file?"):
+        _check(request, None if bounded is None else bounded.outcome)
+
+
+def _check(request: Request, outcome: Outcome | None) -> None:
+    result = None if outcome is None or isinstance(outcome.result, ReceivedErrorLevel) else outcome.result
+    note = ""
+    if isinstance(result, OneErrorCertificate) and request.refinements != RECHECKED_REFINEMENTS:
+        note = (
+            "This form’s record does not say how many refinements found E. A check uses "
+            f"{RECHECKED_REFINEMENTS}, this run used {request.refinements}: its E may differ, honestly."
+        )
+    checking.area("inverse", result, request.classifier, request.received, note)
 
 
 def _show_outcome(request: Request, found: Found) -> None:

@@ -1,0 +1,236 @@
+"""Checking a certificate on a page: what its record says of itself, at once; and all of it computed again, with Stop.
+
+The same for every page and every kind of certificate, the one on the screen or one from a file.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+from spt.certificates import Certificate, OneErrorCertificate
+from spt.classifiers import Classifier
+from spt.images import image_digest
+from spt.recomputation import AnyCertificate, Line, Recomputation, read_certificate, recompute
+from spt.ui import cache, failures, work
+from spt.ui.view import escape
+
+MOST_KEPT = 8  # results, for each session
+MOST_CALLS = 5_000_000  # of the network, that a page counts again
+VERDICTS = {
+    "differs": "Computed again, differs ✗",
+    "agrees": "Computed again, agrees ✓",
+    "on trust": "Taken on trust, as nobody can compute it",
+}
+
+_WORDS = (
+    "**The record alone, at once** (`verify()`): the class selected, inner tests, bounds, radius and class are concluded anew "
+    "from the votes, samples and error bounds that the record holds, and these must be such as a run can have, recorded samples "
+    "those of its seed. The image and the network are not looked at, so it **cannot tell** whether these votes and bounds are "
+    "theirs: evidence that was made up to fit passes.\n\n"
+    "**Check again** (`spt.recomputation.recompute`): the image’s and the network’s digests are compared, then samples, error "
+    "bounds, votes and conclusion are computed from them once more. It takes as long as certifying did. Votes agree only "
+    "on the same kind of device and in the same number format."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """A certificate to be checked, and where that is shown."""
+
+    name: str
+    certificate: AnyCertificate
+    key: tuple[str, ...]
+    button: Any
+    result: Any
+
+
+def area(name: str, certificate: AnyCertificate | None, classifier: Classifier, image: Tensor, note: str = "") -> None:
+    """Draw the area: for the page's own ``certificate``, if it has one, and for one from a file; each against the classifier
+    and the image (C, H, W) on the screen. To be drawn last on a page: while a check runs, the script stays here.
+
+    ``name`` begins the keys of the widgets; ``note`` is what else is to be said of the own certificate.
+    """
+    st.markdown(_WORDS)
+    left, right = st.columns(2, gap="large")
+    with left:
+        own, own_result = st.container(), st.container()
+    with right:
+        other, other_result = st.container(), st.container()
+    identity = (image_digest(image), classifier.fingerprint, classifier.device.type, classifier.number_format)
+    checks = []
+    with own:
+        st.markdown("**The certificate on this page**")
+        if certificate is None:
+            st.caption("There is none yet: it is there when a run has ended.")
+        else:
+            checks.append(_offer(f"{name}_own", certificate, identity, own_result))
+            if note:
+                st.caption(note)
+    with other:
+        st.markdown("**A certificate from a file**")
+        read = _read(name)
+        if read is not None:
+            checks.append(_offer(f"{name}_file", read, identity, other_result))
+    for check in checks:
+        _carry_out(check, classifier, image)
+
+
+def _read(name: str) -> AnyCertificate | None:
+    """The certificate that was uploaded; what is none is one sentence."""
+    file = st.file_uploader(
+        "Certificate as JSON", type=["json"], key=f"{name}_certificate",
+        help="As the export of this app or `python -m spt certify --json` writes it. It is checked against the image and the "
+        "classifier on the screen, so choose those it is about.",
+    )  # fmt: skip
+    if file is None:
+        st.caption("It is checked against the image and the classifier on the screen.")
+        return None
+    try:
+        return certificate_in(file.getvalue())
+    except ValueError as error:
+        st.error(failures.sentence(error))
+        return None
+
+
+def certificate_in(data: bytes) -> AnyCertificate:
+    """The certificate in a file; ValueError, one sentence, if there is none, whatever it holds."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("This is no certificate: the file is not text in UTF-8.") from error
+    try:
+        return read_certificate(text)
+    except ValueError:
+        raise
+    except Exception as error:  # fields of other kinds than a certificate has, nested without end, ...
+        raise ValueError("This is no certificate: its fields are not those of one.") from error
+
+
+def _offer(name: str, certificate: AnyCertificate, identity: tuple[str, ...], result: Any) -> _Check:
+    """Say what the record alone tells, and make room for the button."""
+    digest = hashlib.sha256(certificate.to_json().encode()).hexdigest()
+    if _once(("verify", digest), certificate.verify):
+        st.markdown(
+            f"The record agrees with itself ✓\n\n*{'It says' if name.endswith('_file') else 'It says, as above'}:* "
+            f"{escape(certificate.explain())}"
+        )
+    else:
+        st.markdown(
+            ":red-badge[NOT A CERTIFICATE] The record does not agree with itself ✗: its conclusions do not follow from its "
+            "evidence, or no run can have that evidence. It proves nothing."
+        )
+    return _Check(name, certificate, (name, digest, *identity), st.empty(), result)
+
+
+def _once(key: tuple[str, ...], work_to_do: Any) -> Any:
+    """What ``work_to_do`` gives, once for each key and session."""
+    known = st.session_state.setdefault("checks", {})
+    if key not in known:
+        while len(known) >= 2 * MOST_KEPT:
+            del known[next(iter(known))]
+        known[key] = work_to_do()
+    return known[key]
+
+
+def _known(key: tuple[str, ...]) -> Recomputation | str | None:
+    found: Mapping[tuple[str, ...], Recomputation | str] = st.session_state.get("checks", {})
+    return found.get(key)
+
+
+def _carry_out(check: _Check, classifier: Classifier, image: Tensor) -> None:
+    """Show the result; compute it first, if it was asked for."""
+    if st.session_state.get("checking") == check.key:
+        check.button.button(
+            "Stop the check", key=f"{check.name}_stop", icon=":material/stop_circle:", on_click=_stop,
+            help="End it now; what was computed so far is dropped.",
+        )  # fmt: skip
+        with check.result:
+            found = _compute(check, classifier, image)
+        st.session_state.pop("checking", None)
+        st.session_state.get("checks", {}).pop(check.key, None)
+        _once(check.key, lambda: found)
+    known = _known(check.key)
+    check.button.button(
+        "Check again", key=f"{check.name}_start", icon=":material/fact_check:", on_click=_start, args=(check.key,),
+        help="Compute the whole certificate again from the image and the classifier on the screen, and compare line by line. "
+        + _duration(check.certificate),
+    )  # fmt: skip
+    with check.result:
+        if isinstance(known, str):
+            st.error(known)
+        elif known is not None:
+            show(known)
+
+
+def _compute(check: _Check, classifier: Classifier, image: Tensor) -> Recomputation | str:
+    calls = network_calls(check.certificate)
+    if calls > MOST_CALLS:
+        return (
+            f"This certificate rests on {calls:,} network calls or more, and a page counts at most {MOST_CALLS:,} again: use "
+            "spt.recomputation.recompute in Python."
+        )
+    try:
+        with cache.heavy_work():
+            return work.in_background(
+                partial(recompute, check.certificate, classifier, image), "Checking again", check.certificate.seconds
+            )
+    except ValueError as error:
+        return failures.sentence(error)
+
+
+def network_calls(certificate: AnyCertificate) -> int:
+    """How many votes the record wants to have been counted, at least: samples that are missing get one each."""
+    selection = sum(certificate.selection_counts)
+    if isinstance(certificate, Certificate):
+        return selection + certificate.n
+    n = certificate.n if isinstance(certificate, OneErrorCertificate) else certificate.n_gamma
+    betas = certificate.level.n_choice + certificate.level.n_test if isinstance(certificate, OneErrorCertificate) else 0
+    return selection + n + betas + sum(trials for _, trials in certificate.inner_votes)
+
+
+def _duration(certificate: AnyCertificate) -> str:
+    seconds = certificate.seconds
+    if isinstance(certificate, OneErrorCertificate):
+        seconds += certificate.level.seconds
+    return f"Certifying took {seconds:.2g} s." if seconds < 100 else f"Certifying took {seconds / 60:.2g} minutes."
+
+
+def _start(key: tuple[str, ...]) -> None:
+    st.session_state["checking"] = key
+    st.session_state.get("checks", {}).pop(key, None)
+
+
+def _stop() -> None:
+    st.session_state.pop("checking", None)
+
+
+def show(found: Recomputation) -> None:
+    """The outcome, and every line by its verdict."""
+    with st.container(border=True):
+        st.markdown(outcome(found))
+        for verdict, title in VERDICTS.items():
+            lines = [line for line in found.lines if line.verdict == verdict]
+            if lines:
+                st.markdown("\n".join((f"**{title}**", "", *map(_in_words, lines))))
+
+
+def outcome(found: Recomputation) -> str:
+    """Whether the certificate was confirmed, in words."""
+    if found.agrees:
+        return (
+            ":green-badge[:material/verified: CONFIRMED] Computed again from this image and this classifier, the certificate "
+            "is the same."
+        )
+    differ = sum(line.verdict == "differs" for line in found.lines)
+    what = f"{differ} line differs" if differ == 1 else f"{differ} lines differ"
+    rest = "" if found.again is not None else ", so nothing more was computed"
+    return f":red-badge[NOT CONFIRMED] {what}{rest}: do not rely on it here."
+
+
+def _in_words(line: Line) -> str:
+    return f"- {escape(line.subject)}: {escape(line.detail)}"
