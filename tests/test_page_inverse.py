@@ -280,8 +280,21 @@ def test_the_certificate():
     assert certificate.verify() and certificate.complete and certificate.limit == 3.0
     assert certificate.class_name == "7" and "CERTIFIED] g answers **7** ✓" in texts(app)
     assert "the original is proved to get this class, too" in texts(app)
+    checked_again(app, "- balls: 20 radii bounded again")
     app.number_input(key="seed").set_value(5).run()
     assert "CERTIFIED" not in texts(app)
+
+
+def checked_again(app: AppTest, line: str) -> None:
+    """Press "Check again": the certificate is confirmed, and this line says how."""
+    app.button(key="inverse_own_start").click().run()
+    assert_healthy(app)
+    assert "CONFIRMED" in texts(app) and "NOT CONFIRMED" not in texts(app) and line in texts(app)
+
+
+def test_a_check_with_one_error_warns_where_the_record_does_not_say_how_it_was_made():
+    app = certified(ONLINE, indiv_error="0.4", inverse_refinements="2")
+    assert "this run used 2: its E may differ" in texts(app)
 
 
 QUICK = {
@@ -328,6 +341,7 @@ def test_the_certificate_with_one_error_fixed_beforehand():
     own = f"the largest of these β, is **{rounded_up(level.own_bound)}**"
     assert "ACCEPTED] E = 0.4:" in texts(app) and own in texts(app) and "CERTIFIED] g" in texts(app)
     assert any("measure(received, error=0.4, n_test=50" in block.value for block in app.code)
+    checked_again(app, "- error E: E = 0.4")
     app.number_input(key="indiv_error").set_value(0.45).run()  # of another E this run says nothing
     assert_healthy(app)
     assert "ACCEPTED" not in texts(app) and "CERTIFIED" not in texts(app) and "No run for these" in texts(app)

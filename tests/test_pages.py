@@ -1,15 +1,20 @@
 """Every page and widget path, driven by Streamlit's AppTest (no browser): what is on the screen and that it is right."""
 
+import io
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
 from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
+from spt.ui.controls import image_key, where_it_answers
 from spt.ui.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
 from tests.pictures import bad_pictures, odd_pictures
@@ -239,6 +244,58 @@ def test_bad_uploads_are_one_sentence_and_the_app_keeps_running(name: str) -> No
     app.selectbox(key="source").set_value("digits").run()
     assert_healthy(app)
     assert app.session_state["votes_run"].status == "done"
+
+
+def test_the_caption_says_how_an_upload_was_read() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((28, 28), 200, np.uint16)).save(file, "PNG")
+    app = upload("deep.png", file.getvalue())
+    assert_healthy(app)
+    assert "your picture (deep.png; 16-bit values 200 to 200, read as 0 to 255)" in str(app.get("image")[0].proto)
+
+
+def folder_of_pictures(folder: Path, count: int) -> str:
+    """A folder of one class with that many pictures."""
+    (folder / "seven").mkdir(parents=True)
+    for number in range(count):
+        Image.new("L", (28, 28), 40 * number).save(folder / "seven" / f"{number}.png")
+    return str(folder)
+
+
+def test_folders_of_the_same_name_have_image_numbers_of_their_own_and_paths_may_have_colons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (folder_of_pictures(tmp_path / f"{name}: mine" / "pets", 4) for name in "ab")
+    alone = folder_of_pictures(tmp_path / "cats", 2)
+    monkeypatch.setenv("SPT_DATASET", ",".join((first, second, alone)))
+    assert image_key(first) != image_key(second)
+    assert image_key(alone) == "cats_image" and image_key("digits") == "digits_image"
+    app = open_page(source=first)
+    app.number_input(key=image_key(first)).set_value(3).run()
+    app.selectbox(key="source").set_value(second).run()
+    assert_healthy(app)
+    app.number_input(key=image_key(second)).set_value(1).run()
+    assert_healthy(app)
+    [python] = [block.value for block in app.code if block.language == "python"]
+    assert f"load_dataset({second!r}, shape=classifier.input_shape).image(1)" in python
+    exec(compile(python, "page", "exec"), {})
+    assert app.session_state["votes_run"].certificate.explain() in capsys.readouterr().out
+    [line] = [block.value for block in app.code if block.language == "bash"]
+    assert shlex.split(line)[5] == f"{second}:1"
+
+
+def test_where_f_answers_stands_under_the_classifier(votes_page: AppTest) -> None:
+    assert where_it_answers(load_classifier("mnist-rotation")) in [element.value for element in votes_page.caption]
+    assert "cpu" in texts(votes_page) and "multiples of 2^-10" in texts(votes_page)
+
+
+def test_the_votes_can_be_checked_again(votes_page: AppTest) -> None:
+    votes_page.button(key="votes_own_start").click().run()
+    assert_healthy(votes_page)
+    shown = texts(votes_page)
+    assert "CONFIRMED" in shown and "NOT CONFIRMED" not in shown and "its radius stays a heuristic" in shown
+    counts = votes_page.session_state["votes_run"].certificate.counts
+    assert f"- votes: 200 votes {counts}" in shown.replace("\\", "")
 
 
 def test_the_code_on_the_page_gives_its_certificate(votes_page: AppTest, capsys: pytest.CaptureFixture[str]) -> None:

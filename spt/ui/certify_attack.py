@@ -25,6 +25,12 @@ from spt.ui.view import escape
 
 TRIES, WORST, SAMPLES = 100, 3, 200
 Point = tuple[float, ...]
+_STYLE = """<style>
+@media (max-width: 640px) {
+  .st-key-certify_border [data-testid="stColumn"] { flex: 1 1 calc(50% - 1rem); min-width: calc(50% - 1rem); }
+}
+</style>"""
+"""Both images side by side on a telephone, where Streamlit would stack them."""
 
 
 def area(case: Case, certificate: DistCertificate) -> None:
@@ -88,7 +94,10 @@ def _received(case: Case, point: Point) -> torch.Tensor:
 def _show_ends(case: Case, certificate: DistCertificate, answers: list[Answer]) -> None:
     """The images at the ends of the certified range: what is proved, to look at; with g's answers, once it was asked."""
     found = {answer.point: answer for answer in answers}
-    for column, point in zip(st.columns(2), _border(case, certificate), strict=True):
+    st.html(_STYLE)
+    with st.container(key="certify_border"):
+        columns = st.columns(2)
+    for column, point in zip(columns, _border(case, certificate), strict=True):
         with column:
             index = 0 if point[0] else -1
             sign = "−" if point[index] < 0 else ""

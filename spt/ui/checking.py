@@ -24,7 +24,7 @@ MOST_CALLS = 5_000_000  # of the network, that a page counts again
 VERDICTS = {
     "differs": "Computed again, differs ✗",
     "agrees": "Computed again, agrees ✓",
-    "on trust": "Taken on trust, as nobody can compute it",
+    "on trust": "Taken on trust, as no computation tells",
 }
 
 _WORDS = (
@@ -56,39 +56,30 @@ def area(name: str, certificate: AnyCertificate | None, classifier: Classifier, 
     ``name`` begins the keys of the widgets; ``note`` is what else is to be said of the own certificate.
     """
     st.markdown(_WORDS)
-    left, right = st.columns(2, gap="large")
-    with left:
-        own, own_result = st.container(), st.container()
-    with right:
-        other, other_result = st.container(), st.container()
     identity = (image_digest(image), classifier.fingerprint, classifier.device.type, classifier.number_format)
     checks = []
-    with own:
-        st.markdown("**The certificate on this page**")
-        if certificate is None:
-            st.caption("There is none yet: it is there when a run has ended.")
-        else:
-            checks.append(_offer(f"{name}_own", certificate, identity, own_result))
-            if note:
-                st.caption(note)
-    with other:
-        st.markdown("**A certificate from a file**")
-        read = _read(name)
-        if read is not None:
-            checks.append(_offer(f"{name}_file", read, identity, other_result))
-    for check in checks:
+    st.markdown("**The certificate on this page**")
+    if certificate is None:
+        st.caption("There is none yet: it is there when a run has ended.")
+    else:
+        checks.append(_offer(f"{name}_own", certificate, identity))
+        if note:
+            st.caption(note)
+    read = _read(name)
+    if read is not None:
+        checks.append(_offer(f"{name}_file", read, identity))
+    for check in checks:  # after all controls are drawn: what is not there when a script ends is forgotten
         _carry_out(check, classifier, image)
 
 
 def _read(name: str) -> AnyCertificate | None:
     """The certificate that was uploaded; what is none is one sentence."""
     file = st.file_uploader(
-        "Certificate as JSON", type=["json"], key=f"{name}_certificate",
+        "A certificate from a file (JSON)", type=["json"], key=f"{name}_certificate",
         help="As the export of this app or `python -m spt certify --json` writes it. It is checked against the image and the "
         "classifier on the screen, so choose those it is about.",
     )  # fmt: skip
     if file is None:
-        st.caption("It is checked against the image and the classifier on the screen.")
         return None
     try:
         return certificate_in(file.getvalue())
@@ -111,7 +102,7 @@ def certificate_in(data: bytes) -> AnyCertificate:
         raise ValueError("This is no certificate: its fields are not those of one.") from error
 
 
-def _offer(name: str, certificate: AnyCertificate, identity: tuple[str, ...], result: Any) -> _Check:
+def _offer(name: str, certificate: AnyCertificate, identity: tuple[str, ...]) -> _Check:
     """Say what the record alone tells, and make room for the button."""
     digest = hashlib.sha256(certificate.to_json().encode()).hexdigest()
     if _once(("verify", digest), certificate.verify):
@@ -124,7 +115,7 @@ def _offer(name: str, certificate: AnyCertificate, identity: tuple[str, ...], re
             ":red-badge[NOT A CERTIFICATE] The record does not agree with itself ✗: its conclusions do not follow from its "
             "evidence, or no run can have that evidence. It proves nothing."
         )
-    return _Check(name, certificate, (name, digest, *identity), st.empty(), result)
+    return _Check(name, certificate, (name, digest, *identity), st.empty(), st.container())
 
 
 def _once(key: tuple[str, ...], work_to_do: Any) -> Any:
@@ -164,7 +155,8 @@ def _carry_out(check: _Check, classifier: Classifier, image: Tensor) -> None:
         if isinstance(known, str):
             st.error(known)
         elif known is not None:
-            show(known)
+            whose = "on this page" if check.name.endswith("_own") else "from the file"
+            show(known, f"**The certificate {whose}:** ")
 
 
 def _compute(check: _Check, classifier: Classifier, image: Tensor) -> Recomputation | str:
@@ -209,22 +201,30 @@ def _stop() -> None:
     st.session_state.pop("checking", None)
 
 
-def show(found: Recomputation) -> None:
-    """The outcome, and every line by its verdict."""
+def show(found: Recomputation, beginning: str = "") -> None:
+    """The outcome, and every line by its verdict, those that differ first."""
     with st.container(border=True):
-        st.markdown(outcome(found))
-        for verdict, title in VERDICTS.items():
+        st.markdown(beginning + outcome(found))
+        given = [verdict for verdict in VERDICTS if any(line.verdict == verdict for line in found.lines)]
+        for column, verdict in zip(st.columns(len(given), gap="medium"), given, strict=True):
             lines = [line for line in found.lines if line.verdict == verdict]
-            if lines:
-                st.markdown("\n".join((f"**{title}**", "", *map(_in_words, lines))))
+            column.markdown("\n".join((f"**{VERDICTS[verdict]}**", "", *map(_in_words, lines))))
 
 
 def outcome(found: Recomputation) -> str:
     """Whether the certificate was confirmed, in words."""
     if found.agrees:
+        kept = "it certifies nothing"
+        if found.again is not None and found.again.label is not None:
+            heuristic = isinstance(found.again, Certificate) and found.again.heuristic
+            kept = (
+                "its radius stays a heuristic, no proof"
+                if heuristic
+                else "it holds as far as what is taken on trust does"
+            )
         return (
-            ":green-badge[:material/verified: CONFIRMED] Computed again from this image and this classifier, the certificate "
-            "is the same."
+            ":green-badge[:material/fact_check: CONFIRMED] computed again from this image and this classifier, it is the same: "
+            f"{kept}."
         )
     differ = sum(line.verdict == "differs" for line in found.lines)
     what = f"{differ} line differs" if differ == 1 else f"{differ} lines differ"

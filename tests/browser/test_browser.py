@@ -4,6 +4,7 @@ With SPT_SCREENSHOTS=folder the pages are photographed there (the README's pictu
 """
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -284,6 +285,41 @@ def test_the_other_pages_open_from_a_link(server: str, page: Page, name: str, he
         expect(page.get_by_text("No rotation within ±30°").first).to_be_visible(timeout=3 * PATIENCE)
     settled(page)
     photograph(page, name)
+
+
+def test_a_certificate_is_checked_again_and_a_changed_file_is_not_confirmed(server: str, page: Page) -> None:
+    page.goto(f"{server}/certify?n_gamma=20&rotation_limit=2")
+    expect(page.get_by_text("No rotation within ±2°").first).to_be_visible(timeout=3 * PATIENCE)
+    settled(page)
+    page.get_by_text("Export: certificate").click()
+    page.get_by_text("Check: is this certificate true").click()
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_text("computed again from this image")).to_be_visible()
+    expect(page.get_by_text("Computed again, agrees")).to_be_visible()
+    expect(page.get_by_text("Taken on trust, as")).to_be_visible()
+    expect(page.get_by_text("Computed again, differs")).to_have_count(0)
+    settled(page)
+    photograph(page, "check")
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name="Certificate as JSON").click()
+    record = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    changed = json.dumps(record | {"image_sha256": "0" * 64}).encode()
+    page.locator('input[type="file"]').set_input_files(
+        {"name": "certificate.json", "mimeType": "application/json", "buffer": changed}
+    )
+    expect(page.get_by_text("NOT A CERTIFICATE")).to_be_visible()  # its samples are not those of such an image
+    expect(page.get_by_text("computed again from this image")).to_be_visible()
+
+
+def test_a_check_can_be_stopped(server: str, page: Page) -> None:
+    page.goto(f"{server}/votes?n=10000&pace=fast")
+    finished(page, 10_000)
+    page.get_by_text("Check: are these numbers true").click()
+    page.get_by_role("button", name="Check again").click()
+    press_at_once(page.get_by_role("button", name="Stop the check"))
+    expect(page.get_by_role("button", name="Check again")).to_be_visible()
+    settled(page)
+    expect(page.get_by_text("computed again from this image")).to_have_count(0)
 
 
 def test_refining_is_live_and_can_be_stopped(server: str, page: Page) -> None:
