@@ -327,8 +327,8 @@ def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) 
     width, height = 860, 440
     drawing = _svg_dial(certificate) if len(certificate.points[0]) == 1 else _svg_disc(certificate)
     lines = "".join(
-        f'<text x="400" y="{118 + 25 * index}" font-size="14"><tspan fill="#666666">{escape(name)}</tspan>'
-        f'<tspan x="510">{escape(text)}</tspan></text>'
+        f'<text x="370" y="{118 + 25 * index}" font-size="14"><tspan fill="#666666">{escape(name)}</tspan>'
+        f'<tspan x="475">{escape(text)}</tspan></text>'
         for index, (name, text) in enumerate(_facts(certificate, caption))
     )
     return (
@@ -341,7 +341,7 @@ def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) 
         f'<text x="200" y="62" font-size="26" font-weight="bold" fill="{colour}">{escape(_shortened(title, 40))}</text>'
         f'<text x="200" y="88" font-size="15">{escape(statement(certificate))}</text>'
         f'<g transform="translate(195, 326)">{drawing}</g>{lines}'
-        f'<text x="400" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, spt.defences.DistSPT. The JSON export '
+        f'<text x="370" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, spt.defences.DistSPT. The JSON export '
         f"holds the whole evidence.</text></svg>"
     )
 

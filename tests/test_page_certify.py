@@ -145,7 +145,8 @@ def test_the_certified_g_is_asked_inside_and_outside_and_its_links_show_these_im
     assert "survived" not in texts(page)
 
 
-def test_the_answers_of_an_attack_are_those_of_predict_and_of_the_python_below(page, capsys):
+def test_the_answers_of_an_attack_are_those_of_predict_and_of_the_python_below(capsys):
+    page = open_page(attacker="exact")
     page.button(key="certify_attack").click().run()
     assert_healthy(page)
     _, answers = page.session_state["certify_answers"]

@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
+from spt import load_classifier
 from tests.pages import texts, visit
 
 HEAD = """
@@ -138,6 +140,33 @@ def test_a_network_that_fails_later_is_a_sentence_in_attack_and_check(tmp_path, 
     monkeypatch.setattr(sys, "spt_test_fails", True)
     app.button(key="certify_own_start").click().run()
     assert "now \\*it\\* fails" in the_sentence(app)
+
+
+def test_a_network_whose_weights_change_is_a_sentence(tmp_path, monkeypatch):
+    network = own(tmp_path)
+    app = opened("explore/votes.py", network, monkeypatch)
+    assert not app.error
+    with torch.no_grad():
+        load_classifier(network).module.layer.bias.add_(1)
+    app.number_input(key="seed").set_value(1).run()
+    assert "changed since it was made" in the_sentence(app)
+
+
+def test_a_network_that_ends_the_program_while_it_answers_is_a_sentence(tmp_path, monkeypatch):
+    for page in ("explore/votes.py", "explore/certify.py", "explore/inverse.py"):
+        app = opened(page, own(tmp_path, NOISE_RAISES.replace("raise RuntimeError", "sys.exit")), monkeypatch)
+        if page == "explore/inverse.py":
+            app.button(key="indiv_start").click().run()
+        assert "ended the program" in the_sentence(app)
+
+
+def test_whatever_a_page_raises_is_a_sentence(monkeypatch):
+    def refuse() -> None:
+        raise ValueError("two\nlines, *stars*")
+
+    monkeypatch.setattr("spt.ui.experiments.choice.choose", refuse)
+    app = visit("explore/experiments.py", {})
+    assert the_sentence(app) == "two lines, \\*stars\\*"
 
 
 def test_a_network_that_fails_later_is_a_sentence_on_votes(tmp_path, monkeypatch):

@@ -29,7 +29,8 @@ _RANGES = {"°": 30.0, "px": 4.0}  # of the paper's Table 2
 def _attack(view: View, limit: float) -> None:
     attack = WorstOfK(view.transform, limit, k=TRIES, resolution=view.transform.parameters[0].step)
     try:
-        result = attack(view.classifier, view.subject.image, view.truth, view.statistics.seed)
+        with failures.exits_refused():
+            result = attack(view.classifier, view.subject.image, view.truth, view.statistics.seed)
     except ValueError as error:  # here, before the script runs, there is no place to say it
         st.session_state["attack"] = (_key(view, limit), failures.sentence(error))
         return

@@ -108,7 +108,7 @@ def _offer(name: str, certificate: AnyCertificate, identity: tuple[str, ...]) ->
     if _once(("verify", digest), certificate.verify):
         st.markdown(
             f"The record agrees with itself ✓\n\n*{'It says' if name.endswith('_file') else 'It says, as above'}:* "
-            f"{escape(certificate.explain())}"
+            f"{_one_line(certificate.explain())}"
         )
     else:
         st.markdown(
@@ -233,4 +233,9 @@ def outcome(found: Recomputation) -> str:
 
 
 def _in_words(line: Line) -> str:
-    return f"- {escape(line.subject)}: {escape(line.detail)}"
+    return f"- {_one_line(line.subject)}: {_one_line(line.detail)}"
+
+
+def _one_line(text: str) -> str:
+    """Text for Markdown: what a file calls its classes may have lines of its own."""
+    return escape(" ".join(text.split()))

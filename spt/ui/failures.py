@@ -23,9 +23,21 @@ def in_one_sentence(place: Any = None, *leftovers: Any) -> Iterator[None]:
     """Whatever within raises ValueError ends the script's run with one sentence, in ``place`` or where the page has got to;
     ``leftovers`` are placeholders that then mean nothing any more."""
     try:
-        yield
+        with exits_refused():
+            yield
     except ValueError as error:
         for each in leftovers:
             each.empty()
         (st if place is None else place).error(sentence(error))
         st.stop()
+
+
+@contextmanager
+def exits_refused() -> Iterator[None]:
+    """A person's own network that ends the program, while it answers, ends a run only."""
+    try:
+        yield
+    except SystemExit as error:
+        raise ValueError(
+            f"The classifier's own code ended the program (exit {error.code!r}) instead of answering."
+        ) from error

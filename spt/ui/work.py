@@ -11,6 +11,7 @@ import streamlit as st
 import torch
 
 from spt.progress import Progress
+from spt.ui.failures import exits_refused
 
 Result = TypeVar("Result")
 ALL_THREADS = torch.get_num_threads()
@@ -53,7 +54,7 @@ def in_background(compute: Callable[[Progress], Result], label: str, expected_se
 
     def run() -> None:
         try:
-            with one_thread():
+            with one_thread(), exits_refused():
                 results.append(compute(progress))
         except _Cancelled:
             pass

@@ -14,6 +14,9 @@ from spt.ui.inverse.data import Key, Request
 from spt.ui.inverse.forms import Outcome, Plan, Result
 from spt.ui.view import escape
 
+_STYLE = """<style>.st-key-indiv_run [data-retained="true"] { display: none; }</style>"""
+"""No "Certify" of the last run below "Stop"."""
+
 
 def area(request: Request) -> Outcome | None:
     """Draw the area; the result for these settings, if there is one."""
@@ -47,7 +50,9 @@ def area(request: Request) -> Outcome | None:
 
 def _run_or_known(request: Request, defence: IndivSPT, plan: Plan, key: Key) -> Result | None:
     result: Result | None = data.known("certificates", key)
-    left, right = st.columns([1, 1.3], gap="large")
+    st.html(_STYLE)
+    with st.container(key="indiv_run"):
+        left, right = st.columns([1, 1.3], gap="large")
     button, panel = left.empty(), left.empty()
     places = runs.Places(right.empty(), right.empty(), panel)
     if st.session_state.get("indiv_running") == key:

@@ -1,17 +1,20 @@
 """Runs of IndivSPT's certificate: what comes in is drawn at once, and only what is complete concludes."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 
 from spt import certificate_figures, error_figures
 from spt.certificates import OneErrorCertificate
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences import IndivSPT, shared_budget
+from spt.progress import Progress, silent
+from spt.ui import work
 from spt.ui.inverse.data import Request
 from spt.ui.inverse.forms import Plan, Result
 
@@ -27,16 +30,15 @@ class Places:
     bar: Any
     panel: Any
 
-    def stepping(self, items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
-        """Go round a loop of the core, saying where it is; Stop or a changed control ends it here."""
-        for number, item in enumerate(items, 1):
-            self.panel.markdown(f":gray-badge[PROVISIONAL] {desc} ({number} of {total}) …")
-            yield item
+    def working(self, compute: Callable[[Progress], work.Result], label: str) -> work.Result:
+        """What ``compute`` returns, computed in the background: Stop or a changed control takes over at once."""
+        with self.panel.container():
+            st.markdown(":gray-badge[PROVISIONAL] the run goes on; it proves something when it has ended.")
+            return work.in_background(compute, label)
 
 
 def carry_out(request: Request, defence: IndivSPT, plan: Plan, places: Places) -> Result:
     """The result of a plan; drawn as it comes."""
-    places.panel.markdown(":gray-badge[PROVISIONAL] the first samples are being drawn …")
     run = _with_one_error if plan.one_error else _per_sample
     return run(request, defence, plan, places)
 
@@ -53,10 +55,21 @@ def draw(request: Request, result: Result, places: Places) -> None:
 
 
 def _per_sample(request: Request, defence: IndivSPT, plan: Plan, places: Places) -> Result:
-    certificate, how = None, plan.procedure
-    for certificate in defence.stream(
-        request.received, how.n0, how.n_gamma, how.alpha, how.seed, progress=places.stepping
-    ):
+    certificate: IndividualCertificate | None = None
+    how = plan.procedure
+    current: list[Progress] = [silent]
+
+    def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterable[Any]:
+        return current[0](items, desc=desc, total=total)
+
+    stream = defence.stream(request.received, how.n0, how.n_gamma, how.alpha, how.seed, progress=progress)
+
+    def next_samples(inner: Progress) -> IndividualCertificate | None:
+        current[0] = inner
+        return next(stream, None)
+
+    while (found := places.working(next_samples, "Drawing, bounding and testing samples")) is not None:
+        certificate = found
         _draw_samples(request, certificate, places)
     assert certificate is not None and certificate.complete
     return certificate
@@ -85,21 +98,21 @@ def _draw_samples(request: Request, certificate: IndividualCertificate, places: 
 
 def _with_one_error(request: Request, defence: IndivSPT, plan: Plan, places: Places) -> Result:
     how, budget = plan.procedure, shared_budget(plan.procedure.alpha)
-
-    def stepping(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
-        for done, item in enumerate(places.stepping(items, desc, total)):
-            places.bar.progress(min(1.0, done / (total or 1)), text=desc)
-            yield item
-
-    level = defence.measure(
-        request.received, plan.error, n_test=plan.n_test, alpha_error=budget.alpha_error, seed=how.seed,
-        progress=stepping,
-    )  # fmt: skip
+    received = request.received
+    level = places.working(
+        lambda progress: defence.measure(
+            received, plan.error, n_test=plan.n_test, alpha_error=budget.alpha_error, seed=how.seed, progress=progress
+        ),
+        "Testing E" if plan.error else "Choosing and testing E",
+    )
     _draw_level(level, places)
     if not level.accepted:
         return level
-    return defence.certify_with_one_error(
-        request.received, level, how.n0, how.n_gamma, budget, how.seed, progress=stepping
+    return places.working(
+        lambda progress: defence.certify_with_one_error(
+            received, level, how.n0, how.n_gamma, budget, how.seed, progress=progress
+        ),
+        "Inner tests",
     )
 
 
