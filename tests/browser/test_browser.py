@@ -253,7 +253,7 @@ def test_uploading_a_picture_and_a_bad_one(server: str, page: Page) -> None:
     page.goto(f"{server}/votes?n=200&pace=fast&source=upload")
     expect(page.get_by_text("Choose a picture to begin.")).to_be_visible()
     settled(page)
-    chooser = page.locator('input[type="file"]')
+    chooser = page.locator('[data-testid="stSidebar"] input[type="file"]')
     chooser.set_input_files({"name": "cmyk.jpg", "mimeType": "image/jpeg", "buffer": odd_pictures()["cmyk.jpg"]})
     finished(page, 200)
     expect(page.get_by_text("your picture").first).to_be_visible()
