@@ -22,6 +22,7 @@ from spt.certificates import (
     IndividualCertificate,
     OneErrorCertificate,
     ReceivedErrorLevel,
+    rounded_down,
 )
 from spt.certificates.per_sample import SAME_POINT, PerSampleCertificate
 from spt.classifiers import Classifier
@@ -261,7 +262,9 @@ def _one_error(
     n0, sizes = sum(certificate.selection_counts), {"budget": certificate.budget, "seed": certificate.seed}
     again: OneErrorCertificate
     if isinstance(level, ReceivedErrorLevel):
-        received = IndivSPT(**settings, split_width=level.split_width)
+        received = IndivSPT(
+            **settings, **{name: getattr(level, name) for name in ("split_width", "refinements", "method")}
+        )
         found: ErrorLevel = received.measure(
             image, level.error if level.largest is None else None, level.n_choice or 1, level.n_test, level.alpha_error,
             level.seed, progress=progress,
@@ -306,7 +309,7 @@ def _conclusion(certificate: AnyCertificate, again: AnyCertificate) -> Line:
     def words(each: AnyCertificate) -> str:
         if each.label is None:
             return "abstains"
-        return f"class {each.class_name}, radius {each.radius:.6g}"
+        return f"class {each.class_name}, radius {rounded_down(each.radius, 6)}"
 
     if (certificate.label, certificate.radius) == (again.label, again.radius):
         return Line("conclusion", "agrees", words(again))

@@ -407,3 +407,13 @@ def test_a_digit_with_one_error(mnist_rotation):
     assert any(low <= 3.1 <= high for ((low, high),) in level.surviving) and level.share < 0.1
     g = SmoothedClassifier(mnist_rotation, Rotation(), 30.0, 0.3)
     assert g.predict(data.image(3), n=200).label == certificate.label
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 7])
+def test_samples_do_not_depend_on_the_batch_they_are_computed_in(mnist_rotation, batch_size):
+    """Nor do their balls, down to the last digits: a certificate that a page made is computed again elsewhere."""
+    received = to_8_bit(Rotation()(load_dataset("digits").image(5), 4.0)[0])
+    defence = IndivSPT(mnist_rotation, Rotation(), 30.0, 0.3, 8.0)
+    whole = defence.certify(received, n_gamma=14)
+    *_, parts = defence.stream(received, n_gamma=14, batch_size=batch_size)
+    assert parts.radii == pytest.approx(whole.radii, rel=1e-9) and parts.inner_votes == whole.inner_votes

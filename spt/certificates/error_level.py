@@ -242,7 +242,8 @@ class ReceivedErrorLevel(ErrorLevel):
     Attributes:
         image_sha256: of x'.
         surviving: the ranges of Gamma (one pair for each parameter) in which something can explain x'. Outside of
-            them no x in [0, 1] gives x'. share: of Gamma that survives; split_width: of the splits that were tested.
+            them no x in [0, 1] gives x'. share: of Gamma that survives; split_width: of the splits that were tested;
+            refinements, method: see `spt.defences.IndivSPT`.
         bounds: the proved bound of ||e|| over all explanations, for each of the n_test betas; rho is the Clopper-Pearson
             upper bound from how many are greater than E.
     """
@@ -251,6 +252,8 @@ class ReceivedErrorLevel(ErrorLevel):
     surviving: tuple[tuple[tuple[float, float], ...], ...]
     share: float
     split_width: float
+    refinements: int
+    method: str
     bounds: tuple[float, ...]
 
     @property

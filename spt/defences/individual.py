@@ -209,6 +209,8 @@ class IndivSPT(OneErrorDefence):
             surviving=_ranges(inverse),
             share=inverse.share,
             split_width=self.split_width,
+            refinements=self.refinements,
+            method=self.method,
             bounds=bounds,
         )
 

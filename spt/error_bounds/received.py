@@ -105,7 +105,7 @@ class ErrorHull:
         rank = order - torch.searchsorted(self.item, self.item) + 1
         points = self.middle.new_zeros(self.count, int(rank.max()) + 1, self.middle[0].numel())
         points[self.item, rank] = self.middle.flatten(1)
-        weights = centre_weights(points @ points.mT)
+        weights = centre_weights(points @ points.mT, torch.bincount(self.item, minlength=self.count) + 1)
         centres: Tensor = weights[:, None] @ points
         return centres.reshape(self.count, *self.middle.shape[1:])
 

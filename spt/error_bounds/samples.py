@@ -39,14 +39,20 @@ UNDERFLOW = 1e-150
 KRONECKER = (0.7548776662466927, 0.5698402909980532)  # powers of the inverse plastic number
 
 
-def centre_weights(gram: Tensor, steps: int = CENTRE_STEPS) -> Tensor:
+def centre_weights(gram: Tensor, counts: Tensor | None = None, steps: int = CENTRE_STEPS) -> Tensor:
     """Weights (N, K) of nearly the centre of the smallest ball around K vectors with Gram matrices (N, K, K).
+
+    Of problem n only the first ``counts[n]`` vectors count where that is given; the others must be equal to one of these, and
+    change nothing.
 
     Badoiu and Clarkson (2003): move 1 / (i + 1) of the way to the farthest vector; after i steps the radius is within
     a factor 1 + O(1 / sqrt(i)) of the smallest.
     """
     count, size = gram.shape[:2]
-    weights = torch.full((count, size), 1 / size, dtype=gram.dtype, device=gram.device)
+    if counts is None:
+        counts = torch.full((count,), size, device=gram.device)
+    own = torch.arange(size, device=gram.device) < counts[:, None]
+    weights = own.to(gram.dtype) / counts[:, None]
     squares = gram.diagonal(dim1=1, dim2=2)
     rows = torch.arange(count, device=gram.device)
     for step in range(2, steps + 2):
