@@ -11,10 +11,10 @@ test: .venv/test.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/test.done
-	$(BIN)/python -m pytest --slow
+	$(BIN)/python -m pytest --slow -n 2 --dist loadfile
 
 format: .venv/test.done
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,6 @@
-"""The shape of the code base, checked on its syntax trees; and that ruff and mypy pass."""
+"""The shape of the code base, checked on its syntax trees (`make test` runs ruff and mypy beside)."""
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -242,21 +241,3 @@ def test_habits(path):
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_length(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
-
-
-def run(*arguments: str) -> None:
-    result = subprocess.run([sys.executable, "-m", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-def test_ruff_check():
-    assert importlib.util.find_spec("ruff") is not None, "make test installs it"
-    run("ruff", "check", ".")
-
-
-def test_ruff_format():
-    run("ruff", "format", "--check", ".")
-
-
-def test_mypy():
-    run("mypy")

@@ -57,7 +57,16 @@ def test_computed_again(capsys, written):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("limit", 180.0), ("pixel_sigma", 1e9), ("attacker", "exact"), ("label", 4), ("radius", 1e3)]
+    ("field", "value"),
+    [
+        ("limit", 180.0),
+        ("pixel_sigma", 1e9),
+        ("attacker", "exact"),
+        ("label", 4),
+        ("label", 99),
+        ("radius", 1e3),
+        ("class_names", None),
+    ],
 )
 def test_an_edited_record_is_none(capsys, written, field, value):
     fields = json.loads(written.read_text())

@@ -101,4 +101,7 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
         image, caption = to_8_bit(transform(image, point)[0]), f"{caption} at {transform.describe(point[0])}"
     found = recompute(certificate, classifier, image, visible_progress())
     arguments.exit_code = 0 if found.agrees else 1
-    return found.to_json() if arguments.json else f"{caption}\n{certificate.explain()}\n{found.to_text()}"
+    if arguments.json:
+        return found.to_json()
+    claim = f"{certificate.explain()}\n" if certificate.verify() else ""  # of what is no record nothing can be said
+    return f"{caption}\n{claim}{found.to_text()}"
