@@ -403,7 +403,7 @@ def _thresholds(p0: float, alpha: float, most_trials: int) -> npt.NDArray[np.int
 
 @dataclass(frozen=True)
 class ConfidenceBudget:
-    """How the failure probability of a certificate is divided (section 4.2 of the paper; the defaults are its values).
+    """How the failure probability of a certificate is divided (docs/mathematics.md, section 18; the defaults are the paper's).
 
     A certificate is wrong with probability at most `total`, by the union bound over its parts. A part that a defence
     does not need is set to 0 explicitly.

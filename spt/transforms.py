@@ -146,8 +146,8 @@ class Transform(ABC):
 class Rotation(Transform):
     """Rotation about the centre by an angle in degrees; positive is counter-clockwise as displayed.
 
-    Source: section 1 of the design, R(gamma) = [[cos, -sin], [sin, cos]] applied to (x, y). In the plane rotations
-    compose; interpolated on a pixel grid they do not.
+    R(gamma) = [[cos, -sin], [sin, cos]] applied to (x, y) (docs/mathematics.md, section 1). In the plane rotations compose;
+    interpolated on a pixel grid they do not.
     """
 
     name: ClassVar[str] = "rotation"

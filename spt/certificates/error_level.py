@@ -148,8 +148,9 @@ class DistributionErrorLevel(ErrorLevel):
     """E of a data distribution, for which the images of a data set stand: DistSPT^D.
 
     Guarantee: with probability at least 1 - alpha_error over the tested images and betas, an image drawn freshly from
-    the distribution has Pr_beta(beta exceeds E) <= rho with probability at least q_lower (equation 6 of the slides). The
-    images must be independent draws from the distribution; of a finite data set they were drawn without replacement.
+    the distribution has Pr_beta(beta exceeds E) <= rho with probability at least q_lower (equation 6 of the paper;
+    docs/mathematics.md, section 14). The images must be independent draws from the distribution; of a finite data set they
+    were drawn without replacement.
     It says nothing about an image that E was measured with (`covers`).
 
     Each image was tested with n_test betas of its own and accepted if the Clopper-Pearson upper bound at level

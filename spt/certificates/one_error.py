@@ -1,7 +1,7 @@
 """`OneErrorCertificate`: what nested or joint votes certify with one number E for the interpolation error.
 
-Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, IndivSPT; section 4.2); the joint certificate is section 8
-of the design.
+Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, IndivSPT; section 4.2). What follows from an E, and why:
+docs/mathematics.md, sections 12 to 14 and 17.
 """
 
 import math

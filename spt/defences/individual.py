@@ -2,10 +2,11 @@
 
 The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. The inverse (`spt.inverse`) finds
 which gammas and images explain x'; for each smoothing sample a ball holds everything the classifier can be shown
-(`spt.error_bounds.received`). Source: Fischer, Baader and Vechev 2020 (IndivSPT); sections 5, 7, 8 and 9 of the design.
+(`spt.error_bounds.received`). Source: Fischer, Baader and Vechev 2020 (IndivSPT);
+derivations: docs/mathematics.md, sections 15 to 18.
 
 Two forms. `IndivSPT.certify` gives every sample a ball of its own. The paper's form has one number E for all samples
-(`measure`, `certify_with_one_error`), with the confidence divided as in section 4 of the design: 0.01 = 0.004 for the
+(`measure`, `certify_with_one_error`), with the confidence divided as in the paper: 0.01 = 0.004 for the
 samples + 0.005 for their inner tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then
 an image whose own bound is too large is refused).
 """

@@ -1,8 +1,8 @@
 """Inner tests: whether h, the classifier smoothed over pixel noise, is constant on a ball, decided with few votes.
 
 h(z) = argmax_c Pr_eps(f(z + eps) = c). If Pr_eps(f(z + eps) = c) > Phi(radius / pixel_sigma) then h = c on the ball of
-that radius around z (theorem 3.1). An anytime-valid test (section 8 of the design) stops each centre as soon as its
-votes decide. Votes are those of exact arithmetic but for a probability that is counted (`spt.noise`).
+that radius around z (theorem 3.1). An anytime-valid test stops each centre as soon as its votes decide
+(docs/mathematics.md, sections 2 and 18). Votes are those of exact arithmetic but for a probability that is counted (`spt.noise`).
 """
 
 import itertools

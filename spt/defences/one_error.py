@@ -3,8 +3,8 @@
 First E is measured (`OneErrorSPT.measure`, `measure_distribution`): chosen from some betas, tested on others. Then an
 image is certified with it, by nested votes (the paper's classifier) or by joint ones (another classifier). What is
 proved, and why, stands at `spt.certificates.OneErrorCertificate` and the radii next to it. Source: Fischer, Baader and
-Vechev 2020, section 4.2 (DistSPT^x, DistSPT^D); the sequential inner tests and the joint votes are section 8 of the
-design. Selection, E, rho and votes never share samples, and all sample sizes are fixed beforehand.
+Vechev 2020, section 4.2 (DistSPT^x, DistSPT^D); derivations: docs/mathematics.md, sections 12 to 14 and 18.
+Selection, E, rho and votes never share samples, and all sample sizes are fixed beforehand.
 """
 
 import math

@@ -1,8 +1,8 @@
 """DistSPT for one image: a certificate against every attack gamma in Gamma, with the interpolation error accounted for.
 
 The smoothed classifier is nested: h(z) = argmax_c Pr_eps(f(z + eps) = c) over pixel noise, and
-g(x) = argmax_c Pr_beta(h(P T_beta x) = c) over parameters. Source: Fischer, Baader and Vechev 2020 (DistSPT^x); the
-per-sample radii and the sequential inner tests are sections 7 and 8 of the design.
+g(x) = argmax_c Pr_beta(h(P T_beta x) = c) over parameters. Source: Fischer, Baader and Vechev 2020 (DistSPT^x);
+per-sample radii and sequential inner tests: docs/mathematics.md, sections 9 and 18.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Distance of K(b') to a centre, for translation: Bernstein control vectors and halving (section 7).
+"""Distance of K(b') to a centre, for translation: Bernstein control vectors and halving (docs/mathematics.md, section 11).
 
 f(gamma) = P A_{b'-gamma} A_gamma x is separable: along x the two warps together are the matrix K(dx) = R(b'_x - dx) R(dx) with R
 the one-dimensional translation. R(d) is affine in d between integers, so while neither dx nor b'_x - dx passes an integer

@@ -1,4 +1,4 @@
-"""The chord bound for rotation: second order in the width of the splits (section 6 of the design).
+"""The chord bound for rotation: second order in the width of the splits (docs/mathematics.md, section 7).
 
 For a split [a, b] of Gamma let t = (gamma - a) / (b - a), y_a = T_a x and y_b = T_b x, and r1 the remainder of
 T_gamma x on [a, b] (`spt.error_bounds.arcs`). The angles beta + gamma have their own grid; within one of its cells let

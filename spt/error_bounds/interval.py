@@ -1,9 +1,10 @@
-"""The paper's bound: interval arithmetic on the source positions, interval images, and their difference (section 5).
+"""The paper's bound: interval arithmetic on the source positions, interval images, and their difference.
 
-For gamma in a split, the source of every pixel lies in a box: by naive interval arithmetic as in the slides, or the
+For gamma in a split, the source of every pixel lies in a box: by naive interval arithmetic as in the paper, or the
 exact hull of its arc. Bilinear interpolation over the box is enclosed by its exact range (`interpolate`). That gives
 interval images of T_gamma x and of T_{beta+gamma} x; A_beta and P have non-negative weights, so they act on the two ends;
-the difference forgets that both depend on the same gamma. It converges linearly only; kept to show and to compare.
+the difference forgets that both depend on the same gamma. It converges linearly only; kept to show and to compare
+(docs/mathematics.md, section 5).
 
 Floating point. Boxes are rounded outward (`spt.intervals`). For the exact hull the phase and radius of a pixel are
 rounded to nearest, which moves the arc by less than 4e-12 pixels; the naive formula takes pi / 180 as a double, which is
@@ -49,7 +50,7 @@ def source_boxes(
 ) -> tuple[Interval, Interval]:
     """Where output pixels read the input for parameters in M boxes (M, d, 2): intervals x and y, each (M, H, W).
 
-    ``naive`` evaluates the transformation's own formula in interval arithmetic, as in the slides; otherwise rotations
+    ``naive`` evaluates the transformation's own formula in interval arithmetic, as in the paper; otherwise rotations
     use the exact hull of each pixel's arc. (For translations both are exact.)
     """
     x, y = pixel_grid(height, width, boxes.device)
@@ -218,7 +219,7 @@ def interval_bound(
     Args:
         splits: uniform splits of each axis of Gamma to begin with; refined best-first if ``tolerance`` or ``target``
             (see `chord_bound`) is given.
-        naive: interval arithmetic as in the slides instead of the exact hull of each arc.
+        naive: interval arithmetic as in the paper instead of the exact hull of each arc.
 
     Returns: `ErrorBound` with the per-pixel enclosure of e on the worst split of the first beta.
     """

@@ -1,4 +1,6 @@
-"""Distance of K(b') to a centre, for rotation: the chord bound when the image that is warped moves too (section 7).
+"""Distance of K(b') to a centre, for rotation: the chord bound when the image that is warped moves too.
+
+This is docs/mathematics.md, section 10, with the constants of rounding.
 
 For one smoothing sample b' the classifier can be shown f(gamma) = P A_phi y(gamma), phi = b' - gamma, y(gamma) = T_gamma x.
 Take a split [a, b] of Gamma, t = (gamma - a) / (b - a), and a cell [s_0, s_1] of a grid of angles phi, u the position

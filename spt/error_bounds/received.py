@@ -1,4 +1,6 @@
-"""The interpolation error as the receiver of x' = T_gamma x can bound it, knowing neither x nor gamma (sections 5, 7, 9).
+"""The interpolation error as the receiver of x' = T_gamma x can bound it, knowing neither x nor gamma.
+
+This is docs/mathematics.md, section 16, with the constants of rounding.
 
 Let every x and gamma that explain x' lie in one of a few clusters: gamma in a box and |x - mid| <= rad (`spt.inverse`).
 What is known of T_gamma x is |c - A_gamma x| <= delta, c within the attacker's rounding of x'. With any matrix Y that does
@@ -164,7 +166,8 @@ def received_balls(
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
-    """Balls that contain P A_beta x' and every P A_{beta+gamma} x that can explain x' (section 9), for N betas.
+    """Balls that contain P A_beta x' and every P A_{beta+gamma} x that can explain x', for N betas
+    (docs/mathematics.md, section 17).
 
     Returns: centres (N, C, H', W') float64 on the device of x', nearly the best, and proved radii (N,) on the CPU.
     Arguments and errors: `received_bound`.

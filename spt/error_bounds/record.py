@@ -61,7 +61,8 @@ class ErrorBound:
 class SampleBound:
     """Balls that contain what the classifier can be shown when a smoothing sample lands on b' = beta + gamma.
 
-    K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} lies within ``values`` of ``centres`` (section 7).
+    K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} lies within ``values`` of ``centres``
+    (docs/mathematics.md, section 9).
 
     Attributes:
         centres: (N, C, H', W') float64, z(b').
@@ -142,7 +143,8 @@ def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: T
 
     Rounding changes each pixel by d with |d| <= 0.5/255. A_beta and P are non-negative and the rows of A_beta sum to
     at most 1, so |P A_beta d| <= P 1 / 510 in each pixel. As rows of P sum to at most 1 and vanish outside the
-    vignette this is at most sqrt(number of pixels inside the vignette x C) / 510 (section 3), for every P.
+    vignette this is at most sqrt(number of pixels inside the vignette x C) / 510, for every P
+    (docs/mathematics.md, section 4).
     """
     if attacker == "exact":
         return 0.0

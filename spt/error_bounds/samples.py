@@ -1,4 +1,7 @@
-"""Per-sample error: a centre and a radius for everything the classifier can be shown at one smoothing sample (section 7)."""
+"""Per-sample error: a centre and a radius for everything the classifier can be shown at one smoothing sample.
+
+Why such balls certify: docs/mathematics.md, section 9.
+"""
 
 import math
 from collections.abc import Sequence
@@ -163,7 +166,7 @@ def sample_bound(
     keep_splits: bool = False,
     centres: Tensor | None = None,
 ) -> SampleBound:
-    """Balls around K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} for N samples b' = beta + gamma (section 7).
+    """Balls around K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} for N samples b' = beta + gamma.
 
     h keeps its class over K(b') if it is certified at ``centres`` with a pixel radius of at least ``values``.
 

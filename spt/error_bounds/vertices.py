@@ -1,4 +1,4 @@
-"""The exact maximum of the interpolation error for translation (section 6 of the design).
+"""The exact maximum of the interpolation error for translation (docs/mathematics.md, section 8).
 
 Bilinear interpolation at c - d is affine in the shift d while d stays between two integers. So T_gamma x is affine in dx
 and in dy between integers, T_{beta+gamma} x between the shifts at which beta + gamma is an integer, and A_beta and P do

@@ -1,4 +1,4 @@
-"""The slides' experiment on IndivSPT: attacked images are certified as they were received, the original unknown."""
+"""The paper's experiment on IndivSPT: attacked images are certified as they were received, the original unknown."""
 
 import math
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Which received pixels constrain which original pixels, and what each of them says: one pass over all of them.
 
-A received pixel p' is the value that the interpolant takes somewhere in its source box (certificates.md, section 5). An
+A received pixel p' is the value that the interpolant takes somewhere in its source box (docs/mathematics.md, section 15). An
 original pixel i is constrained by it if its interpolation weight is positive on the whole box: then the box lies in
 the open 2 x 2 block of cells around i, and i is a corner of every cell that the box meets.
 
@@ -186,7 +186,7 @@ def find_constraints(
 ) -> list[Constraints]:
     """All constraints for parameters in S boxes (S, d, 2), in groups of one K each.
 
-    ``naive`` takes source boxes by interval arithmetic as in the slides instead of the exact hull of each arc.
+    ``naive`` takes source boxes by interval arithmetic as in the paper instead of the exact hull of each arc.
     """
     x, y = source_boxes(transform, height, width, boxes, naive)
     columns, rows = _lines(x, width), _lines(y, height)

@@ -1,8 +1,8 @@
-"""The inverse of a received image over a whole Gamma: splits, passes, and what dies on the way (section 5).
+"""The inverse of a received image over a whole Gamma: splits, passes, and what dies on the way.
 
 A pass (`tighten`) intersects what is known of every original pixel with what all received pixels say, the other
 three pixels of each equation being what the previous pass left. The first pass knows that pixels are in [0, 1], and 0
-outside the frame. A split whose box of images is empty is dropped.
+outside the frame. A split whose box of images is empty is dropped (docs/mathematics.md, section 15).
 
 From coarse to fine: most of Gamma dies already in splits eight times as wide as asked for, after one pass. What survives
 is halved and keeps what its parent knew, which is sound as it covers fewer gammas; refinement begins when the splits are
@@ -52,7 +52,7 @@ def invert(
         width: splits are halved where anything survives until they are at most this wide (degrees or pixels).
         refinements: further passes over the last splits.
         attacker: "exact", or "8-bit": x' was rounded to multiples of 1/255. See `received_ends`.
-        naive: source boxes by interval arithmetic as in the slides instead of the exact hull of each arc.
+        naive: source boxes by interval arithmetic as in the paper instead of the exact hull of each arc.
         memory_budget: bytes of working memory to plan for; what survives comes on top.
         progress: see `spt.progress.Progress`; called once for each pass.
 

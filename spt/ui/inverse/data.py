@@ -40,7 +40,7 @@ class Request:
     Attributes:
         subject: the original x; with ``gamma`` None the received image itself, its original being unknown.
         limits: (low, high) of Gamma, for every parameter. splits: of each axis. refinements: passes after splitting.
-        naive: source boxes by interval arithmetic, as in the slides. pitch: unit of positions, 2 for the paper's grid.
+        naive: source boxes by interval arithmetic, as in the paper. pitch: unit of positions, 2 for the paper's grid.
     """
 
     classifier: Classifier

@@ -31,7 +31,7 @@ ATTACK, RECEIVED, EXAMPLE = "attack it", "received as it is", "slides’ example
 OWN_INPUT, SMALL, CROP = "f’s input", "32 × 32", "crop 48 × 48"
 CROP_SIDE, WHOLE_SIDE = 48, 320
 RECHECKED_REFINEMENTS = IndivSPT.refinements
-# 8 x 8, for the slides' example: the received pixel (5, 1) of the paper's grid is 0.9 for every angle in [23°, 26°].
+# 8 x 8, for the paper's worked example: the received pixel (5, 1) of the paper's grid is 0.9 for every angle in [23°, 26°].
 SLIDES = (
     (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
