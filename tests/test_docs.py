@@ -1,0 +1,199 @@
+"""What docs/ and docstrings name is there: links, sections, code, tests and pages; and nothing outside the repository is cited."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+MARKDOWN = [*DOCS, REPOSITORY / "README.md"]
+SOURCES = sorted((REPOSITORY / "spt").rglob("*.py"))
+CODE = re.compile(r"`((?:spt|tests|benchmarks|examples|pages)/[\w./]*\.py)(?:(?::{1,2})([\w.]+))?`")
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+CITATION = re.compile(r"docs/mathematics\.md, sections? (\d+(?:(?:, | and | to )\d+)*)")
+ELSEWHERE = re.compile(
+    r"\bthe (?:\w+ )?design\b|\bdesign, section|(?:certificates|architecture|published|ux)\.md|slides", re.I
+)
+PUBLIC = re.compile(r"(?:Higham|Fischer, Baader and Vechev 2020)[^.]*?sections? \d+(?:\.\d+)?")
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+def without_code(markdown: str) -> str:
+    """Blocks of code are not text: a bracket in them is no link."""
+    return re.sub(r"```.*?```", "", markdown, flags=re.DOTALL)
+
+
+def anchor(heading: str) -> str:
+    """The name under which GitHub links to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(path: Path) -> set[str]:
+    return {anchor(found) for found in re.findall(r"^#+ (.*)$", without_code(text(path)), re.MULTILINE)}
+
+
+def sections() -> dict[int, str]:
+    headings = re.findall(r"^## (\d+)\. (.*)$", text(REPOSITORY / "docs" / "mathematics.md"), re.MULTILINE)
+    return {int(number): title for number, title in headings}
+
+
+def numbers_in(cited: str) -> set[int]:
+    """The sections that a citation names: "12 to 14 and 18" names 12, 13, 14 and 18."""
+    found = {int(number) for number in re.findall(r"\d+", cited)}
+    for low, high in re.findall(r"(\d+) to (\d+)", cited):
+        found |= set(range(int(low), int(high) + 1))
+    return found
+
+
+def words_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Docstrings and comments of a file, each in one line."""
+    source = text(path)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.value.value is not None:
+                yield first.lineno, " ".join(str(first.value.value).split())
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, " ".join(node.value.value.split())  # a string below an attribute describes it
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def has(tree: ast.AST, parts: list[str]) -> bool:
+    """Whether a class, function or value with this dotted name is defined (in a class or one of its bases here)."""
+    for node in ast.iter_child_nodes(tree):
+        names = []
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        if parts[0] in names:
+            return len(parts) == 1 or has(node, parts[1:])
+    return False
+
+
+def has_test(tree: ast.AST, wanted: str) -> bool:
+    """A test may stand in a class; pytest finds it there."""
+    return any(isinstance(node, ast.FunctionDef) and node.name == wanted for node in ast.walk(tree))
+
+
+def test_there_is_something_to_check():
+    assert {path.name for path in DOCS} >= {"guarantee.md", "mathematics.md", "paper.md", "contributing.md"}
+    assert len(SOURCES) > 10 and "docs/guarantee.md" in text(REPOSITORY / "README.md")
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=name)
+def test_links_lead_somewhere(path):
+    for link in LINK.findall(without_code(text(path))):
+        target = link[0] or link[1]
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, heading = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), f"{name(path)} links to {target}"
+        assert there.is_relative_to(REPOSITORY), f"{name(path)} links out of the repository: {target}"
+        assert not heading or heading in anchors(there), f"{name(path)}: {name(there)} has no heading #{heading}"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=name)
+def test_code_and_tests_that_are_named_exist(path):
+    for file, wanted in CODE.findall(text(path)):
+        there = REPOSITORY / file
+        assert there.is_file(), f"{name(path)} names {file}"
+        tree = ast.parse(text(there))
+        found = not wanted or has(tree, wanted.split(".")) or (file.startswith("tests/") and has_test(tree, wanted))
+        assert found, f"{name(path)}: there is no {wanted} in {file}"
+
+
+def test_sections_are_numbered_without_gaps_and_say_where_they_are_implemented_and_tested():
+    found = sections()
+    assert list(found) == list(range(1, len(found) + 1)) and len(found) > 15
+    whole = text(REPOSITORY / "docs" / "mathematics.md")
+    assert [f"{number}. [" for number in found] == re.findall(r"^\d+\. \[", whole, re.MULTILINE)
+    for number, body in zip(found, re.split(r"^## ", whole, flags=re.MULTILINE)[1:], strict=True):
+        if found[number] != "Corrections":
+            assert "*Code:*" in body and re.search(r"\*Tests:\*.*tests/test_\w+\.py::", body, re.DOTALL), number
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_docstrings_cite_what_is_in_the_repository(path):
+    known = sections()
+    for line, words in words_of(path):
+        where = f"{name(path)}:{line}"
+        assert not ELSEWHERE.search(words), f"{where} cites a document outside the repository: {words[:120]}"
+        for cited in CITATION.findall(words):
+            assert numbers_in(cited) <= known.keys(), f"{where} cites section {cited}, which is not there"
+        rest = PUBLIC.sub("", CITATION.sub("", words))
+        assert not re.search(r"\bsections? \d", rest), f"{where} cites a section without saying of what: {words[:120]}"
+        for file in re.findall(r"\bdocs/[\w.]+", words):
+            assert (REPOSITORY / file.rstrip(".")).is_file(), f"{where} cites {file}"
+
+
+def test_the_mathematics_is_cited():
+    cited: set[int] = set()
+    for path in SOURCES:
+        for _, words in words_of(path):
+            for found in CITATION.findall(words):
+                cited |= numbers_in(found)
+    assert cited >= {1, 4, 5, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18}
+
+
+def rows(path: Path) -> Iterator[list[str]]:
+    for line in text(path).splitlines():
+        if line.startswith("| ") and not line.startswith("| item"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_every_item_of_the_paper_has_its_code_and_a_page_or_none():
+    pages = {path.resolve() for path in (REPOSITORY / "pages" / "explore").glob("*.py")}
+    shown, count = set(), 0
+    for cells in rows(REPOSITORY / "docs" / "paper.md"):
+        assert len(cells) == 3, cells
+        assert CODE.search(cells[1]), f"{cells[0]} names no code"
+        links = [REPOSITORY / "docs" / link for link, _ in LINK.findall(cells[2])]
+        assert cells[2].strip() == "–" or links, f"{cells[0]} names no page"
+        assert {link.resolve() for link in links} <= pages, cells
+        shown |= {link.resolve() for link in links}
+        count += 1
+    assert count > 30 and shown == pages, "a page shows nothing of the paper"
+
+
+def test_every_experiment_is_an_item_of_the_paper():
+    whole = text(REPOSITORY / "docs" / "paper.md")
+    for file in (REPOSITORY / "spt" / "experiments").glob("*.py"):
+        if re.search(r'^    name: ClassVar\[str\] = "', text(file), re.MULTILINE):
+            assert f"spt/experiments/{file.name}:" in whole, file.name
+
+
+@pytest.mark.parametrize("path", DOCS, ids=name)
+def test_formulas_survive_markdown(path):
+    """GitHub takes a backslash before punctuation, and a dollar sign next to a word, for something else than mathematics."""
+    prose = re.sub(r"`[^`\n]*`", "", without_code(text(path)))
+    assert prose.count("$$") % 2 == 0
+    formulas = re.findall(r"\$\$(.*?)\$\$", prose, re.DOTALL)
+    inline = re.sub(r"\$\$.*?\$\$", "", prose, flags=re.DOTALL)
+    assert inline.count("$") % 2 == 0
+    for match in re.finditer(r"(.?)\$([^$]+)\$(.?)", inline):
+        before, formula, after = match.groups()
+        formulas.append(formula)
+        assert not (before.isalnum() or after.isalnum()), f"{name(path)}: {match.group()}"
+        assert formula == formula.strip(), f"{name(path)}: {match.group()}"
+    for formula in formulas:
+        assert not re.search(r"\\[^a-zA-Z]", formula), f"{name(path)}: {formula}"
+        assert formula.count("{") == formula.count("}"), f"{name(path)}: {formula}"
+        assert len(re.findall(r"\\left\b", formula)) == len(re.findall(r"\\right\b", formula)), formula
