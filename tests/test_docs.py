@@ -192,7 +192,8 @@ def test_formulas_survive_markdown(path):
         before, formula, after = match.groups()
         formulas.append(formula)
         assert not (before.isalnum() or after.isalnum()), f"{name(path)}: {match.group()}"
-        assert formula == formula.strip(), f"{name(path)}: {match.group()}"
+        assert formula == formula.strip() and "\n" not in formula, f"{name(path)}: {match.group()}"
+        assert before in "( " or before == "", f"{name(path)}: {match.group()}"
     for formula in formulas:
         assert not re.search(r"\\[^a-zA-Z]", formula), f"{name(path)}: {formula}"
         assert formula.count("{") == formula.count("}"), f"{name(path)}: {formula}"
