@@ -66,7 +66,7 @@ def outcomes(certificate: DistCertificate | IndividualCertificate) -> tuple[str,
 
 
 def sample_rows(certificate: DistCertificate | IndividualCertificate) -> Rows:
-    """One row for each sample so far: its place b', its radius rho (rounded up), its votes and its outcome."""
+    """One row for each sample so far: its place b', its radius r (rounded up), its votes and its outcome."""
     rows: Rows = []
     parts = zip(certificate.points, certificate.radii, certificate.inner_votes, outcomes(certificate), strict=True)
     for number, (point, radius, (successes, trials), outcome) in enumerate(parts, 1):

@@ -116,13 +116,16 @@ def recompute(
     lines += _identity(certificate, classifier, image)
     if any(line.verdict == "differs" and line.subject in ("image", "classifier") for line in lines):
         return Recomputation(tuple(lines), None)
-    if isinstance(certificate, Certificate):
-        found, again = _base(certificate, classifier, image)
-    elif isinstance(certificate, OneErrorCertificate):
-        found, again = _one_error(certificate, classifier, image, progress)
-    else:
-        found, again = _per_sample(certificate, classifier, image, progress)
-    return Recomputation((*lines, *found, *_trust(certificate)), again)
+    try:
+        if isinstance(certificate, Certificate):
+            found, again = _base(certificate, classifier, image)
+        elif isinstance(certificate, OneErrorCertificate):
+            found, again = _one_error(certificate, classifier, image, progress)
+        else:
+            found, again = _per_sample(certificate, classifier, image, progress)
+    except ValueError as error:  # settings that nothing can be computed with
+        return Recomputation((*lines, Line("settings", "differs", f"nothing can be computed with them: {error}")), None)
+    return Recomputation((*lines, *found, _rest(certificate, again), *_trust(certificate)), again)
 
 
 def _consistency(certificate: AnyCertificate) -> Line:
@@ -314,6 +317,25 @@ def _conclusion(certificate: AnyCertificate, again: AnyCertificate) -> Line:
     if (certificate.label, certificate.radius) == (again.label, again.radius):
         return Line("conclusion", "agrees", words(again))
     return Line("conclusion", "differs", f"{words(certificate)} in the certificate, {words(again)} here")
+
+
+COMPARED_BY_THEMSELVES = ("points", "radii", "seconds", "level")
+"""Fields that may differ in their last digits, or in time: compared by lines of their own, or not at all."""
+
+
+def _rest(certificate: AnyCertificate, again: AnyCertificate) -> Line:
+    """Whether every field, class names and shapes among them, is the one found here."""
+    same_place = (certificate.device, certificate.number_format) == (again.device, again.number_format)
+    places = () if same_place else ("device", "number_format")
+    wrong = [
+        field.name
+        for field in dataclasses.fields(certificate)
+        if field.name not in (*COMPARED_BY_THEMSELVES, *places, "rounding")
+        and getattr(certificate, field.name) != getattr(again, field.name)
+    ]
+    if wrong:
+        return Line("all fields", "differs", f"not those found here: {', '.join(wrong)}")
+    return Line("all fields", "agrees", "names, shapes, settings, counts and conclusions are those found here")
 
 
 def _trust(certificate: AnyCertificate) -> list[Line]:

@@ -123,7 +123,8 @@ def certified_radius(p_lower: float, sigma: float) -> float:
     """sigma * Phi^-1(p_lower), rounded down, in the unit of `sigma`; 0 where p_lower <= 1/2 (nothing is certified).
 
     If the smoothed classifier's top class has probability at least p_lower under N(0, sigma^2 I), then no shift of
-    length less than this radius changes its answer (theorem 3.1 for pixel noise, 3.2 for parameters).
+    length less than this radius changes its answer (theorem 3.1 for pixel noise; theorem 3.2 for parameters of transformations
+    that compose, which interpolated ones do not: the defences account for that).
     p_lower = 1 raises ValueError: no finite number of samples gives it, and the radius would be infinite.
     """
     _positive("sigma", sigma)

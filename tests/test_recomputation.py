@@ -75,6 +75,34 @@ def test_there_and_back_through_ascii(certificates, kind):
     assert read_certificate(text) == certificate and read_certificate(text).verify() and certificate.verify()
 
 
+def renamed(certificate: AnyCertificate) -> AnyCertificate:
+    names = tuple(f"not {name}" for name in certificate.class_names)
+    return dataclasses.replace(certificate, class_names=names)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_of_another_name_is_found_out(certificates, mnist_rotation, kind):
+    """Names are what a person reads: they are settings of the samples where there are any, and compared at last."""
+    certificate, image = certificates[kind]
+    found = recompute(renamed(certificate), mnist_rotation, image)
+    assert not found.agrees
+    if kind in ("dist", "looks", "indiv"):
+        assert not renamed(certificate).verify()
+    else:
+        [line] = [line for line in found.lines if line.verdict == "differs"]
+        assert line.subject == "all fields" and line.detail.endswith("class_names")
+
+
+@pytest.mark.parametrize("change", [{"preprocessing": "Preprocessing()"}, {"input_shape": (1, 29, 28)}], ids=str)
+def test_an_error_of_something_else_is_a_line(certificates, mnist_rotation, change):
+    certificate, image = certificates["nested"]
+    level = dataclasses.replace(certificate.level, **change)
+    found = recompute(dataclasses.replace(certificate, level=level), mnist_rotation, image)
+    assert (
+        not found.agrees and found.lines[-1].subject == "settings" and "measured for another" in found.lines[-1].detail
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_computed_again_everything_agrees(certificates, kind, mnist_rotation):
     certificate, image = certificates[kind]

@@ -44,7 +44,7 @@ class Concluded(ABC):
         """Recompute the selection and everything that follows from the evidence; True if all agree.
 
         Every field has its type and is a finite number where it is one, and the evidence is such as a run can have. What
-        only the image and the classifier can tell is not looked at: see `spt.verify_certificate`. Never raises.
+        only the image and the classifier can tell is not looked at: see `spt.recomputation.recompute`. Never raises.
         """
         try:
             fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]

@@ -75,7 +75,9 @@ class OneErrorCertificate(Concluded):
 
     Guarantee of DistSPT: with probability at least 1 - budget.total over all sampling, if ``label`` is not None then
     g(T_gamma x) = label for every gamma in Gamma with |gamma| < radius, for the attacker of ``level``: for this image
-    (`ImageErrorLevel`), or for a fresh image of the distribution with probability q_E (`DistributionErrorLevel`).
+    (`ImageErrorLevel`), or for an image of the distribution (`DistributionErrorLevel`): a certificate
+    that is issued for a fresh image is false with probability at most 1 - q_E + alpha_gamma + alpha_eps over that image and the
+    votes, if q_E holds. That is no statement about the images for which one was issued.
 
     Guarantee of IndivSPT (`ReceivedErrorLevel`, nested votes): with probability at least 1 - budget.total over all
     sampling, if ``label`` is not None then g(x') = label for this received image x', and g(x) = label for every image x

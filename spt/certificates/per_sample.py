@@ -38,15 +38,33 @@ class PerSampleCertificate(Concluded):
             or if the share that passes is too small for it anyway. Each look, the one at n_gamma too, bounds the
             probability at an equal share of alpha, so the bounds of all looks hold together.
         points: each sample; they follow from the seed, the sizes and the settings named in ``SETTINGS``.
-        radii: the proved radius rho of each sample's ball; rounding: what the attacker's rounding adds to it, contained in it.
+        radii: the proved radius r of each sample's ball; rounding: what the attacker's rounding adds to it, contained in it.
         inner_votes: (votes for the class, votes) at which each inner test stopped. A sample passes if that test accepts.
         q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
     """
 
     CONCLUSIONS: ClassVar[tuple[str, ...]] = ("passes", "q_lower", "radius", "label")
     SETTINGS: ClassVar[tuple[str, ...]] = (
-        *("classifier_fingerprint", "grid", "preprocessing", "transform", "parameter_sigma", "pixel_sigma", "limit"),
-        *("attacker", "image_sha256", "alpha", "inner_alpha"),
+        *(
+            "classifier",
+            "classifier_fingerprint",
+            "class_names",
+            "input_shape",
+            "network_shape",
+            "grid",
+            "preprocessing",
+        ),
+        *(
+            "transform",
+            "unit",
+            "parameter_sigma",
+            "pixel_sigma",
+            "limit",
+            "attacker",
+            "image_sha256",
+            "alpha",
+            "inner_alpha",
+        ),
     )
     """Which fields decide the samples besides seed and sizes: none can be changed afterwards without a trace."""
     OWN_SETTINGS: ClassVar[tuple[str, ...]]

@@ -8,6 +8,7 @@ from spt.certificates.per_sample import computed_in_words
 from spt.certificates.rounding import confidence, quantity, rounded_down
 from spt.noise import is_grid
 from spt.plain_numbers import LARGEST_SIGMA
+from spt.transforms import TRANSFORMS
 
 HEURISTIC_NOTE = (
     "Heuristic: this radius would be certified if the interpolated transformations composed. They do not, so BaseSPT "
@@ -142,6 +143,9 @@ class Certificate(Evidence):
         ):
             return False
         if self.heuristic != (self.defence == "BaseSPT"):
+            return False
+        known = TRANSFORMS.get(self.transform)
+        if known is not None and known.unit != self.unit:
             return False
         selected = max(range(classes), key=lambda index: (self.selection_counts[index], -index))
         p_lower = statistics.clopper_pearson_lower(self.counts[selected], self.n, self.alpha)

@@ -40,7 +40,7 @@ class IndivSPT(OneErrorDefence):
     """IndivSPT with recentred per-sample errors (`certify`, `stream`) or with one E (`certify_with_one_error`).
 
     Per sample: draw beta ~ N(0, parameter_sigma² I). P A_beta x' and P A_{beta+gamma} x for all that explains x' lie in a
-    ball of centre z(beta) and proved radius rho(beta). A sample passes if an anytime-valid test shows that h, f smoothed
+    ball of centre z(beta) and proved radius r(beta). A sample passes if an anytime-valid test shows that h, f smoothed
     over pixel noise, is the class c on the whole ball. Let q be the probability to pass; if q > 1/2 then g(x') = c. For x
     with x' = T_gamma x, h(P A_{b'} x) = c wherever b' - gamma passes, and b' ~ N(0, sigma²) is N(-gamma, sigma²) after
     that shift: by Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(q).
@@ -123,11 +123,11 @@ class IndivSPT(OneErrorDefence):
         for start in range(0, n_gamma if inverse.consistent else 1, batch_size):
             batch = slice(start, start + batch_size)
             if inverse.consistent:
-                centres, rho = self._balls(image, points[batch], inverse, progress)
+                centres, batch_radii = self._balls(image, points[batch], inverse, progress)
                 votes += inner_votes(
-                    self.classifier, centres, rho, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
+                    self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
                 )
-                radii += rho.tolist()
+                radii += batch_radii.tolist()
             yield IndividualCertificate.conclude(
                 **evidence,
                 surviving=_ranges(inverse),

@@ -37,8 +37,8 @@ class DistSPT(ProvingDefence):
     """DistSPT^x with per-sample errors: the defence whose certificates are proofs.
 
     Draw b' ~ N(0, parameter_sigma² I). All that h can be shown when beta + gamma lands on b' lies in a ball of centre
-    z(b') and radius rho(b'), proved by `spt.error_bounds.sample_bound`. A sample passes if an anytime-valid test shows
-    Pr_eps(f(z + eps) = c) > Phi(rho / pixel_sigma), hence h = c on the whole ball. With q the probability to pass,
+    z(b') and radius r(b'), proved by `spt.error_bounds.sample_bound`. A sample passes if an anytime-valid test shows
+    Pr_eps(f(z + eps) = c) > Phi(r(b') / pixel_sigma), hence h = c on the whole ball. With q the probability to pass,
     g(T_gamma x) = c for every gamma in Gamma with |gamma| < parameter_sigma Phi^-1(q) (Neyman-Pearson).
 
     Attributes (see also `ProvingDefence`):
@@ -120,15 +120,21 @@ class DistSPT(ProvingDefence):
             if done == block_end:  # bounds are faster in large blocks, which share what they compute
                 block_start, block_end = done, min(done + block_size, look)
                 block = slice(block_start, block_end)
-                centres, block_rho, added = self._balls(image, points[block], selected, pilot_seeds[block], progress)
+                centres, block_radii, added = self._balls(image, points[block], selected, pilot_seeds[block], progress)
             end = min(done + batch_size, block_end)
             within = slice(done - block_start, end - block_start)
-            rho = block_rho[within]
+            within_radii = block_radii[within]
             votes += inner_votes(
-                self.classifier, centres[within], rho, selected, self.pixel_sigma, self.inner_alpha, seeds[done:end]
+                self.classifier,
+                centres[within],
+                within_radii,
+                selected,
+                self.pixel_sigma,
+                self.inner_alpha,
+                seeds[done:end],
             )
             done = end
-            radii += rho.tolist()
+            radii += within_radii.tolist()
             rounding += added[within].tolist()
             certificate = DistCertificate.conclude(
                 **evidence,

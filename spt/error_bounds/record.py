@@ -76,7 +76,7 @@ class SampleBound:
 
     @property
     def values(self) -> Tensor:
-        """(N,) the radii rho(b'), with the attacker's rounding term."""
+        """(N,) the radii r(b'), with the attacker's rounding term."""
         return self.bound.values
 
 
