@@ -1,6 +1,10 @@
 """Randomized smoothing over transformation parameters: votes as a stream, PREDICT and CERTIFY.
 
 Source: Cohen, Rosenfeld and Kolter 2019 (the procedures), Fischer, Baader and Vechev 2020 (BaseSPT).
+
+Where a device runs out of memory, images are transformed in halves. Noise is drawn for a whole chunk in one call (a GPU's
+generator gives other numbers in two), and the network sees whole chunks or nothing: in calls of another size its last digits
+may differ, so that it would be another f from then on. A chunk that does not fit is therefore an error, not a smaller chunk.
 """
 
 import time
@@ -14,6 +18,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates import Certificate, Evidence, Prediction
 from spt.classifiers import Classifier
+from spt.error_bounds.search import halving_on_oom
 from spt.images import image_digest
 from spt.noise import noisy, standard_normal
 from spt.plain_numbers import LARGEST_SIGMA, alpha_level, real, seed_number, whole
@@ -95,7 +100,11 @@ class SmoothedClassifier:
     @torch.inference_mode()
     def _vote(self, image: Tensor, points: Tensor, noise_seed: int) -> Tensor:
         padded = torch.cat([points, points.new_zeros(self.classifier.chunk - len(points), points.shape[1])])
-        inputs = self.classifier.preprocessing(self.transform(image, padded))
+
+        def shown(part: Tensor) -> tuple[Tensor]:
+            return (self.classifier.preprocessing(self.transform(image, part)),)
+
+        (inputs,) = halving_on_oom(shown, padded)
         if self.pixel_sigma > 0:
             generator = torch.Generator(inputs.device).manual_seed(noise_seed % (1 << 63))
             inputs = noisy(inputs, self.pixel_sigma, standard_normal(inputs.shape, generator))

@@ -3,6 +3,9 @@
 h(z) = argmax_c Pr_eps(f(z + eps) = c). If Pr_eps(f(z + eps) = c) > Phi(radius / pixel_sigma) then h = c on the ball of
 that radius around z (theorem 3.1). An anytime-valid test stops each centre as soon as its votes decide
 (docs/mathematics.md, sections 2 and 18). Votes are those of exact arithmetic but for a probability that is counted (`spt.noise`).
+
+Where a device runs out of memory, fewer blocks of noise are held together, down to one. Blocks are drawn one by one, and a
+generator whose noise was lost is set back, so that votes do not depend on this; nor does the network, whose calls keep their size.
 """
 
 import itertools
@@ -16,6 +19,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates.inner_tests import FIRST_LOOK, LOOKS, undecided
 from spt.classifiers import Classifier
+from spt.error_bounds.search import halving_on_oom
 from spt.noise import LARGEST_CENTRE, noisy, standard_normal, vote_error
 
 CHUNKS_AT_ONCE = 16
@@ -111,10 +115,18 @@ def _count(
     blocks = np.repeat(active, draw // FIRST_LOOK)
     most = min(CHUNKS_AT_ONCE * classifier.chunk, PIXELS_AT_ONCE // centres[0].numel())
     at_once = max(1, most // FIRST_LOOK)
-    hits = []
-    for start in range(0, len(blocks), at_once):
-        part = blocks[start : start + at_once].tolist()
-        shape = (FIRST_LOOK, *centres.shape[1:])
-        inputs = torch.cat([noisy(centres[i], pixel_sigma, standard_normal(shape, noise[i])) for i in part])
-        hits.append(classifier.network_logits(inputs).argmax(dim=1) == label)
-    return np.asarray(torch.cat(hits).reshape(len(active), draw).sum(dim=1).cpu())
+    shape = (FIRST_LOOK, *centres.shape[1:])
+
+    def hits(part: Tensor) -> tuple[Tensor]:
+        chosen = part.tolist()
+        before = {i: noise[i].get_state() for i in chosen}
+        try:
+            inputs = torch.cat([noisy(centres[i], pixel_sigma, standard_normal(shape, noise[i])) for i in chosen])
+            return (classifier.network_logits(inputs).argmax(dim=1) == label,)
+        except torch.cuda.OutOfMemoryError:
+            for i, state in before.items():
+                noise[i].set_state(state)
+            raise
+
+    parts = [halving_on_oom(hits, part)[0] for part in torch.split(torch.from_numpy(blocks), at_once)]
+    return np.asarray(torch.cat(parts).reshape(len(active), draw).sum(dim=1).cpu())
