@@ -1,9 +1,10 @@
-"""Network architectures: small strided convolutional networks, because a vote is one forward pass."""
+"""Network architectures: small strided convolutional networks, because a vote is one forward pass, and a residual one."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
@@ -53,7 +54,55 @@ class StridedNet(nn.Module):
         return self.classify(self.features(images).flatten(1))  # type: ignore[no-any-return]
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"strided": StridedNet}
+class Shortcut(nn.Module):
+    """ReLU(block(x) + way(x)): a residual block whose way past it may change the shape."""
+
+    def __init__(self, block: nn.Sequential, way: nn.Sequential) -> None:
+        super().__init__()
+        self.block, self.way = block, way
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As the block's output."""
+        return functional.relu(self.block(images) + self.way(images))
+
+
+class ResidualNet(nn.Module):
+    """The residual network for small images of He et al. (2016): stages of residual blocks, the mean over what is left, and
+    one linear layer. ReLUs follow the sums, so that every batch norm can be folded into the convolution before it.
+
+    Args:
+        channels: image channels.
+        side: height and width of the images, after preprocessing; at least 1 pixel is left in the last stage of any.
+        classes: number of outputs.
+        widths: channels of each stage; the sides are halved between stages. ResNet-18 has [64, 128, 256, 512].
+        blocks: residual blocks of each stage, two convolutions each. ResNet-18 has [2, 2, 2, 2].
+    """
+
+    def __init__(self, channels: int, side: int, classes: int, widths: list[int], blocks: list[int]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [*_convolution(channels, widths[0], 3), nn.ReLU(inplace=True)]
+        before = widths[0]
+        for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            for number in range(count):
+                stride = 2 if stage > 0 and number == 0 else 1
+                first, second = _convolution(before, width, 3, stride), _convolution(width, width, 3)
+                same = (stride, before) == (1, width)
+                way = nn.Sequential(*([] if same else _convolution(before, width, 1, stride)))
+                layers.append(Shortcut(nn.Sequential(*first, nn.ReLU(inplace=True), *second), way))
+                before = width
+        self.features = nn.Sequential(*layers)
+        self.classify = nn.Linear(before, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W)."""
+        return self.classify(self.features(images).mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+
+def _convolution(before: int, after: int, size: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(before, after, size, stride, size // 2, bias=False), nn.BatchNorm2d(after)
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"strided": StridedNet, "residual": ResidualNet}
 
 
 def build_network(architecture: str, **settings: Any) -> nn.Module:
@@ -85,9 +134,9 @@ class FastInference(nn.Module):
 
 
 def fuse_batch_norm(module: nn.Module, half: bool | None = None) -> FastInference:
-    """``module`` (a `StridedNet`) in evaluation mode, made fast for inference; ``half`` None asks the processor."""
+    """``module`` (one of NETWORKS) in evaluation mode, made fast for inference; ``half`` None asks the processor."""
     module.eval()
-    if isinstance(module, StridedNet):
+    if isinstance(module, StridedNet | ResidualNet):
         module.features = _fused(module.features)
     return FastInference(module, has_fast_bfloat16() if half is None else half)
 
@@ -100,6 +149,8 @@ def _fused(layers: nn.Sequential) -> nn.Sequential:
             fused[-1] = fuse_conv_bn_eval(fused[-1], layer)
         elif isinstance(layer, Residual) and isinstance(layer.block, nn.Sequential):
             fused.append(Residual(_fused(layer.block)))
+        elif isinstance(layer, Shortcut):
+            fused.append(Shortcut(_fused(layer.block), _fused(layer.way)))
         else:
             fused.append(layer)
     return nn.Sequential(*fused)

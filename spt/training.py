@@ -4,12 +4,17 @@ Inputs are P T_beta x + eps with beta ~ N(0, parameter_sigma^2 I) and eps ~ N(0,
 image and epoch. Loss: cross-entropy plus consistency regularisation (Jeong and Shin, NeurIPS 2020): the answers to
 two noisy copies of an image are pulled to their mean, which is what makes a smoothed classifier's vote unanimous.
 Networks to be verified (`spt.verification`) train instead with the worst logits over a box, by interval arithmetic.
+`Recipe.adversarial_radius` trains on the worst of what an attack finds nearby under the same noise (SmoothAdv, Salman et al.,
+NeurIPS 2019): what a vote over pixel noise stands is certified as a ball, and this makes the balls larger.
+
+On a GPU images, augmentation, noise and transformations are there, and the host waits for it once an epoch, not once a step.
 """
 
 import hashlib
 import json
 import math
 import platform
+import time
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -46,6 +51,8 @@ class Recipe:
         consistency: weight of the consistency loss; 0 trains on one noisy copy with cross-entropy alone.
         box_radius: radius of the box around P x (maximum norm) whose worst logits are trained too, see `box_loss`; 0 for
             none. It grows from 0 over the first half of the epochs.
+        adversarial_radius: of the ball (Euclidean norm) in which what the network is shown is attacked first, by
+            ``adversarial_steps`` steps, see `attacked`; 0 for none. It grows as box_radius does.
         average: decay of the exponential average of the weights that is kept in the end.
         half_weights: whether the weights are rounded to float16 in the end and stored so, in half the space.
         seed: of initialisation, order and noise.
@@ -68,12 +75,14 @@ class Recipe:
     finishing_rate: float = 1e-3
     consistency: float = 0.0
     box_radius: float = 0.0
+    adversarial_radius: float = 0.0
+    adversarial_steps: int = 2
     average: float = 0.998
     half_weights: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
+        for name in ("epochs", "batch_size", "learning_rate", "adversarial_steps"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, but is {getattr(self, name)}.")
         names = (
@@ -82,6 +91,7 @@ class Recipe:
             "crop",
             "consistency",
             "box_radius",
+            "adversarial_radius",
             "weight_decay",
             "finishing_epochs",
         )
@@ -123,6 +133,15 @@ CIFAR10_NETWORK: dict[str, Any] = {
 CIFAR10_SMALL_NETWORK = CIFAR10_NETWORK | {
     "widths": [64, 96, 192, 192, 320, 320],
     "strides": [2, 1, 2, 1, 2, 1],
+}
+
+CIFAR10_RESIDUAL_NETWORK: dict[str, Any] = {
+    "architecture": "residual",
+    "channels": 3,
+    "side": 32,
+    "classes": 10,
+    "widths": [64, 128, 256],
+    "blocks": [2, 2, 2],
 }
 
 RECIPES: dict[str, Recipe] = {
@@ -198,6 +217,22 @@ RECIPES: dict[str, Recipe] = {
             finishing_epochs=8,
             consistency=1.0,
         ),
+        Recipe(
+            "cifar10-resnet",
+            "cifar10",
+            CIFAR10_RESIDUAL_NETWORK,
+            transform="rotation",
+            parameter_sigma=30.0,
+            pixel_sigma=0.25,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=1.5),
+            flip=True,
+            crop=4,
+            epochs=60,
+            batch_size=512,
+            consistency=1.0,
+            adversarial_radius=0.25,
+            half_weights=True,
+        ),
     )
 }
 
@@ -206,13 +241,13 @@ def augmented(recipe: Recipe, images: Tensor, generator: torch.Generator) -> Ten
     """Images (N, C, H, W), mirrored and shifted at random as the recipe says, each on its own."""
     count, device = len(images), images.device
     if recipe.flip:
-        mirrored = torch.rand(count, generator=generator).to(device) < 0.5
+        mirrored = torch.rand(count, generator=generator).to(device, non_blocking=True) < 0.5
         images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
     if recipe.crop:
         height, width = images.shape[-2:]
         padded = functional.pad(images, (recipe.crop,) * 4, mode="reflect")
         corners = torch.randint(2 * recipe.crop + 1, (2, count, 1), generator=generator)
-        rows, columns = (corners + torch.arange(max(height, width))).to(device)
+        rows, columns = (corners + torch.arange(max(height, width))).to(device, non_blocking=True)
         which = torch.arange(count, device=device)[:, None, None]
         images = padded[which, :, rows[:, :height, None], columns[:, None, :width]].permute(0, 3, 1, 2)
     return images
@@ -239,18 +274,18 @@ def train(
     device: str = "cpu",
     checkpoint: Path | None = None,
     progress: Progress = silent,
+    checkpoint_seconds: float = 60.0,
 ) -> nn.Module:
     """Train ``recipe`` on float images (N, C, H, W) in [0, 1] with int64 labels (N,); returns the averaged network.
 
-    With ``checkpoint`` the state is written there after each epoch (to a temporary name, then renamed) and a run that
-    was stopped goes on from it. Progress is a tqdm-shaped callable over epochs; silent by default.
+    With ``checkpoint`` the state is written there after each epoch, and within one every ``checkpoint_seconds`` (to a
+    temporary name, then renamed), and a run that was stopped goes on from it, on this or another device. Progress is a
+    tqdm-shaped callable over epochs; silent by default.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
     module = build_network(**recipe.network).to(device).to(memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(
-        module, avg_fn=lambda old, new, count: _moving_average(recipe.average, old, new, count), use_buffers=True
-    )
+    average = Average(module, recipe.average)
     steps = math.ceil(len(images) / recipe.batch_size)
     optimizer = torch.optim.AdamW(module.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -258,19 +293,23 @@ def train(
     )
     images, labels = images.to(device), labels.to(device)
     state = {"module": module, "average": average, "optimizer": optimizer, "schedule": schedule}
-    first = _resume(state, generator, checkpoint, recipe)
+    first, done, at_start = _resume(state, generator, checkpoint, recipe)
     last = recipe.epochs + recipe.finishing_epochs
     epochs: Iterable[int] = range(first, last)
+    saved = time.monotonic()
     for epoch in progress(epochs, desc=recipe.name, total=last - first):
         module.train()
-        order = torch.randperm(len(images), generator=generator)
+        now, at_start = (None, generator.get_state()) if at_start is None else (generator.get_state(), at_start)
+        order = torch.randperm(len(images), generator=generator.set_state(at_start)).to(device)
+        if now is not None:  # in the middle of this epoch
+            generator.set_state(now)
+        worst = torch.zeros((), device=images.device)
         for step, batch in enumerate(torch.split(order, recipe.batch_size)):
-            radius = recipe.box_radius * min(1.0, 2 * (epoch + step / steps) / recipe.epochs)
-            loss = _loss(recipe, module, images[batch], labels[batch], generator, radius)
-            if loss.isnan():
-                raise ValueError(
-                    f"The loss of {recipe.name} became NaN in epoch {epoch + 1}, step {step + 1}: lower its learning_rate."
-                )
+            if step < done:
+                continue
+            share = min(1.0, 2 * (epoch + step / steps) / recipe.epochs)
+            loss = _loss(recipe, module, images[batch], labels[batch], generator, share)
+            worst = torch.maximum(worst, loss.detach())  # NaN stays NaN
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -278,11 +317,24 @@ def train(
                 schedule.step()
             else:
                 _finish(recipe, optimizer, epoch - recipe.epochs + (step + 1) / steps)
-            average.update_parameters(module)
+            average.update(module)
+            if checkpoint is not None and step + 1 < steps and time.monotonic() - saved >= checkpoint_seconds:
+                _refuse_nan(recipe, worst, epoch)
+                _save(state, generator, checkpoint, recipe, epoch, step + 1, at_start)
+                saved = time.monotonic()
+        _refuse_nan(recipe, worst, epoch)
+        done, at_start = 0, None
         if checkpoint is not None:
             _save(state, generator, checkpoint, recipe, epoch + 1)
-    trained: nn.Module = average.module
+            saved = time.monotonic()
+    trained = average.module
     return (trained.half().float() if recipe.half_weights else trained).eval()
+
+
+def _refuse_nan(recipe: Recipe, worst: Tensor, epoch: int) -> None:
+    """ValueError if a loss was not a number; asked where the host waits for the device anyway."""
+    if worst.isnan():
+        raise ValueError(f"The loss of {recipe.name} became NaN in epoch {epoch + 1}: lower its learning_rate.")
 
 
 def _finish(recipe: Recipe, optimizer: torch.optim.Optimizer, epochs_done: float) -> None:
@@ -292,32 +344,96 @@ def _finish(recipe: Recipe, optimizer: torch.optim.Optimizer, epochs_done: float
         group["lr"] = recipe.finishing_rate * (1 + math.cos(math.pi * fraction)) / 2
 
 
-def _moving_average(decay: float, old: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
-    """Exponential average that forgets the first steps faster."""
-    if not new.dtype.is_floating_point:  # batch norm counts its batches
-        return new
-    return torch.lerp(new, old, min(decay, (1 + int(count)) / (10 + int(count))))
+class Average:
+    """The exponential average of a network's weights and statistics, which forgets the first steps faster.
+
+    Attributes:
+        module: the averaged network; decay: how much of it stays at each update; count: updates so far.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.module, self.decay, self.count = deepcopy(module), decay, 0
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Take a step's network in; all its tensors in a few calls, and nothing that a device would be waited for."""
+        decay = min(self.decay, (1 + self.count) / (10 + self.count)) if self.count else 0.0
+        pairs = list(zip(self.module.state_dict().values(), module.state_dict().values(), strict=True))
+        floating = [pair for pair in pairs if pair[0].is_floating_point()]
+        old, new = (list(values) for values in zip(*floating, strict=True))
+        torch._foreach_lerp_(old, new, 1 - decay)
+        for mine, other in pairs:
+            if not mine.is_floating_point():  # batch norm counts its batches
+                mine.copy_(other)
+        self.count += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"module": self.module.state_dict(), "count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.module.load_state_dict(state["module"])
+        self.count = state["count"]
 
 
 def _loss(
-    recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator, radius: float = 0.0
+    recipe: Recipe, module: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator, share: float = 0.0
 ) -> Tensor:
+    """The loss of a batch; ``share`` of box_radius and adversarial_radius is trained."""
     copies = 2 if recipe.consistency > 0 else 1
     images = augmented(recipe, images, generator)
     inputs = torch.cat([noisy_inputs(recipe, images, generator) for _ in range(copies)])
-    with torch.autocast(images.device.type, torch.bfloat16):
-        logits = module(inputs.contiguous(memory_format=torch.channels_last))
-    log_probabilities = functional.log_softmax(logits.float(), dim=1)
+    if recipe.adversarial_radius > 0 and share > 0:
+        inputs = attacked(
+            module, inputs, labels.repeat(copies), share * recipe.adversarial_radius, recipe.adversarial_steps
+        )
+    logits = _logits(module, inputs)
+    log_probabilities = functional.log_softmax(logits, dim=1)
     loss = functional.nll_loss(log_probabilities, labels.repeat(copies))
     if copies > 1:
         stacked = log_probabilities.reshape(copies, len(images), -1)
         mean = stacked.exp().mean(dim=0).clamp(min=1e-8)
         divergence = (mean * (mean.log() - stacked)).sum(dim=-1).mean()
         loss = loss + recipe.consistency * divergence
-    if radius > 0:
+    if recipe.box_radius > 0 and share > 0:
         ceiling = recipe.preprocessing(torch.ones_like(images[:1]))
-        loss = loss + box_loss(module, inputs, labels.repeat(copies), radius, ceiling)
+        loss = loss + box_loss(module, inputs, labels.repeat(copies), share * recipe.box_radius, ceiling)
     return loss
+
+
+def _logits(module: nn.Module, inputs: Tensor) -> Tensor:
+    with torch.autocast(inputs.device.type, torch.bfloat16):
+        logits: Tensor = module(inputs.contiguous(memory_format=torch.channels_last))
+    return logits.float()
+
+
+def attacked(module: nn.Module, inputs: Tensor, labels: Tensor, radius: float, steps: int) -> Tensor:
+    """P T_beta x + eps with P T_beta x moved by at most ``radius``, where the network errs more under the same eps.
+
+    Projected gradient ascent on the cross-entropy of the noisy input, eps held fixed: SmoothAdv with one noise sample for
+    each image and beta. Batch norm takes its remembered statistics here and learns nothing from it.
+    """
+    shift = torch.zeros_like(inputs)
+    training = module.training
+    module.eval()
+    for _ in range(steps):
+        shift.requires_grad_()
+        loss = functional.cross_entropy(_logits(module, inputs + shift), labels, reduction="sum")
+        (slope,) = torch.autograd.grad(loss, shift)
+        shift = shift.detach() + (2 * radius / steps) * _unit(slope)
+        shift = shift * (radius / _norms(shift)).clamp(max=1)
+    module.train(training)
+    return inputs + shift
+
+
+def _norms(images: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(images, dim=(1, 2, 3), keepdim=True)
+    return norms.clamp(min=1e-12)
+
+
+def _unit(images: Tensor) -> Tensor:
+    return images / _norms(images)
 
 
 def box_loss(module: nn.Module, inputs: Tensor, labels: Tensor, radius: float, ceiling: Tensor) -> Tensor:
@@ -359,25 +475,38 @@ def _box_through(layer: nn.Module, points: Tensor, centre: Tensor, spread: Tenso
     return points, centre, spread
 
 
-def _save(state: dict[str, Any], generator: torch.Generator, path: Path, recipe: Recipe, epoch: int) -> None:
+def _save(
+    state: dict[str, Any],
+    generator: torch.Generator,
+    path: Path,
+    recipe: Recipe,
+    epoch: int,
+    step: int = 0,
+    at_start: Tensor | None = None,
+) -> None:
+    """Write where training stands: before a step of an epoch, and with what the generator began that epoch."""
     record = {key: value.state_dict() for key, value in state.items()}
     record |= {"generator": generator.get_state(), "recipe": repr(recipe), "epoch": epoch}
+    record |= {"step": step, "generator_at_start": at_start}
     temporary = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(record, temporary)
     temporary.replace(path)
 
 
-def _resume(state: dict[str, Any], generator: torch.Generator, path: Path | None, recipe: Recipe) -> int:
+def _resume(
+    state: dict[str, Any], generator: torch.Generator, path: Path | None, recipe: Recipe
+) -> tuple[int, int, Tensor | None]:
+    """Epoch and step to go on with, and with what the generator began this epoch if it was begun."""
     if path is None or not path.is_file():
-        return 0
+        return 0, 0, None
     record = torch.load(path, map_location="cpu", weights_only=True)
     if record["recipe"] != repr(recipe):
         raise ValueError(f"The checkpoint {path} belongs to other settings: remove it or name another.")
     for key, value in state.items():
         value.load_state_dict(record[key])
     generator.set_state(record["generator"])
-    return int(record["epoch"])
+    return int(record["epoch"]), int(record["step"]), record["generator_at_start"]
 
 
 @torch.inference_mode()

@@ -13,9 +13,20 @@ from torch import nn
 import spt.classifiers
 import spt.training
 from spt.classifiers import forget_loaded, load_classifier, read_card
-from spt.networks import build_network
+from spt.networks import build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
-from spt.training import RECIPES, Recipe, accuracy, augmented, measure, noisy_inputs, train, write_classifier
+from spt.training import (
+    RECIPES,
+    Average,
+    Recipe,
+    accuracy,
+    attacked,
+    augmented,
+    measure,
+    noisy_inputs,
+    train,
+    write_classifier,
+)
 
 NETWORK = {"architecture": "strided", "channels": 1, "side": 8, "classes": 2, "widths": [6, 8], "strides": [2, 1]}
 TINY = Recipe(
@@ -103,6 +114,27 @@ class TestCheckpoint:
         resumed = train(self.RECIPE, *data, checkpoint=checkpoint)
         assert same(resumed, train(self.RECIPE, *data))
 
+    def test_within_an_epoch(self, data, tmp_path, monkeypatch):
+        """Stopped in the middle of its second epoch it goes on there, not at the epoch's beginning."""
+        calls, enough = [], spt.training._loss
+
+        def stops(*arguments):
+            calls.append(len(calls))
+            if len(calls) == 14:  # the fourth step of ten in the second epoch
+                raise Stopped
+            return enough(*arguments)
+
+        monkeypatch.setattr(spt.training, "_loss", stops)
+        with pytest.raises(Stopped):
+            train(self.RECIPE, *data, checkpoint=tmp_path / "c.pt", checkpoint_seconds=0.0)
+        record = torch.load(tmp_path / "c.pt", weights_only=True)
+        assert (record["epoch"], record["step"]) == (1, 3)
+        calls.clear()
+        monkeypatch.setattr(spt.training, "_loss", lambda *arguments: calls.append(0) or enough(*arguments))
+        resumed = train(self.RECIPE, *data, checkpoint=tmp_path / "c.pt")
+        assert len(calls) == 17
+        assert same(resumed, train(self.RECIPE, *data))
+
     def test_progress_counts_what_is_left(self, data, tmp_path):
         seen = []
 
@@ -162,6 +194,103 @@ class TestNoise:
     def test_from_the_generator(self, data):
         first, again, other = (noisy_inputs(TINY, data[0], torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
         assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+class TestAttack:
+    """What the network is shown, moved to where it errs more (SmoothAdv)."""
+
+    @pytest.fixture
+    def trained(self, data) -> nn.Module:
+        return train(dataclasses.replace(TINY, epochs=2), *data)
+
+    def test_worse_and_within_the_ball(self, trained, data):
+        inputs, labels = noisy_inputs(TINY, data[0], torch.Generator().manual_seed(0)), data[1]
+        before = weights(trained)
+        moved = attacked(trained, inputs, labels, 0.5, 2)
+        distances = (moved - inputs).flatten(1).norm(dim=1)
+        assert distances.max() <= 0.5 * (1 + 1e-5) and distances.median() > 0.45
+        with torch.inference_mode():
+            losses = [float(nn.functional.cross_entropy(trained(shown), labels)) for shown in (inputs, moved)]
+        assert losses[1] > losses[0] + 0.02
+        after = trained.state_dict()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+        assert not moved.requires_grad and all(weight.grad is None for weight in trained.parameters())
+
+    def test_the_mode_is_kept(self, trained, data):
+        trained.train()
+        attacked(trained, data[0][:20], data[1][:20], 0.1, 1)
+        assert trained.training
+        trained.eval()
+        attacked(trained, data[0][:20], data[1][:20], 0.1, 1)
+        assert not trained.training
+
+    def test_who_trained_with_it_stands_it(self, data):
+        plain = dataclasses.replace(TINY, epochs=15, consistency=0.0)
+        shares = []
+        for recipe in (plain, dataclasses.replace(plain, adversarial_radius=0.3)):
+            module = train(recipe, *data)
+            inputs = noisy_inputs(plain, data[0], torch.Generator().manual_seed(1))
+            moved = attacked(module, inputs, data[1], 0.3, 4)
+            with torch.inference_mode():
+                shares.append(float((module(moved).argmax(1) == data[1]).double().mean()))
+        assert shares[1] > shares[0] + 0.05
+
+
+class TestAverage:
+    def test_is_the_exponential_average(self):
+        module, values = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1)), []
+        average = Average(module, 0.9)
+        expected = 0.0
+        for step in range(40):
+            with torch.no_grad():
+                module[0].weight.fill_(step * step)
+                module[1].running_mean.fill_(-step)
+                module[1].num_batches_tracked.fill_(step)
+            average.update(module)
+            decay = min(0.9, (1 + step) / (10 + step)) if step else 0.0
+            expected = decay * expected + (1 - decay) * step * step
+            values.append(float(average.module[0].weight.detach()) - expected)
+        assert max(map(abs, values)) < 1e-3
+        assert int(average.module[1].num_batches_tracked) == 39 and float(average.module[1].running_mean) < 0
+
+    def test_there_and_back(self):
+        module = nn.Linear(2, 2)
+        average, again = Average(module, 0.5), Average(nn.Linear(2, 2), 0.5)
+        average.update(module)
+        again.load_state_dict(average.state_dict())
+        assert same(again.module, average.module) and again.count == 1
+
+
+def test_a_loss_that_is_no_number_is_refused(data):
+    wild = dataclasses.replace(TINY, learning_rate=1e30)
+    with pytest.raises(ValueError, match=r"loss of tiny became NaN in epoch \d: lower its learning_rate"):
+        train(wild, *data)
+
+
+RESIDUAL = {"architecture": "residual", "channels": 1, "side": 8, "classes": 2, "widths": [6, 8], "blocks": [1, 2]}
+
+
+class TestResidualNet:
+    def test_folding_keeps_the_function(self, data):
+        recipe = dataclasses.replace(TINY, network=RESIDUAL, epochs=1)
+        trained = train(recipe, *data)
+        with torch.inference_mode():
+            expected = trained(data[0])
+            folded = fuse_batch_norm(deepcopy(trained), half=False)
+            assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+            torch.testing.assert_close(folded(data[0]), expected, rtol=1e-4, atol=1e-4)
+
+    def test_shapes(self):
+        """Stages halve the sides; any size works, and a shortcut is a convolution only where the shape changes."""
+        module = build_network(**RESIDUAL)
+        assert module.features(torch.zeros(1, 1, 9, 7)).shape == (1, 8, 5, 4)
+        convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+        assert [part.kernel_size[0] for part in convolutions] == [3, 3, 3, 3, 3, 1, 3, 3]
+
+    def test_resnet_18(self):
+        settings = {"widths": [64, 128, 256, 512], "blocks": [2, 2, 2, 2], "channels": 3, "side": 32, "classes": 10}
+        module = build_network("residual", **settings)
+        assert sum(weight.numel() for weight in module.parameters()) == 11_173_962  # of the usual CIFAR variant
 
 
 class TestWriting:
@@ -266,6 +395,8 @@ def test_accuracy_counts():
         ({"learning_rate": math.nan}, r"learning_rate.*nan"),
         ({"parameter_sigma": -1.0}, r"parameter_sigma.*-1"),
         ({"pixel_sigma": math.nan}, r"pixel_sigma.*nan"),
+        ({"adversarial_radius": -0.5}, r"adversarial_radius.*-0\.5"),
+        ({"adversarial_steps": 0}, r"adversarial_steps.*0"),
         ({"consistency": -0.5}, r"consistency.*-0\.5"),
         ({"weight_decay": -1.0}, r"weight_decay.*-1"),
         ({"average": 1.0}, r"average.*1\.0"),

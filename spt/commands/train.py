@@ -35,7 +35,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/models"), help="folder for weights and card (%(default)s)"
     )
-    parser.add_argument("--checkpoint", type=Path, help="folder for the state after each epoch; a stopped run resumes")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="folder for the state after each epoch and each minute; a stopped run resumes"
+    )
     parser.add_argument("--data", type=Path, help="folder of data sets (default: the environment variable SPT_DATA)")
     add_download(parser)
     add_seed_and_device(parser, seed=None)
@@ -60,8 +62,9 @@ def _train(arguments: argparse.Namespace) -> str:
     splits = [load_dataset(recipe.dataset, split, None, arguments.download, tqdm) for split in ("train", "test")]
     (images, labels), test = (split.batch(range(len(split))) for split in splits)
     checkpoint = None if arguments.checkpoint is None else arguments.checkpoint / f"{recipe.name}.pt"
-    module = training.train(recipe, images, labels, device, checkpoint, progress=tqdm).cpu()
-    measured = training.measure(recipe, module, *test)
+    module = training.train(recipe, images, labels, device, checkpoint, progress=tqdm)
+    measured = training.measure(recipe, module, *(part.to(device) for part in test))
+    module = module.cpu()
     accuracies = {precision: measured[precision] for precision in ("float32", "bfloat16")}
     arguments.out.mkdir(parents=True, exist_ok=True)
     names = [f"{recipe.name}.{ending}" for ending in ("safetensors", "json")]
