@@ -15,7 +15,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -275,12 +275,13 @@ def train(
     checkpoint: Path | None = None,
     progress: Progress = silent,
     checkpoint_seconds: float = 60.0,
+    kept: Callable[[Path], None] | None = None,
 ) -> nn.Module:
     """Train ``recipe`` on float images (N, C, H, W) in [0, 1] with int64 labels (N,); returns the averaged network.
 
     With ``checkpoint`` the state is written there after each epoch, and within one every ``checkpoint_seconds`` (to a
-    temporary name, then renamed), and a run that was stopped goes on from it, on this or another device. Progress is a
-    tqdm-shaped callable over epochs; silent by default.
+    temporary name, then renamed), and a run that was stopped goes on from it, on this or another device; ``kept`` is
+    called with its path each time. Progress is a tqdm-shaped callable over epochs; silent by default.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
@@ -297,6 +298,15 @@ def train(
     last = recipe.epochs + recipe.finishing_epochs
     epochs: Iterable[int] = range(first, last)
     saved = time.monotonic()
+
+    def save(epoch: int, step: int = 0, at_start: Tensor | None = None) -> None:
+        nonlocal saved
+        if checkpoint is not None:
+            _save(state, generator, checkpoint, recipe, epoch, step, at_start)
+            saved = time.monotonic()
+            if kept is not None:
+                kept(checkpoint)
+
     for epoch in progress(epochs, desc=recipe.name, total=last - first):
         module.train()
         now, at_start = (None, generator.get_state()) if at_start is None else (generator.get_state(), at_start)
@@ -320,13 +330,10 @@ def train(
             average.update(module)
             if checkpoint is not None and step + 1 < steps and time.monotonic() - saved >= checkpoint_seconds:
                 _refuse_nan(recipe, worst, epoch)
-                _save(state, generator, checkpoint, recipe, epoch, step + 1, at_start)
-                saved = time.monotonic()
+                save(epoch, step + 1, at_start)
         _refuse_nan(recipe, worst, epoch)
         done, at_start = 0, None
-        if checkpoint is not None:
-            _save(state, generator, checkpoint, recipe, epoch + 1)
-            saved = time.monotonic()
+        save(epoch + 1)
     trained = average.module
     return (trained.half().float() if recipe.half_weights else trained).eval()
 
