@@ -32,7 +32,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-SHARES = {"tests": 0.12, "speed": 0.2, "bounds": 0.1, "train": 0.38, "tables": 0.2}
+SHARES = {"tests": 0.1, "speed": 0.26, "bounds": 0.1, "train": 0.36, "tables": 0.18}
 """Of the time; what a part leaves over goes to the next ones."""
 GRACE = 15.0
 """Seconds after its share in which a part may finish what it is at, before its process is ended."""
