@@ -19,7 +19,7 @@ def measure(run: Run) -> None:
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=max(20.0, run.left))
     except subprocess.TimeoutExpired as error:
-        output = (error.stdout or b"").decode(errors="replace")
+        output = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""
         run.table("Tests marked cuda", [], "```\n" + output[-6000:] + "\n```")
         raise OutOfTimeError("the tests took too long") from error
     lines = done.stdout.splitlines()
