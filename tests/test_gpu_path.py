@@ -21,7 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from spt import training
+from spt.__main__ import build_parser
 from spt.classifiers import Classifier
+from spt.commands.arguments import check_device
 from spt.datasets import load_dataset
 from spt.defences import DistSPT, IndivSPT
 from spt.error_bounds import chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
@@ -360,7 +362,7 @@ def test_votes(device):
     assert not votes.points.is_cuda and not votes.classes.is_cuda and 0 < votes.counts[0] < 9000
     # for the image: its range, the weights' checksum; for each of three chunks: NaN, and the votes themselves
     assert sum(device.seen.waits.values()) - before <= 5 + 2 * 3
-    assert device.seen.host[0] <= 9000  # points and votes, one number each
+    assert device.seen.host[0] <= 2 * 9000  # points and votes; a point is drawn from two numbers
 
 
 @pytest.mark.parametrize("transform", [ROTATION, TRANSLATION], ids=lambda transform: transform.name)
@@ -379,6 +381,14 @@ def test_a_folded_network_in_bfloat16(device):
     fast = fuse_batch_norm(module, half=True).to("cuda")
     logits = fast(torch.rand(3, 1, 8, 8, device="cuda"))
     assert logits.is_cuda and logits.dtype == torch.float32 and logits.shape == (3, 2)
+
+
+def test_auto_is_the_device_that_is_there(monkeypatch):
+    assert check_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert check_device("auto") == "cuda" and check_device("cpu") == "cpu"
+    arguments = build_parser().parse_args(["predict"])
+    assert arguments.device == "auto"
 
 
 def test_a_step_of_training_waits_for_nothing(device):

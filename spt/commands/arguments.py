@@ -143,13 +143,24 @@ def add_seed_and_device(parser: Any, seed: int | None) -> None:
     parser.add_argument(
         "--seed", type=seed_number, default=seed, help="default: " + ("the recipe's" if seed is None else "%(default)s")
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
+    add_device(parser)
+
+
+def add_device(parser: Any) -> None:
+    """The option --device; read by `check_device`."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="cpu, cuda or cuda:1 (default: auto, which is cuda where there is one, else cpu)",
+    )
 
 
 def check_device(name: str) -> str:
-    """The name of a device that is there; ValueError if it is not."""
+    """The name of a device that is there, of "auto" the one that this is here; ValueError if it is not."""
     import torch
 
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
     known = name == "cpu" or (kind == "cuda" and (number.isdecimal() or name == kind))
     if not known or (kind == "cuda" and int(number[:9] or 0) >= torch.cuda.device_count()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spt.commands.arguments import (
     add_command,
+    add_device,
     add_download,
     check_device,
     checked_number,
@@ -78,7 +79,7 @@ def add(commands: Any) -> None:
     how.add_argument(
         "--out", type=Path, metavar="FILE", help="write boxes, lower, upper and received to this .npz file"
     )
-    how.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
+    add_device(how)
 
 
 def _invert(arguments: argparse.Namespace) -> str:

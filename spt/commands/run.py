@@ -9,6 +9,7 @@ from typing import Any
 
 from spt.commands.arguments import (
     add_command,
+    add_device,
     add_download,
     check_device,
     count,
@@ -61,7 +62,7 @@ def add(commands: Any) -> None:
         help="local: worker processes on this machine; tcp://HOST:PORT: a Dask cluster (default: this process)",
     )
     cost.add_argument("--workers", type=small_count, help="of --scheduler local (default: a core, or a GPU, each)")
-    cost.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
+    add_device(cost)
 
 
 def _run(arguments: argparse.Namespace) -> str:
@@ -81,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> str:
         load_dataset(experiment.dataset, download=True, progress=visible_progress())
     experiment.check()
     remote = arguments.scheduler is not None and arguments.scheduler != "local"
-    device = arguments.device if remote else check_device(arguments.device)
+    device = arguments.device if remote and arguments.device != "auto" else check_device(arguments.device)
     store = open_store(experiment, arguments.out)
     for suffix in ("csv", "json"):
         check_file(arguments.out / f"{experiment.stem}.{suffix}", "--out")
