@@ -16,7 +16,7 @@ time, copy each part aside with one command, and read what came together with --
     python benchmarks/gpu.py --stash /tmp/pictures                          # with the first part in SPT_DATA; then the next
     python benchmarks/gpu.py --out FOLDER --data /tmp/pictures              # the last part may still be in SPT_DATA
 
-Every file in FOLDER is smaller than 16 MiB.
+Every file in FOLDER is smaller than 16 MiB. Where the package is not installed, PYTHONPATH=. in front of a command does.
 """
 
 import argparse
@@ -28,9 +28,6 @@ import time
 import traceback
 from importlib import import_module
 from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 SHARES = {"tests": 0.1, "speed": 0.26, "bounds": 0.1, "train": 0.36, "tables": 0.18}
 """Of the time; what a part leaves over goes to the next ones."""

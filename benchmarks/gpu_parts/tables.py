@@ -21,7 +21,7 @@ from spt.experiments import Table4, configure
 from spt.experiments.experiment import Experiment, Row, Rows
 from spt.experiments.running import all_rows, in_this_process, open_store
 from spt.experiments.running import run as run_experiment
-from spt.experiments.tables import as_markdown, beside_the_paper
+from spt.experiments.tables import as_markdown, beside_the_paper, origin
 
 IMAGES = 500
 RANGES: tuple[dict[str, Any], ...] = (
@@ -62,7 +62,7 @@ def _table(run: Run, experiment: Experiment, seconds: float, folder: str) -> Non
     title = f"Table 4, CIFAR-10, {experiment.within(getattr(experiment, 'limit', 0.0))}, {experiment.classifier}"
     stopped = ""
     try:
-        run_experiment(experiment, store, scheduler, run.until(seconds))
+        run_experiment(experiment, store, scheduler, run.until(seconds), origin(run.device))
     except OutOfTimeError as error:
         stopped = str(error)
     rows = all_rows(experiment, store)
