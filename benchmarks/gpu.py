@@ -22,6 +22,7 @@ Every file in FOLDER is smaller than 16 MiB. Where the package is not installed,
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -93,11 +94,16 @@ def _in_a_process(part: str, arguments: argparse.Namespace, seconds: float) -> b
     command = [sys.executable, __file__, "--part", part, "--out", str(arguments.out), "--device", arguments.device]
     command += ["--minutes", str(seconds / 60), "--workers", str(arguments.workers)]
     command += ["--again"] * arguments.again + (["--epochs", str(arguments.epochs)] if arguments.epochs else [])
+    process = subprocess.Popen(command, process_group=0)
     try:
-        return subprocess.run(command, timeout=seconds + GRACE).returncode == 0
+        return process.wait(seconds + GRACE) == 0
     except subprocess.TimeoutExpired:
         print(f"{part}: ended after {seconds + GRACE:.0f} s", flush=True)
         return False
+    finally:
+        if process.poll() is None:  # with the processes that it started
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _part(part: str, arguments: argparse.Namespace, seconds: float) -> bool:

@@ -153,17 +153,31 @@ def test_each_part_has_a_process_and_its_share_of_the_time(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part that hangs is ended; the next ones share what is left."""
-    calls = []
+    real, calls, ended = subprocess.Popen, [], []
 
-    def run(command: list[str], timeout: float) -> subprocess.CompletedProcess[str]:
-        calls.append((command[command.index("--part") + 1], timeout - script.GRACE))
-        if calls[-1][0] == "speed":
-            raise subprocess.TimeoutExpired(command, timeout)
-        return subprocess.CompletedProcess(command, 0)
+    class Process:
+        """What a part does, in no time; but `speed` takes for ever."""
 
-    monkeypatch.setattr(script.subprocess, "run", run)
+        def __init__(self, command: list[str], process_group: int) -> None:
+            self.part = command[command.index("--part") + 1]
+            hangs = self.part == "speed"
+            self.process = real(["sleep", "60"], process_group=process_group) if hangs else None
+            self.pid = self.process.pid if self.process else 0
+
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout is not None:
+                calls.append((self.part, timeout - script.GRACE))
+            if self.process and timeout is not None:
+                ended.append(self.process)
+                raise subprocess.TimeoutExpired("speed", timeout)
+            return self.process.wait() if self.process else 0
+
+        def poll(self) -> int | None:
+            return self.process.poll() if self.process else 0
+
+    monkeypatch.setattr(script.subprocess, "Popen", Process)
     assert script.main(["--out", str(tmp_path), "--minutes", "10"]) == 1
-    assert [part for part, _ in calls] == PARTS
+    assert [part for part, _ in calls] == PARTS and ended[0].returncode == -9
     seconds = dict(calls)
     assert seconds["tests"] == pytest.approx(600 * script.SHARES["tests"], abs=1)
     assert seconds["tables"] == pytest.approx(600, abs=1)  # here no part took any time
