@@ -108,19 +108,20 @@ def _in_a_process(part: str, arguments: argparse.Namespace, seconds: float) -> b
 
 def _part(part: str, arguments: argparse.Namespace, seconds: float) -> bool:
     """A part here; what stops it is kept with what it found."""
-    from gpu_parts.run import OutOfTimeError, Run
+    from gpu_parts.run import WRONG, OutOfTimeError, Run
 
     run = Run(part, arguments.out, arguments.device, arguments.rehearse, time.monotonic() + seconds)
     run.epochs, run.workers = arguments.epochs, arguments.workers
     if run.results.read().get(part, {}).get("done") and not arguments.again:
         print(f"{part}: complete already")
         return True
+    run.keep()  # before anything is found: this may be ended from outside
     try:
         import_module(f"gpu_parts.{part}").measure(run)
     except OutOfTimeError as error:
         run.keep(stopped=str(error))
     except Exception as error:  # the other parts are of use without this one
-        run.table("What went wrong", [], f"```\n{traceback.format_exc()[-6000:]}\n```")
+        run.table(WRONG, [], f"```\n{traceback.format_exc()[-6000:]}\n```")
         run.keep(stopped=f"{type(error).__name__}: {error}")
     else:
         run.keep(done=True)

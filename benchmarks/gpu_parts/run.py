@@ -19,6 +19,8 @@ import torch
 LARGEST_FILE = 15 << 20
 """Bytes: what is kept is in files of less than 16 MiB each."""
 
+WRONG = "What went wrong"
+
 Rows = list[list[str]]
 
 
@@ -91,7 +93,9 @@ class Run:
 
     def __post_init__(self) -> None:
         self.results = Results(self.out)
-        self.values = self.results.read().get(self.part, {}).get("values", {})
+        before = self.results.read().get(self.part, {"values": {}, "sections": []})
+        self.values = before["values"]  # what was found before stays until it is found again
+        self.sections = [section for section in before["sections"] if section["title"] != WRONG]
 
     @property
     def left(self) -> float:

@@ -30,14 +30,16 @@ RECEIVED_AT_MOST = 32
 
 def measure(run: Run) -> None:
     """All tables of this part; short ones first."""
-    end = run.deadline
+    end, missing = run.deadline, []
     for work, share in ((votes, 0.25), (transformations, 0.2), (bounds, 0.65), (profiles, 1.0)):
         run.deadline = end - (1 - share) * run.left
         try:
             work(run)
         except OutOfTimeError as error:
-            run.table(f"{work.__name__}: not complete", [], str(error))
+            missing.append(f"{work.__name__} ({error})")
         run.deadline = end
+    if missing:
+        raise OutOfTimeError(", ".join(missing))
 
 
 # --------------------------------------------------------------------------------------------------------------- votes
