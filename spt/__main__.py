@@ -23,7 +23,8 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None, program: str = MODULE) -> int:
     """Run one command.
 
-    Exit code 0 (1 if `verify` finds a difference); 2 for what a person can mend, with one sentence saying what; 130 for Ctrl-C.
+    Exit code 0 (1 or 3 if `verify` does not confirm all); 2 for what a person can mend, with one sentence saying what; 130 for
+    Ctrl-C.
     """
     try:
         arguments = build_parser(program).parse_args(argv)

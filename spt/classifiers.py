@@ -8,7 +8,7 @@ not depend on how many other votes are computed with it.
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from spt import function_check, own_files
 from spt.bundled import bundled
-from spt.network_state import Watched, behaviour, checksum, content_digest, layers_in_words, probes, tensors_of
+from spt.network_state import Watched, behaviour, checksum, content_digest, layers_in_words, probes, sources, tensors_of
 from spt.networks import build_network, fuse_batch_norm
 from spt.noise import GRID, check_grid, snap
 from spt.preprocessing import Preprocessing
@@ -38,8 +38,8 @@ class Classifier:
         preprocessing: P, applied after every transformation.
         transform, parameter_sigma, pixel_sigma: the noise the network was trained for (defaults for controls), if any.
         grid: part of f, so that floating point cannot change what it is shown under noise: see `spt.noise`.
-        fingerprint: SHA-256 of settings, weights (wherever the module keeps them) and answers to fixed images; computed,
-            serves as a cache key.
+        fingerprint: SHA-256 of settings, weights (wherever the module keeps them), source files of its layers and answers to fixed
+            images; computed, serves as a cache key.
 
     Raises ValueError if this cannot be a classifier: its output does not match the class names, P leaves nothing of an
     image, or the network is no deterministic function of one image (`spt.function_check`).
@@ -58,6 +58,8 @@ class Classifier:
     _content: str = field(init=False, repr=False)
     _watched: Watched = field(init=False, repr=False)
     _checksum: tuple[int, ...] = field(init=False, repr=False)
+    _answers: bytes = field(init=False, repr=False)
+    _first_call: tuple[Tensor, Tensor] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_names(self.name, self.class_names)
@@ -66,10 +68,12 @@ class Classifier:
         object.__setattr__(self, "grid", check_grid(self.grid))
         self._check_sees_something()
         self.module.eval()
+        object.__setattr__(self, "_first_call", None)
         with torch.inference_mode():
             self._answer(torch.zeros(1, *self.network_shape))
             self._check_function()
             object.__setattr__(self, "_content", content_digest(tensors_of(self.module)))
+            object.__setattr__(self, "_answers", self._behaviour())
             object.__setattr__(self, "fingerprint", self._fingerprint())
         self._watch()
 
@@ -82,7 +86,9 @@ class Classifier:
     @property
     def number_format(self) -> str:
         """Type of the network's numbers, such as float32 or bfloat16: in another one it is another f."""
-        return str(function_check.number_type(self.module)).removeprefix("torch.")
+        kind = str(function_check.number_type(self.module)).removeprefix("torch.")
+        tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+        return f"{kind} with TF32" if kind == "float32" and self.device.type == "cuda" and tf32 else kind
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -101,6 +107,7 @@ class Classifier:
     def to(self, device: torch.device | str) -> "Classifier":
         """The same classifier on another device, where it is checked again to be a function of one image."""
         before = self.device
+        self._check_unchanged(thoroughly=True)
         self.module.to(device)
         self._watch()
         if self.device != before:
@@ -121,7 +128,16 @@ class Classifier:
             raise ValueError(f"Images must be floating point in [0, 1], but this one is {image.dtype}.")
         _check_range(image)
         self._check_unchanged(thoroughly=True)
+        object.__setattr__(self, "_first_call", None)
         return image.to(self.device)
+
+    def confirm(self) -> None:
+        """A run ends here: ValueError unless the network still answers the images of the run's first call as it did then, also in
+        other company and alone. What is concluded from votes is concluded after that."""
+        first = self._first_call  # another run may begin meanwhile
+        self._check_unchanged(thoroughly=True)
+        if first is not None:
+            function_check.check(self.name, self.module, partial(self._answer, look_for_nan=False), *first)
 
     def logits(self, images: Tensor) -> Tensor:
         """f's logits (N, classes), float32, for images (N, C, H, W) in [0, 1], before P."""
@@ -144,6 +160,8 @@ class Classifier:
             if len(part) < size:
                 part = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
             parts.append(self._answer(part, look_for_nan=False))
+            if self._first_call is None:
+                object.__setattr__(self, "_first_call", (part, parts[0]))
         if not parts:
             return torch.empty(0, len(self.class_names), device=self.device)
         logits = torch.cat(parts)[:count]
@@ -156,7 +174,8 @@ class Classifier:
         """The network's logits for images on the grid, as many rows as images; ValueError for anything else."""
         expected = (len(images), len(self.class_names))
         try:
-            logits = self.module(images.to(self.device, torch.float32))
+            with torch.autocast(self.device.type, enabled=False):  # the number format is the network's own
+                logits = self.module(images.to(self.device, torch.float32))
         except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # whatever a person's own network raises becomes one clear sentence
@@ -197,7 +216,10 @@ class Classifier:
             )
 
     def _check_function(self) -> None:
-        function_check.check(self.name, self.module, self._answer, self.network_shape, self.chunk, self.grid)
+        unchecked = partial(self._answer, look_for_nan=False)
+        function_check.check_new(
+            self.name, self.module, self._answer, unchecked, self.network_shape, self.chunk, self.grid
+        )
 
     def _watch(self) -> None:
         object.__setattr__(self, "_watched", Watched(self.module))
@@ -211,12 +233,21 @@ class Classifier:
             )
         if self._watched.untouched and (not thoroughly or checksum(tensors_of(self.module).values()) == self._checksum):
             return
-        if content_digest(tensors_of(self.module)) != self._content:
+        changed = content_digest(tensors_of(self.module)) != self._content
+        if not changed and not self._watched.same_parts and self._behaviour() != self._answers:
+            raise ValueError(
+                f"The layers or hooks of classifier {self.name!r} changed since it was made, and so did its answers: make a new "
+                "Classifier from the network."
+            )
+        if changed:
             raise ValueError(
                 f"The weights of classifier {self.name!r} changed since it was made, so it is another one now: make a new "
                 "Classifier from the network."
             )
         self._watch()
+
+    def _behaviour(self) -> bytes:
+        return behaviour(self.module, snap(probes(self.network_shape), self.grid).double(), self.device)
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
@@ -224,7 +255,8 @@ class Classifier:
         digest.update(repr(about).encode())
         digest.update(layers_in_words(self.module).encode())
         digest.update(self._content.encode())
-        digest.update(behaviour(self.module, snap(probes(self.network_shape), self.grid).double(), self.device))
+        digest.update(sources(self.module))
+        digest.update(self._answers)
         return digest.hexdigest()
 
 
@@ -236,9 +268,9 @@ def _check_names(name: Any, class_names: Any) -> None:
         raise ValueError(
             f"The class_names of classifier {name!r} must be a tuple or list of names, one for each class, but are {class_names!r}."
         )
-    wrong = [each for each in class_names if not isinstance(each, str)]
+    wrong = [each for each in class_names if not isinstance(each, str) or not each.isprintable()]
     if wrong:
-        raise ValueError(f"The class_names of classifier {name!r} must be text, but one is {wrong[0]!r}.")
+        raise ValueError(f"The class_names of classifier {name!r} must be printable text, but one is {wrong[0]!r}.")
     if len(class_names) < 2:
         raise ValueError(
             f"Classifier {name!r} needs at least two classes to choose from, but class_names has {len(class_names)}."

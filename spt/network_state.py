@@ -2,36 +2,64 @@
 
 import copy
 import hashlib
+import inspect
 import re
+import sys
+import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 GOLDEN = 0.6180339887498949
-PROBES = 4
+PROBES = 8
+"""Half of them within [0, 1], half of them beyond, as noisy images are."""
+DEEPEST = 24
+ODD = 1_640_531_527  # spreads the places over all bits
+_NO_KEEPERS = (str, bytes, type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """All tensors of a module by where they are: parameters and buffers, and those that its state_dict does not show, in
-    plain attributes, lists, tuples and dicts, also of modules that are kept there."""
+    plain attributes, lists, tuples, dicts and objects, also of modules that are kept there; numpy's arrays too."""
     return {place: tensor for place, _, _, tensor in _walk(module)}
 
 
 class Watched:
-    """The tensors of a module as they are now: a cheap sign of a change, a hundred times faster than looking at all values."""
+    """A module's tensors, parts and hooks as they are now: a cheap sign of a change, a hundred times faster than looking at all
+    values."""
 
     def __init__(self, module: nn.Module) -> None:
         self._kept = [(owner, key, tensor) for _, owner, key, tensor in _walk(module)]
         self._versions = [_version(tensor) for _, _, tensor in self._kept]
+        self._module = module
+        self._parts = _parts(module)
 
     @property
     def untouched(self) -> bool:
-        """Whether every tensor is where it was, and torch has not changed it (``.data`` hides a change from torch)."""
-        return all(owner[key] is tensor for owner, key, tensor in self._kept) and self._versions == [
-            _version(tensor) for _, _, tensor in self._kept
-        ]
+        """Whether every tensor, part and hook is where it was, and torch has not changed a tensor (``.data`` hides a change
+        from torch)."""
+        return (
+            all(owner[key] is tensor for owner, key, tensor in self._kept)
+            and self._versions == [_version(tensor) for _, _, tensor in self._kept]
+            and self.same_parts
+        )
+
+    @property
+    def same_parts(self) -> bool:
+        """Whether the parts and their hooks are those that there were."""
+        return self._parts == _parts(self._module)
+
+
+def _parts(module: nn.Module) -> list[tuple[int, ...]]:
+    """Which modules there are, and which functions are hooked to them."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks")
+    return [
+        (id(part), *(id(hook) for name in hooks for hook in getattr(part, name, {}).values()))
+        for part in module.modules()
+    ]
 
 
 def _version(tensor: Tensor) -> tuple[int, int]:
@@ -44,21 +72,24 @@ def _walk(module: nn.Module) -> list[tuple[str, Any, Any, Tensor]]:
     found: list[tuple[str, Any, Any, Tensor]] = []
     seen: set[int] = set()
 
-    def walk(value: Any, place: str, owner: Any, key: Any) -> None:
+    def walk(value: Any, place: str, owner: Any, key: Any, depth: int) -> None:
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            value = torch.from_numpy(np.ascontiguousarray(value))
         if isinstance(value, Tensor):
             found.append((place, owner, key, value))
-        if id(value) in seen or isinstance(value, str | bytes | type):
+        if id(value) in seen or depth > DEEPEST or isinstance(value, _NO_KEEPERS):
             return
         seen.add(id(value))
-        inner = vars(value) if isinstance(value, nn.Module) else value
+        keeps = not isinstance(value, Tensor | Mapping | list | tuple) and hasattr(value, "__dict__")
+        inner = vars(value) if keeps else value
         if isinstance(inner, Mapping):
-            for name, part in inner.items():
-                walk(part, f"{place}.{name}", inner, name)
+            for name, part in list(inner.items()):
+                walk(part, f"{place}.{name}", inner, name, depth + 1)
         elif isinstance(inner, list | tuple):
             for index, part in enumerate(inner):
-                walk(part, f"{place}.{index}", inner, index)
+                walk(part, f"{place}.{index}", inner, index, depth + 1)
 
-    walk(module, "", None, None)
+    walk(module, "", None, None, 0)
     known = {id(tensor) for *_, tensor in found}
     state = {name: value for name, value in module.state_dict(keep_vars=True).items() if isinstance(value, Tensor)}
     # what modules have that are not written in Python
@@ -78,32 +109,36 @@ def content_digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def checksum(tensors: Iterable[Tensor]) -> tuple[int, ...]:
-    """For each tensor the sum of its bits as whole numbers: tells in a moment of almost any change."""
+    """For each tensor the sum of its bits as whole numbers, each weighted by its place: tells in a moment of almost any change."""
     kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
     sums = []
     for value in tensors:
-        plain = value.detach()
-        plain = plain.view(kinds[plain.element_size()]) if plain.element_size() in kinds else plain
-        sums.append(plain.sum(dtype=torch.int64) if not plain.is_complex() else plain.abs().sum().long())
+        plain = torch.view_as_real(value.detach()) if value.is_complex() else value.detach()
+        plain = plain.to_dense() if plain.layout != torch.strided else plain
+        bits = plain.contiguous().reshape(-1).view(kinds[plain.element_size()])
+        weights = torch.arange(1, bits.numel() + 1, device=bits.device, dtype=torch.int32).mul_(ODD)
+        sums.append((bits.to(torch.int32) * weights).sum(dtype=torch.int64))
     return tuple(int(each) for each in torch.stack([each.cpu() for each in sums]).tolist()) if sums else ()
 
 
 def probes(shape: tuple[int, int, int], count: int = PROBES) -> Tensor:
-    """Fixed images (count, C, H, W), float64, in [0, 1]: the same on every machine, rough and smooth ones by turns."""
+    """Fixed images (count, C, H, W), float64, the same on every machine: rough and smooth ones by turns, the second half of
+    them beyond [0, 1], as noisy images are."""
     size = shape[0] * shape[1] * shape[2]
     steps = torch.arange(1, count * size + 1, dtype=torch.float64).reshape(count, *shape)
     rough = (steps * GOLDEN).frac()
     smooth = 0.5 + 0.5 * torch.sin(steps * (2 * torch.pi / shape[2]) * 0.37)
-    odd = (torch.arange(count) % 2 == 1).reshape(-1, 1, 1, 1)
-    return torch.where(odd, (smooth + 0.25 * rough) / 1.25, rough)
+    number = torch.arange(count).reshape(-1, 1, 1, 1)
+    images = torch.where(number % 2 == 1, (smooth + 0.25 * rough) / 1.25, rough)
+    return torch.where(number < (count + 1) // 2, images, 3 * images - 1)
 
 
 @torch.inference_mode()
 def behaviour(module: nn.Module, images: Tensor, device: torch.device) -> bytes:
     """How the network answers fixed images, float64, in bytes that are the same on every machine where the network is.
 
-    A copy of it in float64 answers, whose logits are rounded to 1e-5 of the largest. Where that cannot be (a network that
-    insists on a type), the network itself in its own type, rounded to 1/16 of the largest: in float32 a network
+    A copy of it in float64 answers; the logits of each image are rounded to 1e-5 of the larger of its first two. Where that cannot
+    be (a network that insists on a type), the network itself in its own type, rounded to 1/16 of it: in float32 a network
     differs between machines in the last digits.
     """
     step, digits = 1e-5, 5
@@ -111,9 +146,25 @@ def behaviour(module: nn.Module, images: Tensor, device: torch.device) -> bytes:
         logits = copy.deepcopy(module).cpu().double()(images)
     except Exception:  # whatever stands in the way of a copy, or of another type
         logits, step, digits = module(images.float().to(device)).double().cpu(), 1 / 16, 1
-    largest = logits.abs().amax().clamp(min=1e-300)
-    rounded = (logits / largest / step).round() + 0.0  # no -0
-    return repr((f"{float(largest):.{digits}e}", rounded.tolist())).encode()
+    first_two = logits.nan_to_num().topk(min(2, logits.shape[1]), dim=1).values
+    scale = torch.where(first_two.isfinite(), first_two.abs(), 0.0).amax(dim=1, keepdim=True).clamp(min=1e-300)
+    rounded = (logits / scale / step).round() + 0.0  # no -0
+    return repr(([f"{float(each):.{digits}e}" for each in scale], rounded.tolist())).encode()
+
+
+def sources(module: nn.Module) -> bytes:
+    """The source files of the classes that the module is made of, digested; of torch and of this package none, whose settings and
+    answers are looked at."""
+    files = set()
+    for part in module.modules():
+        name = type(part).__module__
+        if name.partition(".")[0] not in ("torch", "spt"):
+            file = getattr(sys.modules.get(name), "__file__", None)
+            try:
+                files.add(inspect.getsource(sys.modules[name]) if file else "")
+            except (OSError, KeyError, TypeError):
+                files.add("")
+    return "".join(hashlib.sha256(text.encode()).hexdigest() for text in sorted(files)).encode()
 
 
 def layers_in_words(module: nn.Module) -> str:

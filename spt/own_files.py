@@ -4,12 +4,15 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+MOST_FILES = 1000
 
 
 def is_own(name: str) -> bool:
@@ -26,10 +29,14 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def stamp(name: str) -> tuple[tuple[str, int, int], ...]:
-    """Which files `call` would read, with size and time of change: of a .py file it and the .py files beside it."""
+    """Which files `call` would read, with size and time of change: of a .py file it, all files beside it (weights, say) and the
+    .py files in folders beside it, as far as they are `MOST_FILES`."""
     location, _ = split_name(name)
     if location.endswith(".py"):
-        files = sorted(Path(location).parent.glob("*.py"))
+        folder = Path(location).parent
+        files = [Path(location), *(path for path in sorted(folder.glob("*")) if path.is_file())]
+        files += sorted(itertools.islice(folder.glob("*/**/*.py"), MOST_FILES))
+        files = files[:MOST_FILES]
     else:
         module = sys.modules.get(location)
         origin = getattr(module, "__file__", None)

@@ -20,10 +20,12 @@ from spt.certificates import (
     DistributionErrorLevel,
     ErrorLevel,
     IndividualCertificate,
+    NestedPrediction,
     OneErrorCertificate,
     ReceivedErrorLevel,
     rounded_down,
 )
+from spt.certificates.evidence import from_json_text
 from spt.certificates.per_sample import SAME_POINT, PerSampleCertificate
 from spt.classifiers import Classifier
 from spt.defences import DistSPT, IndivSPT, OneErrorSPT
@@ -32,9 +34,11 @@ from spt.progress import Progress, silent
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import get_transform
 
-AnyCertificate = Certificate | DistCertificate | IndividualCertificate | OneErrorCertificate
+AnyCertificate = Certificate | DistCertificate | IndividualCertificate | OneErrorCertificate | NestedPrediction
 Verdict = Literal["agrees", "differs", "on trust"]
 
+_COULD_BE = ("error E", "device")
+"""Lines that are on trust only because data or a device are not here."""
 SAME_RADIUS = 1e-6
 """By how much (relative) the radius of a ball may differ from the one recomputed: other processors round otherwise."""
 
@@ -64,30 +68,40 @@ class Recomputation:
     @property
     def agrees(self) -> bool:
         """Whether the whole certificate was computed again, and nothing differs."""
-        return self.again is not None and all(line.verdict != "differs" for line in self.lines)
+        return self.outcome == "confirmed"
+
+    @property
+    def excepted(self) -> tuple[str, ...]:
+        """What this certificate rests on and could have been computed again, but was not here."""
+        return tuple(line.subject for line in self.lines if line.verdict == "on trust" and line.subject in _COULD_BE)
+
+    @property
+    def outcome(self) -> Literal["confirmed", "confirmed in part", "not confirmed"]:
+        """In part: nothing differs, but something was not computed again (`excepted`)."""
+        if self.again is None or any(line.verdict == "differs" for line in self.lines):
+            return "not confirmed"
+        return "confirmed in part" if self.excepted else "confirmed"
 
     def to_text(self) -> str:
         """The lines, and the outcome."""
         differ = sum(line.verdict == "differs" for line in self.lines)
-        outcome = (
-            "CONFIRMED: computed again, the certificate is the same."
-            if self.agrees
-            else f"NOT CONFIRMED: {differ} of {len(self.lines)} lines differ."
-        )
+        outcome = {
+            "confirmed": "CONFIRMED: computed again, the certificate is the same.",
+            "confirmed in part": f"CONFIRMED IN PART: what was computed again is the same, but not {' and '.join(self.excepted)}.",
+            "not confirmed": f"NOT CONFIRMED: {differ} of {len(self.lines)} lines differ.",
+        }[self.outcome]
         return "\n".join((outcome, *(f"  {line}" for line in self.lines)))
 
     def to_json(self) -> str:
         """Outcome and lines as JSON."""
-        record = {"confirmed": self.agrees, "lines": [dataclasses.asdict(line) for line in self.lines]}
+        lines = [dataclasses.asdict(line) for line in self.lines]
+        record = {"confirmed": self.agrees, "outcome": self.outcome, "lines": lines}
         return json.dumps(record, indent=2, allow_nan=False)
 
 
 def read_certificate(text: str) -> AnyCertificate:
     """The certificate in a JSON text, of whatever kind; ValueError, one sentence, if it is none."""
-    try:
-        fields = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"This is no JSON ({error}).") from error
+    fields = from_json_text(text)
     if not isinstance(fields, dict):
         raise ValueError("This is no certificate: a JSON object is expected.")
     kinds: dict[str, type[AnyCertificate]] = {
@@ -95,11 +109,12 @@ def read_certificate(text: str) -> AnyCertificate:
         "surviving": IndividualCertificate,
         "centre": DistCertificate,
         "heuristic": Certificate,
+        "points": NestedPrediction,
     }
     for name, kind in kinds.items():
         if name in fields:
             return kind.from_json(text)
-    raise ValueError("This is no certificate of BaseSPT, DistSPT or IndivSPT.")
+    raise ValueError("This is no certificate of BaseSPT, DistSPT or IndivSPT, and no prediction of a nested g.")
 
 
 def recompute(
@@ -121,6 +136,8 @@ def recompute(
             found, again = _base(certificate, classifier, image)
         elif isinstance(certificate, OneErrorCertificate):
             found, again = _one_error(certificate, classifier, image, progress)
+        elif isinstance(certificate, NestedPrediction):
+            found, again = _prediction(certificate, classifier, image, progress)
         else:
             found, again = _per_sample(certificate, classifier, image, progress)
     except ValueError as error:  # settings that nothing can be computed with
@@ -178,6 +195,24 @@ def _base(certificate: Certificate, classifier: Classifier, image: Tensor) -> tu
     ], again
 
 
+def _prediction(
+    certificate: NestedPrediction, classifier: Classifier, image: Tensor, progress: Progress
+) -> tuple[list[Line], AnyCertificate]:
+    transform, n0 = get_transform(certificate.transform), sum(certificate.selection_counts)
+    defence = DistSPT(classifier, transform, certificate.parameter_sigma, certificate.pixel_sigma, limit=1.0)
+    again = defence.predict(
+        image, n0, certificate.n, certificate.alpha, certificate.inner_alpha, certificate.seed, progress
+    )
+    return [
+        _compare(
+            "selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}"
+        ),
+        _points(certificate, again),
+        _votes("inner tests", certificate.inner_votes, again.inner_votes),
+        _conclusion(certificate, again),
+    ], again
+
+
 def _per_sample(
     certificate: DistCertificate | IndividualCertificate, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
@@ -214,7 +249,9 @@ def _per_sample(
     return lines, again
 
 
-def _points(certificate: PerSampleCertificate, again: PerSampleCertificate) -> Line:
+def _points(
+    certificate: PerSampleCertificate | NestedPrediction, again: PerSampleCertificate | NestedPrediction
+) -> Line:
     count = len(certificate.points)
     same = count == len(again.points) and all(
         abs(a - b) <= SAME_POINT * max(1.0, abs(b))
@@ -312,6 +349,8 @@ def _conclusion(certificate: AnyCertificate, again: AnyCertificate) -> Line:
     def words(each: AnyCertificate) -> str:
         if each.label is None:
             return "abstains"
+        if isinstance(each, NestedPrediction):
+            return f"class {each.class_name}"
         return f"class {each.class_name}, radius {rounded_down(each.radius, 6)}"
 
     if (certificate.label, certificate.radius) == (again.label, again.radius):

@@ -132,6 +132,7 @@ class SmoothedClassifier:
 
     def conclude_prediction(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> Prediction:
         """PREDICT's conclusion from votes of this g that were not looked at before to decide on n."""
+        self.classifier.confirm()
         evidence = self._evidence(image, votes, alpha, seed)
         first, second = Evidence(**evidence).top_two()
         n_a, n_b = votes.counts[first], votes.counts[second] if second != first else 0
@@ -142,6 +143,7 @@ class SmoothedClassifier:
         self, image: Tensor, selection: Votes, estimation: Votes, alpha: float, seed: int, seconds: float
     ) -> Certificate:
         """CERTIFY's conclusion from two independent sets of votes of this g, of sizes fixed beforehand."""
+        self.classifier.confirm()
         evidence = self._evidence(image, estimation, alpha, seed)
         selected = Evidence(**(evidence | {"counts": selection.counts})).top_two()[0]
         p_lower = statistics.clopper_pearson_lower(estimation.counts[selected], estimation.n, alpha)

@@ -111,7 +111,7 @@ def test_nothing_follows_from_an_e_that_holds_for_no_image():
         classifier="c", classifier_fingerprint="f", class_names=("a", "b"), pixel_sigma=0.3, image_sha256="x", seed=0,
         votes="nested", budget=ConfidenceBudget(), level=useless, selection_counts=(100, 0), selected=0, n=200,
         inner_votes=((2000, 2000),) * 200, counts=(), seconds=1.0, network_shape=(1, 3, 3), grid=2**-10, device="cpu",
-        number_format="float32",
+        number_format="float32", points=(),
     )  # fmt: skip
     assert certificate.label is None and certificate.radius == 0 and not certificate.verify()
     assert not dataclasses.replace(certificate, level=None).verify()

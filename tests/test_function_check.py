@@ -95,6 +95,47 @@ class Remembers(Own):
         return images + 1e-9 * self.seen
 
 
+class LargerThanOne(Own):
+    """Guesses from the batch whether pixels go to 255."""
+
+    def prepared(self, images: Tensor) -> Tensor:
+        return images / 255 if images.max() > 1.8 else images
+
+
+class BelowZero(Own):
+    def prepared(self, images: Tensor) -> Tensor:
+        return (images + 1) / 2 if images.min() < 0 else images
+
+
+class ShiftedByTheLeast(Own):
+    def prepared(self, images: Tensor) -> Tensor:
+        return images - images.min()
+
+
+class OfLargeBatchesOnly(Own):
+    def prepared(self, images: Tensor) -> Tensor:
+        return images - images.mean() if len(images) >= 32 else images
+
+
+class Masked(BatchStatistics):
+    """A class that is ruled out must not hide what the others do."""
+
+    value = float("-inf")
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = super().forward(images)
+        return torch.cat((logits, torch.full_like(logits[:, :1], self.value)), dim=1)
+
+
+class MaskedByALargeNumber(Masked):
+    value = -1e4
+
+
+class RandomAndMasked(Masked):
+    def prepared(self, images: Tensor) -> Tensor:
+        return torch.randn_like(images)
+
+
 class Ages(Own):
     calls = 0
 
@@ -106,11 +147,18 @@ class Ages(Own):
 REFUSED = [
     (BatchStatistics, "statistics of the whole batch"),
     (MinMaxOfTheBatch, "statistics of the whole batch"),
-    (AverageOfTheBatch, "must map 16 images to 16 x 2 logits"),
+    (AverageOfTheBatch, "must map 64 images to 64 x 2 logits"),
+    (LargerThanOne, "statistics of the whole batch"),
+    (BelowZero, "statistics of the whole batch"),
+    (ShiftedByTheLeast, "statistics of the whole batch"),
+    (OfLargeBatchesOnly, "statistics of the whole batch"),
+    (Masked, "statistics of the whole batch"),
+    (MaskedByALargeNumber, "statistics of the whole batch"),
+    (RandomAndMasked, "asked the same again"),
     (ShiftedByTheBatch, "statistics of the whole batch"),
     (Dropout, "asked the same again"),
     (LayersInAList, "asked the same again"),
-    (BatchNormInAList, "weights or buffers changed while it answered"),
+    (BatchNormInAList, "statistics of the whole batch"),
     (Remembers, "weights or buffers changed while it answered"),
     (Ages, "asked the same again"),
 ]
@@ -119,7 +167,30 @@ REFUSED = [
 @pytest.mark.parametrize(("kind", "seen"), REFUSED)
 def test_what_is_no_function_of_one_image_is_refused(kind, seen):
     with pytest.raises(ValueError, match=seen):
-        Classifier("own", kind(), ("a", "b"), SHAPE)
+        Classifier("own", kind(), ("a", "b", "c") if issubclass(kind, Masked) else ("a", "b"), SHAPE)
+
+
+def test_what_drifts_during_a_run_is_refused_at_its_end():
+    class Drifts(Own):
+        """Too slowly for the check when it is made."""
+
+        mean = 0.5
+
+        def prepared(self, images: Tensor) -> Tensor:
+            self.mean = 0.95 * self.mean + 0.05 * float(images.mean()) if self.awake else self.mean
+            return images - self.mean
+
+        awake = False
+
+    network = Drifts()
+    classifier, image = Classifier("drifts", network, ("a", "b"), SHAPE), torch.rand(*SHAPE)
+    for run in runs(classifier, image)[:5]:
+        run()
+    network.awake = True
+    for run in runs(classifier, image)[:5]:
+        network.mean = 5.0
+        with pytest.raises(ValueError, match="no function of one image"):
+            run()
 
 
 def test_ordinary_networks_pass():
@@ -175,6 +246,17 @@ def loaded(classifier: Classifier) -> None:
     classifier.module.load_state_dict(Own().state_dict() | {"last.weight": linear(1).weight})
 
 
+def permuted(classifier: Classifier) -> None:
+    weight = classifier.module.last.weight
+    weight.data[[0, 1]] = weight.data[[1, 0]].clone()
+
+
+def moved_after_a_change(classifier: Classifier) -> None:
+    with torch.no_grad():
+        classifier.module.last.weight.copy_(linear(1).weight)
+    classifier.to("cpu")
+
+
 def train_mode(classifier: Classifier) -> None:
     classifier.module.train()
 
@@ -196,7 +278,7 @@ def runs(classifier: Classifier, image: Tensor) -> list:
     ]
 
 
-@pytest.mark.parametrize("change", [changed_weights, new_layer, one_step, loaded])
+@pytest.mark.parametrize("change", [changed_weights, new_layer, one_step, loaded, permuted])
 def test_weights_that_changed_are_refused_by_every_run(change):
     classifier, image = Classifier("own", Own(), ("a", "b"), SHAPE), torch.rand(*SHAPE)
     for run in runs(classifier, image):
@@ -205,6 +287,39 @@ def test_weights_that_changed_are_refused_by_every_run(change):
     for run in runs(classifier, image):
         with pytest.raises(ValueError, match="weights of classifier 'own' changed"):
             run()
+
+
+def another_activation(classifier: Classifier) -> None:
+    classifier.module[1] = nn.ReLU().eval()
+
+
+def hook_of_a_sequence(classifier: Classifier) -> None:
+    hooked_on = classifier.module[2]
+    hooked_on.register_forward_hook(lambda module, inputs, output: -output)
+
+
+@pytest.mark.parametrize("change", [another_activation, hook_of_a_sequence])
+def test_layers_and_hooks_that_changed_are_refused(change):
+    network = nn.Sequential(nn.Flatten(), nn.Tanh(), linear())
+    classifier, image = Classifier("own", network, ("a", "b"), SHAPE), torch.rand(*SHAPE)
+    classifier.check_image(image)
+    change(classifier)
+    for run in runs(classifier, image):
+        with pytest.raises(ValueError, match="layers or hooks of classifier 'own' changed"):
+            run()
+
+
+def test_a_hook_that_only_looks_on_is_allowed():
+    seen = []
+    classifier, image = Classifier("own", Own(), ("a", "b"), SHAPE), torch.rand(*SHAPE)
+    classifier.module.last.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    SmoothedClassifier(classifier, Rotation(), 10.0).predict(image, 50)
+    assert seen
+
+
+def test_weights_that_changed_are_refused_when_they_are_moved():
+    with pytest.raises(ValueError, match="weights of classifier 'own' changed"):
+        moved_after_a_change(Classifier("own", Own(), ("a", "b"), SHAPE))
 
 
 @pytest.mark.parametrize("change", [train_mode, train_mode_of_a_part])
@@ -264,9 +379,39 @@ class InAClosure(Own):
         return self.change(images)
 
 
+class Clamped(Own):
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most = most
+
+    def prepared(self, images: Tensor) -> Tensor:
+        return images.clamp(1 - self.most, self.most)
+
+
+class Keeper:
+    def __init__(self, factor: float) -> None:
+        self.factors = np.array([factor])
+
+
+class InAnObject(Own):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.keeper = Keeper(factor)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) + 1e-9 * float(self.keeper.factors[0])
+
+
 @pytest.mark.parametrize(
     ("kind", "first", "second"),
-    [(PlainTensor, 1.0, 1.001), (PlainList, 0, 1), (PlainNumber, 1.0, 1.01), (InAClosure, 1.0, 1.01)],
+    [
+        (Clamped, 1.0, 1e9),
+        (InAnObject, 1.0, 2.0),
+        (PlainTensor, 1.0, 1.001),
+        (PlainList, 0, 1),
+        (PlainNumber, 1.0, 1.01),
+        (InAClosure, 1.0, 1.01),
+    ],
 )
 def test_networks_that_answer_otherwise_have_other_fingerprints(kind, first, second):
     def fingerprint(value: float) -> str:
@@ -390,7 +535,7 @@ def test_errors_of_a_network_are_one_sentence_with_its_own_words():
         def forward(self, images: Tensor) -> Tensor:
             return self.last(images.reshape(1, 36))
 
-    with pytest.raises(ValueError, match="'fixed' does not accept 16 images"):
+    with pytest.raises(ValueError, match="'fixed' does not accept 64 images"):
         Classifier("fixed", One(), ("a", "b"), SHAPE)
 
 
@@ -414,8 +559,9 @@ def test_another_default_type_does_not_matter():
     ("change", "message"),
     [
         ({"class_names": "ab"}, "class_names of classifier 'own' must be a tuple or list"),
-        ({"class_names": ("a", 1)}, "class_names of classifier 'own' must be text, but one is 1"),
-        ({"class_names": (0, 1)}, "must be text, but one is 0"),
+        ({"class_names": ("a", 1)}, "class_names of classifier 'own' must be printable text, but one is 1"),
+        ({"class_names": (0, 1)}, "must be printable text, but one is 0"),
+        ({"class_names": ("a", "b\nCONFIRMED")}, "must be printable text, but one is 'b.nCONFIRMED'"),
         ({"class_names": ("a",)}, "at least two classes"),
         ({"class_names": 2}, "must be a tuple or list"),
         ({"name": 3}, "name of a classifier must be text"),

@@ -70,6 +70,16 @@ def test_an_edited_file_beside_it_is_seen_too(tmp_path):
     assert load_classifier(str(path)).fingerprint != first.fingerprint
 
 
+def test_a_changed_file_of_weights_is_seen_too(tmp_path):
+    (tmp_path / "factor.txt").write_text("1.0")
+    read = "from pathlib import Path; FACTOR = float((Path(__file__).parent / 'factor.txt').read_text())"
+    path = write(tmp_path / "own.py", "FACTOR", more=read)
+    first = load_classifier(str(path))
+    (tmp_path / "factor.txt").write_text("3.0")
+    later(tmp_path / "factor.txt")
+    assert load_classifier(str(path)).fingerprint != first.fingerprint
+
+
 def test_files_of_one_name_in_two_folders_do_not_meet(tmp_path):
     prints = set()
     for folder, factor in (("first", "1.0"), ("second", "2.0")):

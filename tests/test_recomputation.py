@@ -25,9 +25,10 @@ from spt.datasets import load_dataset
 from spt.defences import DistSPT, IndivSPT, OneErrorSPT, shared_budget
 from spt.images import to_8_bit
 from spt.recomputation import AnyCertificate, read_certificate, recompute
+from spt.seeds import generators
 from spt.smoothing import SmoothedClassifier
 from spt.statistics import SequentialTest, clopper_pearson_lower
-from spt.transforms import Rotation, Translation
+from spt.transforms import TRANSFORMS, Rotation, Translation
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +81,94 @@ def renamed(certificate: AnyCertificate) -> AnyCertificate:
     return dataclasses.replace(certificate, class_names=names)
 
 
+def with_samples_redrawn(certificate: AnyCertificate) -> AnyCertificate:
+    """As a forger would who knows how samples follow from the settings."""
+    about = getattr(certificate, "level", certificate)
+    n, looks = getattr(certificate, "n", None) or certificate.n_gamma, getattr(certificate, "first_looks", ())
+    settings = certificate.settings_in_words(vars(certificate))
+    _, generator = generators(certificate.seed, sum(certificate.selection_counts), n, looks, settings)
+    drawn = TRANSFORMS[about.transform].sample(n, about.parameter_sigma, generator).tolist()
+    return dataclasses.replace(certificate, points=tuple(map(tuple, drawn[: len(certificate.points)])))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_class_of_another_name_is_found_out(certificates, mnist_rotation, kind):
-    """Names are what a person reads: they are settings of the samples where there are any, and compared at last."""
+    """Names are what a person reads: they are settings of the samples, and compared at last."""
     certificate, image = certificates[kind]
-    found = recompute(renamed(certificate), mnist_rotation, image)
-    assert not found.agrees
-    if kind in ("dist", "looks", "indiv"):
-        assert not renamed(certificate).verify()
-    else:
-        [line] = [line for line in found.lines if line.verdict == "differs"]
-        assert line.subject == "all fields" and line.detail.endswith("class_names")
+    forged = renamed(certificate)
+    assert forged.verify() == (kind == "base")
+    assert not recompute(forged, mnist_rotation, image).agrees
+    if kind != "base":
+        forged = with_samples_redrawn(forged)
+    found = recompute(forged, mnist_rotation, image)
+    assert forged.verify() and not found.agrees and found.outcome == "not confirmed"
+    [line] = [line for line in found.lines if line.subject == "all fields"]
+    assert line.verdict == "differs" and "class_names" in line.detail
 
 
 @pytest.mark.parametrize("change", [{"preprocessing": "Preprocessing()"}, {"input_shape": (1, 29, 28)}], ids=str)
 def test_an_error_of_something_else_is_a_line(certificates, mnist_rotation, change):
     certificate, image = certificates["nested"]
-    level = dataclasses.replace(certificate.level, **change)
-    found = recompute(dataclasses.replace(certificate, level=level), mnist_rotation, image)
+    forged = dataclasses.replace(certificate, level=dataclasses.replace(certificate.level, **change))
+    assert not forged.verify()
+    found = recompute(with_samples_redrawn(forged), mnist_rotation, image)
     assert (
         not found.agrees and found.lines[-1].subject == "settings" and "measured for another" in found.lines[-1].detail
     )
+
+
+def test_an_attack_range_that_was_widened_with_all_that_follows_is_found_out(certificates, mnist_rotation):
+    certificate, image = certificates["dist"]
+    forged = with_samples_redrawn(dataclasses.replace(certificate, limit=50.0))
+    assert forged.verify()
+    found = recompute(forged, mnist_rotation, image)
+    assert {line.subject for line in found.lines if line.verdict == "differs"} >= {"balls"} and not found.agrees
+
+
+def test_what_was_not_computed_again_is_not_called_confirmed(certificates, mnist_rotation):
+    certificate, image = certificates["dist"]
+    found = recompute(dataclasses.replace(certificate, device="cuda"), mnist_rotation, image)
+    assert found.outcome == "confirmed in part" and not found.agrees and found.excepted == ("device",)
+    assert found.to_text().startswith("CONFIRMED IN PART: what was computed again is the same, but not device.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_programs_may_write_whole_numbers_without_a_point(certificates, kind):
+    certificate, _ = certificates[kind]
+
+    def shorter(value):
+        if isinstance(value, dict):
+            return {key: shorter(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return list(map(shorter, value))
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    text = json.dumps(shorter(json.loads(certificate.to_json())))
+    assert text != certificate.to_json() and read_certificate(text) == certificate and read_certificate(text).verify()
+
+
+def test_a_prediction_is_computed_again_too(mnist_rotation, digit):
+    prediction = DistSPT(mnist_rotation, Rotation(), 30.0, 0.3, 5.0).predict(digit)
+    assert read_certificate(prediction.to_json()) == prediction
+    assert recompute(prediction, mnist_rotation, digit).agrees
+    for change in (
+        {"image_sha256": "0" * 64},
+        {"parameter_sigma": 29.0},
+        {"class_names": tuple("abcdefghij")},
+        {"seed": 3},
+    ):
+        assert not dataclasses.replace(prediction, **change).verify()
+
+
+def test_a_heuristic_cannot_be_called_a_proof(certificates):
+    certificate, _ = certificates["base"]
+    for change in (
+        {"defence": "DistSPT^x", "heuristic": False},
+        {"heuristic": False},
+        {"unit": "rad"},
+        {"defence": "none"},
+    ):
+        assert not dataclasses.replace(certificate, **change).verify()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -234,9 +302,9 @@ def test_nothing_raises_whatever_stands_in_a_field(certificates, kind):
             if type(value) is type(own) and value == own:
                 continue
             found = dataclasses.replace(certificate, **{field.name: value}).verify()
-            free = field.name in ("classifier", "seconds", "seed", "class_names") or field.name == "device"
-            free = free or field.name in ("number_format", "image_sha256", "classifier_fingerprint", "preprocessing")
-            free = free or (kind == "base" and field.name in ("transform", "unit", "defence", "parameter_sigma"))
+            free = field.name in ("classifier", "seed", "class_names", "image_sha256", "classifier_fingerprint")
+            free = (free and kind == "base") or field.name in ("device", "number_format", "seconds")
+            free = free or (kind == "base" and field.name in ("transform", "parameter_sigma"))
             assert found is False or (found is True and free), (field.name, value)
 
 
@@ -270,6 +338,7 @@ def test_types_of_fields():
         ("", "no JSON"),
         ("{", "no JSON"),
         ("[]", "JSON object is expected"),
+        ("[" * 100_000, "no JSON"),
         ("{}", "no certificate of BaseSPT"),
         ('{"centre": 1}', "an earlier version wrote it"),
         ('{"heuristic": true, "more": 1}', "an earlier version wrote it, or it was changed|has a field"),
@@ -278,6 +347,13 @@ def test_types_of_fields():
 def test_what_is_no_certificate_is_refused_with_a_sentence(text, message):
     with pytest.raises(ValueError, match=message):
         read_certificate(text)
+
+
+@pytest.mark.parametrize("value", [3, None, [], {}, "level"])
+def test_a_certificate_whose_level_is_none_is_refused(certificates, value):
+    fields = json.loads(certificates["nested"][0].to_json()) | {"level": value}
+    with pytest.raises(ValueError, match=r"budget or error level is none|is no"):
+        read_certificate(json.dumps(fields))
 
 
 def test_a_certificate_with_an_unknown_field_is_refused(certificates):

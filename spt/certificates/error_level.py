@@ -4,15 +4,14 @@ Source: Fischer, Baader and Vechev 2020, section 4.2: rho_E for one image (DistS
 (DistSPT^D), and E for a received image and everything that explains it (IndivSPT).
 """
 
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from spt import statistics
-from spt.certificates.evidence import as_json, as_tuples, fields_are_typed
+from spt.certificates.evidence import as_declared, as_json, as_tuples, fields_are_typed, from_json_text
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, rounded_down, rounded_up
 from spt.transforms import TRANSFORMS
@@ -111,7 +110,7 @@ class ErrorLevel(ABC):
     def from_json(text: str) -> "ErrorLevel":
         """The level that `to_json` wrote, of the right subclass. Raises ValueError if the text is no such record."""
         try:
-            return level_from(json.loads(text))
+            return level_from(from_json_text(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"This is no record of an error level as `measure` writes it ({error}).") from error
 
@@ -336,7 +335,7 @@ def count_exceeding(bounds: Iterable[float], error: float) -> int:
 
 def level_from(fields: dict[str, Any]) -> ErrorLevel:
     """The level with these fields as JSON has them (lists for tuples)."""
-    values: dict[str, Any] = {name: as_tuples(value) for name, value in fields.items()}
-    if "q_lower" in values:
-        return DistributionErrorLevel(**values)
-    return ReceivedErrorLevel(**values) if "surviving" in values else ImageErrorLevel(**values)
+    kind: type[ErrorLevel] = ReceivedErrorLevel if "surviving" in fields else ImageErrorLevel
+    kind = DistributionErrorLevel if "q_lower" in fields else kind
+    hints = get_type_hints(kind)
+    return kind(**{name: as_declared(as_tuples(value), hints.get(name)) for name, value in fields.items()})

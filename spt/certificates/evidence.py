@@ -88,7 +88,9 @@ def has_type(value: Any, kind: Any) -> bool:
         return len(value) == len(parts) and all(map(has_type, value, parts))
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
-    if kind in (int, str, bool):
+    if kind is str:
+        return type(value) is str and value.isprintable()  # what a terminal shows must be what is written
+    if kind in (int, bool):
         return type(value) is kind
     if kind in (None, type(None)):
         return value is None
@@ -105,12 +107,17 @@ def as_tuples(value: Any) -> Any:
     return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
+def from_json_text(text: str) -> Any:
+    """What a JSON text holds; ValueError, one sentence, if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"This is no JSON ({error}).") from error
+
+
 def read_fields(text: str, kind: type) -> dict[str, Any]:
     """The fields of a record of that class from JSON, lists as tuples. ValueError, one sentence, if it is no such record."""
-    try:
-        fields = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"This is no JSON ({error}).") from error
+    fields = from_json_text(text)
     known = {field.name for field in dataclasses.fields(kind)}
     if not isinstance(fields, dict) or not known & fields.keys():
         raise ValueError(f"This is no {kind.__name__}.")
@@ -121,4 +128,18 @@ def read_fields(text: str, kind: type) -> dict[str, Any]:
             if wrong[0] in known
             else f"This is no {kind.__name__}: it has a field {wrong[0]!r}."
         )
-    return {name: as_tuples(value) for name, value in fields.items()}
+    hints: dict[str, Any] = _hints(kind)
+    return {name: as_declared(as_tuples(value), hints[name]) for name, value in fields.items()}
+
+
+def as_declared(value: Any, kind: Any) -> Any:
+    """A value from JSON with floats where floats are declared: other programs write 30.0 as 30."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if kind is float and type(value) is int and abs(value) < 1 << 53:
+        return float(value)
+    if origin in (typing.Union, types.UnionType) and float in parts and int not in parts:
+        return as_declared(value, float)
+    if origin is tuple and isinstance(value, tuple):
+        each = [parts[0]] * len(value) if len(parts) == 2 and parts[1] is Ellipsis else parts
+        return tuple(map(as_declared, value, each)) if len(each) == len(value) else value
+    return value

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from spt import statistics
 from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
-from spt.certificates.per_sample import computed_in_words, points_hold
+from spt.certificates.per_sample import computed_in_words, points_hold, points_of_the_seed
 from spt.certificates.rounding import confidence
 from spt.noise import is_grid, vote_error
 from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
@@ -34,6 +34,11 @@ class NestedPrediction(Concluded):
     """
 
     CONCLUSIONS: ClassVar[tuple[str, ...]] = ("passes", "label")
+    SETTINGS: ClassVar[tuple[str, ...]] = (
+        *("classifier", "classifier_fingerprint", "class_names", "network_shape", "grid", "transform", "unit"),
+        *("parameter_sigma", "pixel_sigma", "image_sha256", "alpha", "inner_alpha"),
+    )
+    """Which fields decide the samples besides seed and sizes."""
 
     classifier: str
     classifier_fingerprint: str
@@ -73,6 +78,11 @@ class NestedPrediction(Concluded):
         accepted = verdict is statistics.Decision.ACCEPT
         return {"passes": passes, "label": evidence["selected"] if accepted else None}
 
+    @classmethod
+    def settings_in_words(cls, fields: Mapping[str, Any]) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
+        return repr(("predict", *((name, fields[name]) for name in cls.SETTINGS)))
+
     def _well_formed(self) -> bool:
         return (
             len(self.points) == len(self.inner_votes) <= self.n <= MOST_SAMPLES
@@ -80,6 +90,13 @@ class NestedPrediction(Concluded):
             and sum(self.selection_counts) > 0
             and len(self.selection_counts) == len(self.class_names) >= 2
             and points_hold(self.points, self.transform, self.unit)
+            and points_of_the_seed(
+                self.points,
+                self.transform,
+                self.parameter_sigma,
+                (self.seed, sum(self.selection_counts), self.n),
+                self.settings_in_words(vars(self)),
+            )
             and 0 < self.alpha < 1
             and 0 < self.inner_alpha < 1
             and self.radius >= 0

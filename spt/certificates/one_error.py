@@ -5,6 +5,7 @@ docs/mathematics.md, sections 12 to 14 and 17.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -18,12 +19,17 @@ from spt.certificates.error_level import (
 )
 from spt.certificates.evidence import Concluded, as_json, read_fields
 from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
-from spt.certificates.per_sample import computed_in_words
+from spt.certificates.per_sample import computed_in_words, points_hold, points_of_the_seed
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
 from spt.noise import is_grid, vote_error
 from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
 
 Votes = Literal["nested", "joint"]
+MOST_POINTS = 200
+SETTINGS = (
+    *("classifier", "classifier_fingerprint", "class_names", "network_shape", "grid", "pixel_sigma", "image_sha256"),
+    *("votes", "budget"),
+)
 _ROUNDING = 1e-14  # relative, more than a few floating-point operations lose
 
 
@@ -95,7 +101,8 @@ class OneErrorCertificate(Concluded):
         votes: "nested": g(x) = argmax_c Pr_beta(h(P T_beta x) = c), h(z) = argmax_c Pr_eps(f(z + eps) = c);
             "joint": g(x) = argmax_c Pr_{beta, eps}(f(P T_beta x + eps) = c).
         selection_counts, selected: the one-level votes that chose the class, and the class.
-        n: number of other samples, all with betas of their own, that the bound rests on.
+        n: number of other samples, all with betas of their own, that the bound rests on; points: the betas of the first
+            `MOST_POINTS` of them, which follow from seed, sizes and all settings, the level's too.
         inner_votes (nested): for each sample (votes for the class, votes) at which the inner test of "h = class within E"
             at level alpha_eps / n stopped. counts (joint): votes for each class. The other one is empty.
         p_lower: lower confidence bound of the samples' probability to pass (nested) or to vote for the class (joint), at
@@ -120,6 +127,7 @@ class OneErrorCertificate(Concluded):
     selection_counts: tuple[int, ...]
     selected: int
     n: int
+    points: tuple[tuple[float, ...], ...]
     inner_votes: tuple[tuple[int, int], ...]
     counts: tuple[int, ...]
     seconds: float
@@ -127,6 +135,12 @@ class OneErrorCertificate(Concluded):
     p_lower: float
     radius: float
     label: int | None
+
+    @classmethod
+    def settings_in_words(cls, fields: Mapping[str, Any]) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
+        level = {name: value for name, value in vars(fields["level"]).items() if name != "seconds"}
+        return repr((*((name, fields[name]) for name in SETTINGS), sorted(level.items())))
 
     @classmethod
     def conclude(cls, **evidence: Any) -> "OneErrorCertificate":
@@ -171,6 +185,15 @@ class OneErrorCertificate(Concluded):
             and sum(self.selection_counts) > 0
             and (nested or not isinstance(self.level, ReceivedErrorLevel))
             and self.level.alpha_error <= self.budget.alpha_error
+            and len(self.points) == min(self.n, MOST_POINTS)
+            and points_hold(self.points, self.level.transform, self.level.unit)
+            and points_of_the_seed(
+                self.points,
+                self.level.transform,
+                self.level.parameter_sigma,
+                (self.seed, sum(self.selection_counts), self.n),
+                self.settings_in_words(vars(self)),
+            )
             and self._tests_hold()
         )
 
@@ -272,9 +295,9 @@ class OneErrorCertificate(Concluded):
         """The certificate that `to_json` wrote; ValueError, one sentence, if the text is none."""
         fields = read_fields(text, cls)
         try:
-            fields["budget"] = statistics.ConfidenceBudget(**fields["budget"])
+            fields["budget"] = statistics.ConfidenceBudget(**{k: float(v) for k, v in fields["budget"].items()})
             fields["level"] = level_from(fields["level"])
-        except TypeError as error:
+        except Exception as error:  # whatever stands there instead
             raise ValueError(f"This certificate's budget or error level is none ({error}).") from error
         return cls(**fields)
 

@@ -199,16 +199,9 @@ class PerSampleCertificate(Concluded):
         )
 
     def _points_are_those_of_the_seed(self) -> bool:
-        if not self.points:
-            return True
-        settings, n0 = self.settings_in_words(vars(self)), sum(self.selection_counts)
-        _, generator = generators(self.seed, n0, self.n_gamma, self.first_looks, settings)
-        drawn = TRANSFORMS[self.transform].sample(self.n_gamma, self.parameter_sigma, generator).tolist()
-        return all(
-            abs(found - value) <= SAME_POINT * max(1.0, abs(value))
-            for mine, theirs in zip(self.points, drawn, strict=False)
-            for found, value in zip(mine, theirs, strict=True)
-        )
+        sizes = (self.seed, sum(self.selection_counts), self.n_gamma)
+        settings = self.settings_in_words(vars(self))
+        return points_of_the_seed(self.points, self.transform, self.parameter_sigma, sizes, settings, self.first_looks)
 
     def _radii_hold(self) -> bool:
         """Whether every radius contains its rounding term, and this is one that the attacker can cause."""
@@ -380,6 +373,27 @@ def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) ->
         known.unit == unit
         and all(len(point) == known.dimensions and all(map(math.isfinite, point)) for point in points)
         and len(set(map(tuple, points))) == len(points)
+    )
+
+
+def points_of_the_seed(
+    points: Sequence[Sequence[float]],
+    transform: str,
+    parameter_sigma: float,
+    sizes: tuple[int, int, int],
+    settings: str,
+    first_looks: Sequence[int] = (),
+) -> bool:
+    """Whether these are the first samples that a run with (seed, n0, n) = ``sizes`` and these settings draws."""
+    if not points:
+        return True
+    seed, n0, n = sizes
+    _, generator = generators(seed, n0, n, first_looks, settings)
+    drawn = TRANSFORMS[transform].sample(n, parameter_sigma, generator).tolist()
+    return all(
+        abs(found - value) <= SAME_POINT * max(1.0, abs(value))
+        for mine, theirs in zip(points, drawn, strict=False)
+        for found, value in zip(mine, theirs, strict=True)
     )
 
 

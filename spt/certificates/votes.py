@@ -142,7 +142,7 @@ class Certificate(Evidence):
             or not is_grid(self.grid)
         ):
             return False
-        if self.heuristic != (self.defence == "BaseSPT"):
+        if self.defence != "BaseSPT" or self.heuristic is not True:
             return False
         known = TRANSFORMS.get(self.transform)
         if known is not None and known.unit != self.unit:

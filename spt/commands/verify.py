@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 CHECKED = (
     "checked: types and ranges of all fields; the selection, the bound, the radius and the class follow from the counts; the "
     "samples are those of the seed, the sizes and the settings; every inner test stopped where such a test can stop; every "
-    "ball is larger than what rounding adds"
+    "ball (if each sample has its own) is larger than what rounding adds"
 )
 NOT_CHECKED = (
     "not checked: whether image and classifier give these balls and votes; name them with --image (and --classifier) to "
     "compute them again"
 )
-WITHOUT_SAMPLES = (
-    "checked: types and ranges of all fields; the selection, the bound, the radius and the class follow from the counts; every "
-    "inner test stopped where such a test can stop"
+HEURISTIC = (
+    "checked: types and ranges of all fields; the selection, the bound, the radius and the class follow from the counts; nothing "
+    "ties these counts to the settings, which anyone may have changed"
 )
 
 
@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
         "verify",
         _verify,
         "Check a certificate that certify --json wrote: the record by itself, or with --image everything computed again. "
-        "Exit code 1 if something differs.",
+        "Exit code 1 if something differs, 3 if nothing does but a part could not be computed again.",
     )
     parser.add_argument("certificate", type=Path, metavar="FILE", help="the certificate's JSON, - for standard input")
     what = parser.add_argument_group("computing it again")
@@ -68,13 +68,13 @@ def _verify(arguments: argparse.Namespace) -> str:
 
 def _record(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     """What the record says of itself."""
-    from spt.certificates.per_sample import PerSampleCertificate
+    from spt.certificates import Certificate
 
     holds = certificate.verify()
     arguments.exit_code = 0 if holds else 1
     if arguments.json:
         return json.dumps({"consistent": holds, "computed_again": False}, indent=2)
-    checked = CHECKED if isinstance(certificate, PerSampleCertificate) else WITHOUT_SAMPLES
+    checked = HEURISTIC if isinstance(certificate, Certificate) else CHECKED
     outcome = "CONSISTENT" if holds else "NOT CONSISTENT: this is not the record of a run"
     return "\n".join((certificate.explain() if holds else "", outcome, f"  {checked}.", f"  {NOT_CHECKED}.")).lstrip()
 
@@ -100,7 +100,7 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
         point = parameter_point(arguments.at, transform)
         image, caption = to_8_bit(transform(image, point)[0]), f"{caption} at {transform.describe(point[0])}"
     found = recompute(certificate, classifier, image, visible_progress())
-    arguments.exit_code = 0 if found.agrees else 1
+    arguments.exit_code = {"confirmed": 0, "not confirmed": 1, "confirmed in part": 3}[found.outcome]
     if arguments.json:
         return found.to_json()
     claim = f"{certificate.explain()}\n" if certificate.verify() else ""  # of what is no record nothing can be said

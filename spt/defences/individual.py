@@ -128,6 +128,8 @@ class IndivSPT(OneErrorDefence):
                     self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
                 )
                 radii += batch_radii.tolist()
+            if len(radii) == n_gamma or not inverse.consistent:
+                self.classifier.confirm()
             yield IndividualCertificate.conclude(
                 **evidence,
                 surviving=_ranges(inverse),

@@ -15,7 +15,15 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel
 from spt.certificates.inner_tests import FUTILITY_ALPHA, looks_with_one_error
-from spt.certificates.one_error import OneErrorCertificate, Votes, lower_bound, nested_test, radius_for, vote_alpha
+from spt.certificates.one_error import (
+    MOST_POINTS,
+    OneErrorCertificate,
+    Votes,
+    lower_bound,
+    nested_test,
+    radius_for,
+    vote_alpha,
+)
 from spt.defences.inner_tests import error_of_votes, inner_votes
 from spt.defences.proving import ProvingDefence
 from spt.images import image_digest
@@ -89,7 +97,10 @@ class OneErrorDefence(ProvingDefence):
         statistics.clopper_pearson_lower(0, n, vote_alpha(votes, budget))  # refuses what is no level
         image = self.checked(image)
         self.check_level(level, image, budget)
-        selection_generator, generator = generators(seed, n0, n)
+        evidence = self._about(image, seed) | {"votes": votes, "budget": budget, "level": level, "n": n}
+        settings = OneErrorCertificate.settings_in_words(evidence)
+        selection_generator, generator = generators(seed, n0, n, settings=settings)
+        drawn = self._betas(n, generators(seed, n0, n, settings=settings)[1])[:MOST_POINTS]
         selection, selected = self._select(image, n0, selection_generator)
         inner: list[tuple[int, int]] = []
         counts: tuple[int, ...] = ()
@@ -99,14 +110,12 @@ class OneErrorDefence(ProvingDefence):
             stream = self._one_level().votes(image, n, generator, batch_size)
             *_, last = progress(stream, desc="joint votes", total=math.ceil(n / batch_size))
             counts = last.counts
+        self.classifier.confirm()
         return OneErrorCertificate.conclude(
-            **self._about(image, seed),
-            votes=votes,
-            budget=budget,
-            level=level,
+            **evidence,
             selection_counts=selection,
             selected=selected,
-            n=n,
+            points=tuple(tuple(point) for point in drawn.tolist()),
             inner_votes=tuple(inner),
             counts=counts,
             seconds=time.perf_counter() - started,

@@ -146,6 +146,8 @@ class DistSPT(ProvingDefence):
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
             )
+            if certificate.complete:
+                self.classifier.confirm()
             yield certificate
             if certificate.complete:
                 return

@@ -93,7 +93,9 @@ class ProvingDefence:
         alpha, inner_alpha = alpha_level("alpha", alpha), alpha_level("inner_alpha", inner_alpha)
         image = self.checked(image)
         about, against = self._about(image, seed), self._against()
-        settings = repr(("predict", sorted((about | against).items()), alpha, inner_alpha))
+        evidence = about | {name: against[name] for name in ("transform", "unit", "parameter_sigma")}
+        evidence |= {"alpha": alpha, "inner_alpha": inner_alpha}
+        settings = NestedPrediction.settings_in_words(evidence)
         selection_generator, generator = generators(seed, n0, n, settings=settings)
         selection, selected = self._select(image, n0, selection_generator)
         points = self.transform.sample(n, self.parameter_sigma, generator)
@@ -108,10 +110,7 @@ class ProvingDefence:
             radii = np.full(len(centres), radius)
             votes += inner_votes(self.classifier, centres, radii, selected, self.pixel_sigma, inner_alpha, seeds[batch])
             found = NestedPrediction.conclude(
-                **about,
-                **{name: against[name] for name in ("transform", "unit", "parameter_sigma")},
-                alpha=alpha,
-                inner_alpha=inner_alpha,
+                **evidence,
                 radius=radius,
                 selection_counts=selection,
                 selected=selected,
@@ -122,6 +121,7 @@ class ProvingDefence:
             )
             if outer.decide(found.passes, look) is not statistics.Decision.CONTINUE:
                 break
+        self.classifier.confirm()
         return found
 
     def checked(self, image: Tensor) -> Tensor:

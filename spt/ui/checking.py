@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from spt.certificates import Certificate, OneErrorCertificate
+from spt.certificates import Certificate, NestedPrediction, OneErrorCertificate
 from spt.classifiers import Classifier
 from spt.images import image_digest
 from spt.recomputation import AnyCertificate, Line, Recomputation, read_certificate, recompute
@@ -180,7 +180,7 @@ def network_calls(certificate: AnyCertificate) -> int:
     selection = sum(certificate.selection_counts)
     if isinstance(certificate, Certificate):
         return selection + certificate.n
-    n = certificate.n if isinstance(certificate, OneErrorCertificate) else certificate.n_gamma
+    n = certificate.n if isinstance(certificate, OneErrorCertificate | NestedPrediction) else certificate.n_gamma
     betas = certificate.level.n_choice + certificate.level.n_test if isinstance(certificate, OneErrorCertificate) else 0
     return selection + n + betas + sum(trials for _, trials in certificate.inner_votes)
 
@@ -225,6 +225,11 @@ def outcome(found: Recomputation) -> str:
         return (
             ":green-badge[:material/fact_check: CONFIRMED] computed again from this image and this classifier, it is the same: "
             f"{kept}."
+        )
+    if found.outcome == "confirmed in part":
+        return (
+            ":orange-badge[:material/fact_check: CONFIRMED IN PART] what was computed again is the same, but not "
+            f"{' and '.join(found.excepted)}: that is taken on trust."
         )
     differ = sum(line.verdict == "differs" for line in found.lines)
     what = f"{differ} line differs" if differ == 1 else f"{differ} lines differ"
