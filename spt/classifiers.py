@@ -25,6 +25,10 @@ MODELS_FOLDER = bundled("assets") / "models"
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
 
 
+class NetworkError(ValueError):
+    """A network failed while it answered, or gave no answer: whatever was asked of it is not the cause."""
+
+
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A base classifier f: images of ``input_shape`` -> P -> pixels rounded to multiples of ``grid`` -> network -> logits.
@@ -178,11 +182,13 @@ class Classifier:
                 logits = self.module(images.to(self.device, torch.float32))
         except torch.cuda.OutOfMemoryError:
             raise
-        except Exception as error:  # whatever a person's own network raises becomes one clear sentence
-            reason = " ".join(str(error).split())
-            raise ValueError(
+        except (Exception, SystemExit) as error:  # whatever a person's own network raises becomes one clear sentence
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            if isinstance(error, SystemExit):
+                reason = f"it ended the program (exit {error.code!r})"
+            raise NetworkError(
                 f"Classifier {self.name!r} does not accept {_so_many(len(images))} of shape {self.network_shape} (its "
-                f"input_shape {self.input_shape} after preprocessing): {type(error).__name__}: {reason}"
+                f"input_shape {self.input_shape} after preprocessing): {reason}"
             ) from error
         if not isinstance(logits, Tensor) or tuple(logits.shape) != expected:
             shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -199,7 +205,7 @@ class Classifier:
         wrong = int((logits.isnan() | (logits == torch.inf)).any(dim=1).sum())
         if wrong:
             kind = "NaN" if logits.isnan().any() else "infinity"
-            raise ValueError(
+            raise NetworkError(
                 f"Classifier {self.name!r} answers {kind} for {wrong} of {_so_many(len(logits))}, so nothing is concluded: does it "
                 "take a root or logarithm of noisy pixels, which may be negative, or are its weights damaged?"
             )

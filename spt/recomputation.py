@@ -27,7 +27,7 @@ from spt.certificates import (
 )
 from spt.certificates.evidence import from_json_text
 from spt.certificates.per_sample import SAME_POINT, PerSampleCertificate
-from spt.classifiers import Classifier
+from spt.classifiers import Classifier, NetworkError
 from spt.defences import DistSPT, IndivSPT, OneErrorSPT
 from spt.images import image_digest
 from spt.progress import Progress, silent
@@ -140,6 +140,8 @@ def recompute(
             found, again = _prediction(certificate, classifier, image, progress)
         else:
             found, again = _per_sample(certificate, classifier, image, progress)
+    except NetworkError:
+        raise
     except ValueError as error:  # settings that nothing can be computed with
         return Recomputation((*lines, Line("settings", "differs", f"nothing can be computed with them: {error}")), None)
     return Recomputation((*lines, *found, _rest(certificate, again), *_trust(certificate)), again)

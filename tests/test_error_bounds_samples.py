@@ -278,7 +278,9 @@ def test_interval_interpolation_contains_points_and_is_attained(data):
 
 
 @pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=str)
-@pytest.mark.parametrize(("transform", "limit"), [(ROTATION, 60.0), (TRANSLATION, 2.5)], ids=["rotation", "translation"])
+@pytest.mark.parametrize(
+    ("transform", "limit"), [(ROTATION, 60.0), (TRANSLATION, 2.5)], ids=["rotation", "translation"]
+)
 def test_what_rounding_adds_is_never_more_than_the_rounding_term(preprocessing, transform, limit):
     """The attacked image rounded to 8 bits, against the unrounded one: images with large black areas."""
     generator = torch.Generator().manual_seed(7)
