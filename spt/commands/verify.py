@@ -51,7 +51,9 @@ def add(commands: Any) -> None:
     what.add_argument(
         "--classifier", metavar="NAME", help="default: the bundled one of that name; your own as path/to/own.py"
     )
-    what.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1 (default: %(default)s)")
+    what.add_argument(
+        "--device", help="cpu, cuda or cuda:1 (default: what the certificate names, if it is here, else cpu)"
+    )
 
 
 def _verify(arguments: argparse.Namespace) -> str:
@@ -79,6 +81,13 @@ def _record(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str
     return "\n".join((certificate.explain() if holds else "", outcome, f"  {checked}.", f"  {NOT_CHECKED}.")).lstrip()
 
 
+def _device_of(certificate: "AnyCertificate") -> str:
+    """Where the votes were counted, if such a device is here: elsewhere a network's last digits differ."""
+    import torch
+
+    return "cuda" if certificate.device == "cuda" and torch.cuda.is_available() else "cpu"
+
+
 def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     """Everything computed again."""
     from spt.certificates import OneErrorCertificate
@@ -90,7 +99,7 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     name = arguments.classifier or certificate.classifier
     if arguments.classifier is None and name not in bundled_classifiers():
         raise ValueError(f"This certificate is about {name!r}, which is not bundled: name the file with --classifier.")
-    classifier = load_classifier(name, check_device(arguments.device))
+    classifier = load_classifier(name, check_device(arguments.device or _device_of(certificate)))
     image, _, caption = read_picture(
         arguments.image, classifier.input_shape, arguments.invert, arguments.download, classifier.class_names
     )
