@@ -20,10 +20,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spt.datasets import load_dataset
-from spt.error_bounds.received import METHODS, error_hull
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
+from spt.received_bounds.bounds import METHODS, error_hull
 from spt.transforms import Rotation
 
 PAGE = Path(__file__).parent / "indiv.md"

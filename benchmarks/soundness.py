@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.received import METHODS
+from spt.received_bounds.bounds import METHODS
 from tests.bound_cases import (
     CENTRES,
     ERRORS,

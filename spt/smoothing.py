@@ -18,7 +18,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates import Certificate, Evidence, Prediction
 from spt.classifiers import Classifier
-from spt.error_bounds.search import halving_on_oom
+from spt.device_memory import halving_on_oom
 from spt.images import image_digest
 from spt.noise import noisy, standard_normal
 from spt.plain_numbers import LARGEST_SIGMA, alpha_level, real, seed_number, whole

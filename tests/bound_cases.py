@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds import chord_bound, interval_bound, sample_bound, vertex_bound
-from spt.error_bounds.received import METHODS, received_balls, received_bound
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
+from spt.received_bounds.bounds import METHODS, received_balls, received_bound
 from spt.transforms import TRANSFORMS
 from tests.oracles import preprocessing_matrix, warp_many
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from spt.error_bounds import Attacker, error_norms, interval_bound, interval_images, sample_bound, vertex_bound
 from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.received import METHODS
 from spt.error_bounds.search import SharedRows, Splits, search
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
+from spt.received_bounds.bounds import METHODS
 from spt.transforms import TRANSFORMS, Rotation, Translation
 from tests import oracles
 from tests.bound_cases import (

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from spt.certificates import DistributionErrorLevel, OneErrorCertificate, confidence
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.defences import DistSPT, IndivSPT
+from spt.figures.inverse import place
 from spt.inverse import invert
-from spt.inverse_figures import place
 from spt.statistics import ConfidenceBudget
 from spt.transforms import Rotation, Translation
 

@@ -105,8 +105,8 @@ def test_holds_against_attacks(defence, original):
 
 def test_every_ball_contains_what_the_original_can_show(defence, certificate, original, received):
     """With the one gamma that was applied, P A_{beta+gamma} x is within the radius of the centre."""
-    from spt.error_bounds.received import received_balls
     from spt.inverse import invert
+    from spt.received_bounds.bounds import received_balls
 
     gamma = torch.tensor([[0.07, -0.05]], dtype=torch.float64)
     points = torch.tensor(certificate.points[:20], dtype=torch.float64)

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spt.device_memory import halving_on_oom
 from spt.error_bounds import arcs
 from spt.error_bounds.chord import chord_bound
-from spt.error_bounds.record import attacker_rounding
 from spt.error_bounds.sampled import error_norms, sampled_error
-from spt.error_bounds.search import halving_on_oom
 from spt.preprocessing import Preprocessing
+from spt.threat_model import attacker_rounding
 from spt.transforms import Rotation, Translation
 
 ROTATION, TRANSLATION = Rotation(), Translation()

@@ -20,11 +20,11 @@ from test_error_bounds import (
 from test_error_bounds_translation import shift_boxes, shift_pairs, shift_values
 
 from spt.error_bounds import arcs, error_norms, find_centres, interval_bound, interval_images, sample_bound
-from spt.error_bounds.interval import interpolate, source_boxes
 from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.record import attacker_rounding
 from spt.error_bounds.samples import centre_weights, rounding_at_samples
 from spt.interpolation import bilinear
+from spt.interval_warp import interpolate, source_boxes
+from spt.threat_model import attacker_rounding
 
 CENTRES = st.sampled_from(["shifted", "recentred"])
 

@@ -27,11 +27,11 @@ from spt.commands.arguments import check_device
 from spt.datasets import load_dataset
 from spt.defences import DistSPT, IndivSPT
 from spt.error_bounds import chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
-from spt.error_bounds.received import METHODS, received_balls
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.networks import build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
+from spt.received_bounds.bounds import METHODS, received_balls
 from spt.smoothing import SmoothedClassifier
 from spt.training import Recipe
 from spt.transforms import Rotation, Transform, Translation

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spt.datasets import load_dataset
-from spt.error_bounds.interval import source_boxes
-from spt.error_bounds.record import LARGEST_SIDE
+from spt.interval_warp import source_boxes
 from spt.inverse import Inverse, invert, refine, trace
 from spt.inverse.constraints import axis_ends, find_constraints
 from spt.inverse.record import EVALUATION, received_ends
+from spt.threat_model import LARGEST_SIDE
 from spt.transforms import Rotation, Transform, Translation
 from tests import oracles
 

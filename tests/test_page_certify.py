@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spt import certificate_figures as figures
 from spt import get_transform, load_classifier, load_dataset
-from spt.certificate_figures import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import DistSPT
+from spt.figures import certificates as figures
+from spt.figures.certificates import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
 from spt.ui.presets import PRESETS
 from spt.ui.view import escape
 from tests.pages import assert_healthy, texts, visit

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spt import experiment_figures as figures
-from spt.experiment_figures import PaperSeries
 from spt.experiments import EXPERIMENTS, Experiment, Share, configure, get_experiment
 from spt.experiments.bicubic import Bicubic
 from spt.experiments.radius import Radius
@@ -20,6 +18,8 @@ from spt.experiments.refinement import PASSES
 from spt.experiments.stored import list_stored, load_stored
 from spt.experiments.table11 import Table11
 from spt.experiments.tables import paper_lines, write_tables
+from spt.figures import experiments as figures
+from spt.figures.experiments import PaperSeries
 from spt.transforms import get_transform
 from spt.ui.experiments import drawing, lines, rows, work
 from spt.ui.experiments.choice import make_result

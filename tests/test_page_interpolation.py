@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from spt import error_figures as figures
 from spt import load_classifier, load_dataset
 from spt.error_bounds import (
     chord_bound,
@@ -24,6 +23,7 @@ from spt.error_bounds import (
     sample_bound,
     vertex_bound,
 )
+from spt.figures import errors as figures
 from spt.preprocessing import Preprocessing
 from spt.transforms import Rotation, Transform, Translation
 from spt.ui import work

@@ -14,13 +14,15 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from spt import error_figures, get_transform, inverse_figures, load_classifier, load_dataset
+from spt import get_transform, load_classifier, load_dataset
 from spt.certificates import OneErrorCertificate, rounded_up
 from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel
 from spt.defences import IndivSPT
-from spt.error_bounds.received import received_bound
+from spt.figures import errors as error_figures
+from spt.figures import inverse as inverse_figures
 from spt.images import to_8_bit
 from spt.inverse import Inverse, Trace, invert, trace
+from spt.received_bounds.bounds import received_bound
 from spt.ui.certify_case import Procedure
 from spt.ui.inverse import export, pixels
 from spt.ui.inverse.constraints import first_place

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_error_bounds import KINDS, PREPROCESSINGS, ROTATION, TRANSLATION, fits, make_image
 
-from spt.error_bounds import clusters, received
-from spt.error_bounds.clusters import find_clusters
-from spt.error_bounds.received import METHODS, combs, error_hull, received_balls, received_bound
-from spt.error_bounds.separable import SeparableMaps
 from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.preprocessing import Preprocessing
+from spt.received_bounds import bounds as received
+from spt.received_bounds import clusters
+from spt.received_bounds.bounds import METHODS, combs, error_hull, received_balls, received_bound
+from spt.received_bounds.clusters import find_clusters
+from spt.received_bounds.separable import SeparableMaps
 from spt.transforms import Rotation
 
 BLURRED = PREPROCESSINGS[2]

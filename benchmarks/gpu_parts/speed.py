@@ -14,11 +14,11 @@ from gpu_parts.run import OutOfTimeError, Run
 from spt.classifiers import Classifier, bundled_classifiers, load_classifier
 from spt.datasets import load_dataset
 from spt.error_bounds import chord_bound, sample_bound
-from spt.error_bounds.received import received_bound
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.networks import FastInference
 from spt.preprocessing import Preprocessing
+from spt.received_bounds.bounds import received_bound
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import Rotation, get_transform
 

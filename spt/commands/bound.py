@@ -23,7 +23,8 @@ def add(commands: Any) -> None:
 
 def _bound(arguments: argparse.Namespace) -> str:
     from spt.certificates import rounded_down, rounded_up
-    from spt.error_bounds import ErrorBound, check_bounded, chord_bound, interval_bound, sampled_error, vertex_bound
+    from spt.error_bounds import ErrorBound, chord_bound, interval_bound, sampled_error, vertex_bound
+    from spt.threat_model import check_bounded
     from spt.transforms import Rotation
 
     case = Case.read(arguments)

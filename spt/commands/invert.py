@@ -205,7 +205,7 @@ def _lines(
     gamma_range: tuple[float, float],
 ) -> list[str]:
     from spt.certificates import rounded_up
-    from spt.inverse_figures import at_least, at_most, range_in_words
+    from spt.figures.inverse import at_least, at_most, range_in_words
 
     unit = transform.unit
     whole = range_in_words([gamma_range], unit) + ("" if transform.dimensions == 1 else " in each parameter")

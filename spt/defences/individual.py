@@ -2,7 +2,7 @@
 
 The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. The inverse (`spt.inverse`) finds
 which gammas and images explain x'; for each smoothing sample a ball holds everything the classifier can be shown
-(`spt.error_bounds.received`). Source: Fischer, Baader and Vechev 2020 (IndivSPT);
+(`spt.received_bounds.bounds`). Source: Fischer, Baader and Vechev 2020 (IndivSPT);
 derivations: docs/mathematics.md, sections 15 to 18.
 
 Two forms. `IndivSPT.certify` gives every sample a ball of its own. The paper's form has one number E for all samples
@@ -27,11 +27,11 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.defences.proving import at_least_radius
-from spt.error_bounds.received import METHODS, Method, received_balls, received_bound
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
 from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
+from spt.received_bounds.bounds import METHODS, Method, received_balls, received_bound
 from spt.seeds import generators, independent_generators, noise_seeds
 
 
@@ -52,7 +52,7 @@ class IndivSPT(OneErrorDefence):
     Attributes (see also `ProvingDefence`):
         inner_alpha: level of each inner test of the per-sample form; corrected for, so it does not add to alpha.
         split_width: of the splits of Gamma that the inverse tests; refinements: its passes over what survives.
-        method: of the bounds, see `spt.error_bounds.received`.
+        method: of the bounds, see `spt.received_bounds.bounds`.
     """
 
     name: ClassVar[str] = "IndivSPT"

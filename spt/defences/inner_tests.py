@@ -19,7 +19,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates.inner_tests import FIRST_LOOK, LOOKS, undecided
 from spt.classifiers import Classifier
-from spt.error_bounds.search import halving_on_oom
+from spt.device_memory import halving_on_oom
 from spt.noise import LARGEST_CENTRE, noisy, standard_normal, vote_error
 
 CHUNKS_AT_ONCE = 16

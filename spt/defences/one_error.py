@@ -22,7 +22,7 @@ from spt.certificates.one_error import OneErrorCertificate, Votes
 from spt.datasets import Dataset
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.error_bounds.chord import chord_bound
-from spt.error_bounds.record import ErrorBound
+from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.vertices import vertex_bound
 from spt.images import image_digest
 from spt.plain_numbers import alpha_level, real, seed_number, whole

@@ -19,12 +19,12 @@ from spt.certificates import DistCertificate
 from spt.certificates.per_sample import looks_hold
 from spt.defences.inner_tests import count_votes, inner_votes
 from spt.defences.proving import ProvingDefence, at_least_radius
-from spt.error_bounds.record import as_range
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.plain_numbers import alpha_level, seed_number, whole
 from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
+from spt.threat_model import as_range
 
 SAMPLES_AT_ONCE = 50
 BALLS_AT_ONCE = 100

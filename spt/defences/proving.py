@@ -14,13 +14,12 @@ from spt.certificates.nested_prediction import NestedPrediction, outer_test
 from spt.certificates.per_sample import LEAST_RADIUS
 from spt.classifiers import Classifier
 from spt.defences.inner_tests import inner_votes
-from spt.error_bounds import check_bounded
-from spt.error_bounds.record import Attacker
 from spt.images import image_digest
 from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
+from spt.threat_model import Attacker, check_bounded
 from spt.transforms import Transform
 
 EVALUATION = 1e-8

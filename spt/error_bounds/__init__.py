@@ -8,21 +8,11 @@ ArithmeticError. What only samples is labelled (``is_upper`` is False).
 
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.interval import IntervalImages, interval_bound, interval_images
-from spt.error_bounds.record import MEMORY_BUDGET, Attacker, ErrorBound, SampleBound, attacker_rounding
+from spt.error_bounds.result import ErrorBound, SampleBound
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
 from spt.error_bounds.samples import find_centres, sample_bound
 from spt.error_bounds.vertices import vertex_bound
-from spt.transforms import Transform
-
-BOUNDED = ("rotation", "translation")
-"""Names of the transformations whose interpolation error can be bounded."""
-
-
-def check_bounded(transform: Transform) -> None:
-    """ValueError if there is no bound for this transformation."""
-    if transform.name not in BOUNDED:
-        raise ValueError(f"There is no bound for {transform.name}, only for {' and '.join(BOUNDED)}.")
-
+from spt.threat_model import BOUNDED, MEMORY_BUDGET, Attacker, attacker_rounding, check_bounded
 
 __all__ = [
     "BOUNDED",

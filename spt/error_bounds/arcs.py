@@ -25,7 +25,7 @@ cells and one line of each direction. A line that the box reaches by less than `
 the cell by that much changes the interpolant by at most `TOUCH` times the jump of its slope. This matters at
 multiples of 90°, where rows of pixels lie on lines up to the rounding of cos and sin, as long as these are end points.
 
-Floating point (u = 2^-53). An angle of at most 13,600° (beta and gamma within what `spt.error_bounds.record` admits) is off by
+Floating point (u = 2^-53). An angle of at most 13,600° (beta and gamma within what `spt.threat_model` admits) is off by
 3 u 237 + u radians from its sum, product and cosine, so coordinates of images of at most 4096 pixels a side are within D =
 2.4e-10 pixels of exact; angles within 3960° (gamma, and b' modulo 360°) within D = 7e-11. In units of max|x|: |I_x| <= 2, so
 T_theta x is within 4 D of its exact value, and slopes jump by at most 4, so a line that does not count, on each of two axes, can

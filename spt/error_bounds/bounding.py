@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import Attacker, ErrorBound, Stopwatch, norm_inflation
+from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.search import NEGLIGIBLE, Outcome, Splits, collect_splits, search
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress
+from spt.progress import Progress, Stopwatch
+from spt.rounding_slack import norm_inflation
+from spt.threat_model import Attacker
 
 
 def bounded(
@@ -30,7 +32,7 @@ def bounded(
     """Refine ``problem`` to its tolerance or target (which overrides it) and record the bounds.
 
     Args:
-        slack: `spt.error_bounds.record.float_slack`; rounding: the attacker's term, a number or one for each item.
+        slack: `spt.rounding_slack.float_slack`; rounding: the attacker's term, a number or one for each item.
         method: for the record; desc: for the progress.
         lower: (N,) errors known to occur. The others: see `spt.error_bounds.chord_bound`.
     """

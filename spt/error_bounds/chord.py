@@ -22,18 +22,7 @@ from torch import Tensor
 
 from spt.error_bounds.arcs import PER_PIXEL, arc_weights, cells_for_quarter_turn, differences, remainder, rotated
 from spt.error_bounds.bounding import bounded
-from spt.error_bounds.record import (
-    MEMORY_BUDGET,
-    Attacker,
-    ErrorBound,
-    Stopwatch,
-    as_image,
-    as_points,
-    as_range,
-    attacker_rounding,
-    float_slack,
-    inside_vignette,
-)
+from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import (
     MAX_EVALUATIONS,
@@ -41,7 +30,9 @@ from spt.error_bounds.search import (
     Splits,
 )
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.rounding_slack import float_slack, inside_vignette
+from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
 from spt.transforms import Rotation, Transform
 
 CUDA_CELLS = 1 << 14

@@ -6,15 +6,11 @@ interval images of T_gamma x and of T_{beta+gamma} x; A_beta and P have non-nega
 the difference forgets that both depend on the same gamma. It converges linearly only; kept to show and to compare
 (docs/mathematics.md, section 5).
 
-Floating point. Boxes are rounded outward (`spt.intervals`). For the exact hull the phase and radius of a pixel are
-rounded to nearest, which moves the arc by less than 4e-12 pixels; the naive formula takes pi / 180 as a double, which is
-0.16 u off, for 13,600° at the corner of 4096 x 4096 pixels 1.2e-11 pixels: less than `BOX_SLACK`, added to the box of either.
-Sources of A_beta are off by at most 2.4e-10 pixels (`spt.error_bounds.arcs`), which changes an image by at most 1e-9 max|x|;
-what is interpolated at the corners of boxes, and P's sums, are off by less than 1e-11 max|x|: together less than `PER_PIXEL`
-max|x| for each pixel, added to the norm.
+Floating point. Boxes are those of `spt.interval_warp`. Sources of A_beta are off by at most 2.4e-10 pixels (see
+`spt.error_bounds.arcs`), which changes an image by at most 1e-9 max|x|; what is interpolated at the corners of boxes, and P's
+sums, are off by less than 1e-11 max|x|: together less than `PER_PIXEL` max|x| for each pixel, added to the norm.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,78 +18,18 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.bounding import bounded
-from spt.error_bounds.record import (
-    MEMORY_BUDGET,
-    Attacker,
-    ErrorBound,
-    Stopwatch,
-    as_image,
-    as_points,
-    as_range,
-    attacker_rounding,
-    float_slack,
-)
+from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import MAX_EVALUATIONS, Splits
-from spt.interpolation import bilinear, pixel_grid
+from spt.interval_warp import interpolate, source_boxes
 from spt.intervals import Interval
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress, silent
-from spt.transforms import Rotation, Transform
+from spt.progress import Progress, Stopwatch, silent
+from spt.rounding_slack import float_slack
+from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
+from spt.transforms import Transform
 
 PER_PIXEL = 2e-9
-BOX_SLACK = 2e-11
-
-
-def source_boxes(
-    transform: Transform, height: int, width: int, boxes: Tensor, naive: bool = False
-) -> tuple[Interval, Interval]:
-    """Where output pixels read the input for parameters in M boxes (M, d, 2): intervals x and y, each (M, H, W).
-
-    ``naive`` evaluates the transformation's own formula in interval arithmetic, as in the paper; otherwise rotations
-    use the exact hull of each pixel's arc. (For translations both are exact.)
-    """
-    x, y = pixel_grid(height, width, boxes.device)
-    parameters = [Interval(boxes[:, i, 0, None, None], boxes[:, i, 1, None, None]) for i in range(transform.dimensions)]
-    if isinstance(transform, Rotation) and not naive:
-        angle, radius = parameters[0].radians() + torch.atan2(y, x), torch.hypot(x, y)
-        found = angle.cos() * radius, angle.sin() * radius
-    else:
-        found = transform.source(x, y, tuple(parameters))  # type: ignore[arg-type, assignment]
-    shape = (len(boxes), height, width)
-    found_x, found_y = (Interval(axis.lower.expand(shape), axis.upper.expand(shape)) for axis in found)
-    if not isinstance(transform, Rotation):
-        return found_x, found_y
-    margin = torch.full((1,), BOX_SLACK, dtype=torch.float64, device=boxes.device)
-    slack = Interval(-margin, margin)
-    return found_x + slack, found_y + slack
-
-
-def interpolate(images: Tensor, x: Interval, y: Interval) -> tuple[Tensor, Tensor]:
-    """Smallest and largest value of the interpolant over boxes: images (1, C, H, W), boxes (M, H', W').
-
-    On one interpolation cell it is affine in x and in y, so its extremes over the part of the box in that cell are
-    at corners: the ends of the box and the pixel lines between them. Accurate to rounding, not rounded outward.
-    """
-    height, width = images.shape[-2:]
-    columns, rows = _stations(x, width), _stations(y, height)
-    expanded = images.expand(len(x.lower), *images.shape[1:])
-    lower = upper = bilinear(expanded, columns[0], rows[0])
-    for column, row in itertools.product(columns, rows):
-        value = bilinear(expanded, column, row)
-        lower, upper = torch.minimum(lower, value), torch.maximum(upper, value)
-    return lower, upper
-
-
-def _stations(box: Interval, size: int) -> list[Tensor]:
-    """The ends of each interval and the pixel lines within (ends again where an interval has fewer than others)."""
-    offset = (size - 1) / 2
-    # beyond one pixel outside the image the interpolant is 0, so only lines from there on matter
-    low, high = (end.clamp(-offset - 1, offset + 1) for end in (box.lower, box.upper))
-    first = (low + offset).floor() + 1
-    lines = int(((high + offset).ceil() - first).max())
-    inner = [torch.minimum(first + k - offset, high) for k in range(max(lines, 0))]
-    return [low, high, *inner]
 
 
 @dataclass(frozen=True, eq=False)

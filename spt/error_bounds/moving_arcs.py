@@ -44,9 +44,9 @@ from torch import Tensor
 
 from spt.error_bounds.arcs import arc_weights, differences, remainder, rotated
 from spt.error_bounds.chord import CUDA_CELLS, AngleSplits
-from spt.error_bounds.record import inside_vignette
 from spt.error_bounds.search import SharedRows
 from spt.preprocessing import Preprocessing
+from spt.rounding_slack import inside_vignette
 
 
 def quadratic_maximum(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:

@@ -5,19 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import (
-    MEMORY_BUDGET,
-    Attacker,
-    ErrorBound,
-    Stopwatch,
-    as_image,
-    as_points,
-    as_range,
-    attacker_rounding,
-)
-from spt.error_bounds.search import halving_on_oom
+from spt.device_memory import halving_on_oom
+from spt.error_bounds.result import ErrorBound
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
 from spt.transforms import Transform
 
 

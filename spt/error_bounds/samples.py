@@ -11,28 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spt.device_memory import halving_on_oom
 from spt.error_bounds import arcs, vertices
 from spt.error_bounds.bernstein import BernsteinSplits
 from spt.error_bounds.bounding import bounded
 from spt.error_bounds.chord import cells_for
 from spt.error_bounds.moving_arcs import MovingArcSplits
-from spt.error_bounds.record import (
-    MEMORY_BUDGET,
-    Attacker,
-    SampleBound,
-    Stopwatch,
-    as_image,
-    as_points,
-    as_range,
-    attacker_rounding,
-    float_slack,
-    norm_inflation,
-)
+from spt.error_bounds.result import SampleBound
 from spt.error_bounds.sampled import gamma_lattice
-from spt.error_bounds.search import MAX_EVALUATIONS, Splits, halving_on_oom
+from spt.error_bounds.search import MAX_EVALUATIONS, Splits
 from spt.interpolation import pixel_grid
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.rounding_slack import float_slack, norm_inflation
+from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
 from spt.transforms import POINTS_AT_ONCE, Rotation, Transform, Translation
 
 CENTRE_STEPS = 150

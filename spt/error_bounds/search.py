@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from spt.device_memory import halving_on_oom
 from spt.progress import Progress, silent
 
 MAX_EVALUATIONS = 2000
@@ -218,19 +219,6 @@ def evaluate_in_chunks(
         for start in progress(starts, desc=desc, total=len(starts))
     ]
     return tuple(torch.cat(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
-
-
-def halving_on_oom(work: Callable[[Tensor], tuple[Tensor, ...]], part: Tensor) -> tuple[Tensor, ...]:
-    """``work(part)``, or in two halves if the device runs out of memory (one cell must fit)."""
-    try:
-        return work(part)
-    except torch.cuda.OutOfMemoryError:
-        if len(part) == 1:
-            raise
-    torch.cuda.empty_cache()
-    middle = len(part) // 2
-    results = [halving_on_oom(work, half) for half in (part[:middle], part[middle:])]
-    return tuple(torch.cat(column) for column in zip(*results, strict=True))
 
 
 class SharedRows:

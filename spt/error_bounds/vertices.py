@@ -21,21 +21,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import (
-    MEMORY_BUDGET,
-    Attacker,
-    ErrorBound,
-    Stopwatch,
-    as_image,
-    as_points,
-    as_range,
-    attacker_rounding,
-    float_slack,
-    norm_inflation,
-)
-from spt.error_bounds.search import halving_on_oom
+from spt.device_memory import halving_on_oom
+from spt.error_bounds.result import ErrorBound
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.rounding_slack import float_slack, norm_inflation
+from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
 from spt.transforms import Transform, Translation
 
 PER_PIXEL = 2e-11

@@ -16,7 +16,7 @@ class Refinement(Experiment):
     Attributes (see also `Experiment`):
         limit: attack range ± in ° or px; parameter_sigma: of the smoothing.
         split_width: of the inverse; n_betas: smoothing samples whose error is bounded.
-        method: of the bound: "interval", the paper's, or "automatic", ours (see `spt.error_bounds.received`).
+        method: of the bound: "interval", the paper's, or "automatic", ours (see `spt.received_bounds.bounds`).
     """
 
     name: ClassVar[str] = "refinement"
@@ -39,9 +39,9 @@ class Refinement(Experiment):
 
         import torch
 
-        from spt.error_bounds.received import received_bound
         from spt.images import to_8_bit
         from spt.inverse import invert
+        from spt.received_bounds.bounds import received_bound
 
         classifier, transform = self.load_classifier(device), self.load_transform()
         started = time.perf_counter()

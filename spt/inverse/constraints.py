@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from spt.error_bounds.interval import source_boxes
+from spt.interval_warp import source_boxes
 from spt.intervals import Interval
 from spt.transforms import Transform
 

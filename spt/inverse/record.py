@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spt.error_bounds import check_bounded
-from spt.error_bounds.record import Attacker, as_image, as_range
+from spt.threat_model import Attacker, as_image, as_range, check_bounded
 from spt.transforms import Transform
 
 EVALUATION = 1e-9

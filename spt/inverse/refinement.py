@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spt.error_bounds.record import MEMORY_BUDGET, Attacker, Stopwatch
 from spt.inverse.constraints import Constraints, find_constraints, tighten
 from spt.inverse.record import Contradiction, Inverse, as_received, received_ends
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.threat_model import MEMORY_BUDGET, Attacker
 from spt.transforms import Transform
 
 MAX_LEVELS = 3

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spt.error_bounds.interval import source_boxes
-from spt.error_bounds.record import Attacker
+from spt.interval_warp import source_boxes
 from spt.inverse.constraints import Constraints, axis_ends, find_constraints
 from spt.inverse.record import as_received, received_ends
+from spt.threat_model import Attacker
 from spt.transforms import Transform
 
 Ends = tuple[float, float]

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from spt import certificate_figures as figures
 from spt import statistics
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.certificates.inner_tests import FIRST_LOOK, MOST_INNER_VOTES
+from spt.figures import certificates as figures
 from spt.ui import cache, certify_attack, checking, failures, pictures
 from spt.ui.certify_case import Case, Run
 from spt.ui.loading import in_python, in_shell

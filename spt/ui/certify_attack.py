@@ -12,10 +12,10 @@ from typing import Any
 import streamlit as st
 import torch
 
-from spt import certificate_figures as figures
 from spt.attacks import WorstOfK
-from spt.certificate_figures import Answer, covers, reach
 from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.figures import certificates as figures
+from spt.figures.certificates import Answer, covers, reach
 from spt.images import to_8_bit
 from spt.ui import cache, failures, pictures
 from spt.ui.certify_case import Case

@@ -10,7 +10,7 @@ from spt import statistics
 from spt.certificates import DistCertificate
 from spt.classifiers import Classifier
 from spt.defences import DistSPT
-from spt.error_bounds.record import Attacker
+from spt.threat_model import Attacker
 from spt.transforms import Transform
 from spt.ui.controls import BOUND, Subject
 from spt.ui.view import escape

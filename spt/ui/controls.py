@@ -16,8 +16,8 @@ from torch import Tensor
 from spt.certificates.per_sample import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
-from spt.error_bounds import BOUNDED
 from spt.images import image_digest
+from spt.threat_model import BOUNDED
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui import cache, failures, gallery
 

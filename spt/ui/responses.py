@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from spt import figures
+from spt.figures import votes as figures
 from spt.ui import cache
 from spt.ui.view import Run, View
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from spt import figures
 from spt.certificates import HEURISTIC_NOTE, Certificate, Prediction, quantity
 from spt.classifiers import Classifier
+from spt.figures import votes as figures
 from spt.seeds import generators
 from spt.statistics import largest_certified_radius, votes_needed_to_certify
 from spt.ui import attack, cache, checking, explanation, failures, pictures, responses

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.arcs import PER_PIXEL, arc_weights, differences, remainder, rotated
-from spt.error_bounds.interval import interpolate, source_boxes
-from spt.error_bounds.record import Attacker, as_image, attacker_rounding, float_slack
+from spt.interval_warp import interpolate, source_boxes
 from spt.preprocessing import Preprocessing
+from spt.rounding_slack import float_slack
+from spt.threat_model import Attacker, as_image, attacker_rounding
 from spt.transforms import Rotation, Transform
 from spt.verification.tubes import ROUNDING, Tube
 

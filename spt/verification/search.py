@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from spt.classifiers import MODELS_FOLDER, Classifier, load_classifier, read_card
-from spt.error_bounds import check_bounded
 from spt.error_bounds.arcs import cells_for_quarter_turn
-from spt.error_bounds.record import Attacker, Stopwatch, as_range, attacker_rounding
 from spt.images import to_8_bit
 from spt.networks import build_network, fuse_batch_norm
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.threat_model import Attacker, as_range, attacker_rounding, check_bounded
 from spt.transforms import Rotation, Transform
 from spt.verification.enclosures import enclose
 from spt.verification.network import Layer, forward, least, read_network

@@ -8,9 +8,9 @@ import streamlit as st
 
 from spt.bundled import bundled
 from spt.datasets import DATASETS
-from spt.error_bounds import BOUNDED
 from spt.experiments import EXPERIMENTS, Cell, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
+from spt.threat_model import BOUNDED
 from spt.ui import cache
 from spt.ui.controls import BOUND
 

@@ -5,13 +5,13 @@ import re
 import plotly.graph_objects as go
 import streamlit as st
 
-from spt import experiment_figures as figures
-from spt.experiment_figures import PaperSeries
 from spt.experiments import Experiment, Share
 from spt.experiments.experiment import UNITS
 from spt.experiments.refinement import PASSES
 from spt.experiments.table11 import VARIANTS
 from spt.experiments.tables import as_text, paper_lines
+from spt.figures import experiments as figures
+from spt.figures.experiments import PaperSeries
 from spt.ui.experiments.choice import Result
 from spt.ui.experiments.lines import paper_names
 

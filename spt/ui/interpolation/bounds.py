@@ -12,8 +12,8 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from spt import error_figures as figures
 from spt.error_bounds import ErrorBound
+from spt.figures import errors as figures
 from spt.ui import cache, pictures
 from spt.ui.controls import BOUND
 from spt.ui.interpolation import data, hover

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from spt.error_figures import Ball
 from spt.experiments.files import json_text
+from spt.figures.errors import Ball
 from spt.ui.interpolation import data, samples
 from spt.ui.interpolation.data import Request
 from spt.ui.loading import in_python

@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 import torch
 
-from spt.error_bounds.interval import source_boxes
 from spt.interpolation import pixel_grid
+from spt.interval_warp import source_boxes
 from spt.ui.interpolation import data
 from spt.ui.interpolation.data import Request
 from spt.ui.pictures import png_data_url

@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from spt import error_figures as figures
 from spt.certificates import quantity
 from spt.error_bounds import find_centres, sample_bound
 from spt.error_bounds.samples import gammas_for_centre
+from spt.figures import errors as figures
 from spt.progress import Progress, silent
 from spt.ui import cache, work
 from spt.ui.controls import BOUND

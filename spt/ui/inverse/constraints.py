@@ -5,10 +5,10 @@ from functools import partial
 
 import streamlit as st
 
-from spt import inverse_figures as figures
+from spt.figures import inverse as figures
+from spt.figures.inverse import interval
 from spt.inverse import Trace
 from spt.inverse.trace import Cell, Step
-from spt.inverse_figures import interval
 from spt.ui.controls import BOUND
 from spt.ui.inverse import drawing
 from spt.ui.inverse.data import Box, Found, Request, pixel_trace

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from spt.classifiers import Classifier
-from spt.error_bounds.record import Attacker
+from spt.figures.inverse import range_in_words
 from spt.images import image_digest, to_8_bit
 from spt.inverse import Contradiction, Inverse, Trace, invert, refine, trace
 from spt.inverse.record import received_ends
-from spt.inverse_figures import range_in_words
 from spt.progress import Progress
+from spt.threat_model import Attacker
 from spt.transforms import Transform
 from spt.ui import work
 from spt.ui.controls import Subject

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from spt import inverse_figures as figures
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.experiments.files import json_text
+from spt.figures import inverse as figures
 from spt.ui.inverse.constraints import Shown
 from spt.ui.inverse.data import Found, Request
 from spt.ui.inverse.forms import Outcome

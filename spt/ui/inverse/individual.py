@@ -8,12 +8,11 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from spt import error_figures
 from spt.certificates import rounded_up
-from spt.error_bounds.received import MOST_PIXELS, Method, error_hull
-from spt.error_bounds.record import Stopwatch
+from spt.figures import errors as error_figures
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress
+from spt.progress import Progress, Stopwatch
+from spt.received_bounds.bounds import MOST_PIXELS, Method, error_hull
 from spt.transforms import Rotation
 from spt.ui import cache, pictures
 from spt.ui.controls import BOUND

@@ -9,14 +9,14 @@ from functools import partial
 import streamlit as st
 import torch
 
-from spt import inverse_figures as figures
 from spt.certificates import OneErrorCertificate, rounded_up
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.classifiers import Classifier
 from spt.defences import IndivSPT
-from spt.error_bounds.record import Attacker
+from spt.figures import inverse as figures
 from spt.images import image_digest
 from spt.progress import Progress
+from spt.threat_model import Attacker
 from spt.transforms import Rotation, Transform
 from spt.ui import cache, checking, controls, failures, preset_buttons, work
 from spt.ui.controls import BOUND, Shape, Subject

@@ -11,7 +11,8 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from spt import error_figures, inverse_figures
+from spt.figures import errors as error_figures
+from spt.figures import inverse as inverse_figures
 from spt.ui.inverse.data import Found, Pass, Request, received_interval
 from spt.ui.pictures import png_data_url
 

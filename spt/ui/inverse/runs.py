@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from spt import certificate_figures, error_figures
 from spt.certificates import OneErrorCertificate
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences import IndivSPT, shared_budget
+from spt.figures import certificates as certificate_figures
+from spt.figures import errors as error_figures
 from spt.progress import Progress, silent
 from spt.ui import work
 from spt.ui.inverse.data import Request

@@ -11,7 +11,7 @@ not depend on gamma, N(gamma) = Y A_gamma - P A_{beta+gamma} and u = x - mid,
 
 At one gamma, component p of e is thus within (|N| rad + |Y| delta)_p of v_p. Between two angles g and h let
 gamma = (1 - t) g + t h. For each x in the cluster A_gamma x is within r1 of (1 - t) A_g x + t A_h x, and A_{beta+gamma} x
-within r2 of its own chord (`spt.error_bounds.clusters`), so e = (1 - t) e_g + t e_h with e_g in the box of middle v(g) and
+within r2 of its own chord (`spt.received_bounds.clusters`), so e = (1 - t) e_g + t e_h with e_g in the box of middle v(g) and
 radius |N(g)| rad + |Y| (delta + r1) + P r2, e_h likewise. Translations need no r: A_gamma x and A_{beta+gamma} x are affine in
 each shift between the lines where a shift is an integer, which become nodes. Hence e lies in the convex hull of the boxes
 at the nodes of all clusters (`ErrorHull`), and a convex function of e is at most its largest value on one of them.
@@ -22,7 +22,7 @@ Methods, sound as any Y is:
   pixels less than ``reach`` from one point: a pixel of P x reads inputs at most s pixels away in either axis, hence sqrt(2) s in
   the plane; the one warp reads less than sqrt(2) away, the other less than 1 in either axis; rotations keep distances. So columns
   of N of pixels 2 ``reach`` apart share no row and can share an image (`combs`): |N| rad costs as many warps as there are combs.
-  Of translations N is a difference of two products of one-dimensional matrices, and needs none (`spt.error_bounds.separable`).
+  Of translations N is a difference of two products of one-dimensional matrices, and needs none (`spt.received_bounds.separable`).
 - "regularised": Y = P A_{beta+m} K, m the middle of the cluster, K = R A^T (A R A^T + D)^-1, A = A_m, R = diag(rad²),
   D = diag(`NOISE` delta)²: the best linear estimate of x from c if u and c - A x were random and independent. It uses what
   x' says about sums of pixels, which the per-pixel inverse forgets. K A_gamma does not depend on beta: warps only, too.
@@ -48,18 +48,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from spt.device_memory import halving_on_oom
 from spt.error_bounds.arcs import PER_PIXEL
-from spt.error_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
-from spt.error_bounds.interval import interpolate, source_boxes
-from spt.error_bounds.record import MEMORY_BUDGET, Stopwatch, as_points, float_slack, norm_inflation
 from spt.error_bounds.samples import centre_weights
-from spt.error_bounds.search import halving_on_oom
-from spt.error_bounds.separable import SeparableMaps
+from spt.interval_warp import interpolate, source_boxes
 from spt.intervals import Interval
 from spt.inverse import Inverse
 from spt.inverse.record import as_received, received_ends
 from spt.preprocessing import Preprocessing
-from spt.progress import Progress, silent
+from spt.progress import Progress, Stopwatch, silent
+from spt.received_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
+from spt.received_bounds.separable import SeparableMaps
+from spt.rounding_slack import float_slack, norm_inflation
+from spt.threat_model import MEMORY_BUDGET, as_points
 from spt.transforms import Transform, Translation
 
 Method = Literal["automatic", "kernel", "regularised", "interval"]

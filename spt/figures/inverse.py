@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from spt.certificates import rounded_down, rounded_up
-from spt.error_figures import unsigned_picture
+from spt.figures.errors import unsigned_picture
 from spt.inverse import Trace
 from spt.inverse.trace import Cell, Ends, Step
 

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.per_sample import IndividualCertificate
-from spt.figures import Rows
+from spt.figures.votes import Rows
 from spt.statistics import Decision
 
 PASSED, FUTILE, FAILED = "passed", "futile: stopped early", "failed"
