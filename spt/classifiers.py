@@ -206,7 +206,7 @@ class Classifier:
         if wrong:
             kind = "NaN" if logits.isnan().any() else "infinity"
             raise NetworkError(
-                f"Classifier {self.name!r} answers {kind} for {wrong} of {_so_many(len(logits))}, so nothing is concluded: does it "
+                f"Classifier {self.name!r} answers {kind} for {_part(wrong, len(logits))}, so nothing is concluded: does it "
                 "take a root or logarithm of noisy pixels, which may be negative, or are its weights damaged?"
             )
 
@@ -295,6 +295,10 @@ def _check_range(images: Tensor) -> None:
 
 def _so_many(count: int) -> str:
     return "one image" if count == 1 else f"{count} images"
+
+
+def _part(some: int, count: int) -> str:
+    return _so_many(count) if some == count == 1 else f"{some} of {_so_many(count)}"
 
 
 TOLERATED = 1e-6

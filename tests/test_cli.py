@@ -734,6 +734,14 @@ def test_an_image_that_was_measured_is_not_fresh(capsys, measured):
     assert 2 in codes and "used to measure E, so it is no fresh one" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("defence", "warned"), [("indiv", True), ("indiv-one-error", True), ("dist-x", False)])
+def test_an_attack_outside_the_attack_range_is_warned_of(capsys, defence, warned):
+    """A received image is certified against the attacks of the range: its original is none of them then."""
+    sizes = ("--n-gamma", "4", "--n0", "4", *(("--error-betas", "4") if "one" in defence else ()))
+    main(["certify", "--defence", defence, *OWN_F, "--limit", "2", "--at", "-3", *sizes])
+    assert ("--at -3 lies outside the attack range of ±2°" in capsys.readouterr().err) is warned
+
+
 def test_too_few_samples_are_warned_of(capsys):
     main(["certify", "--defence", "dist-x", *OWN_F, "--limit", "50", "--n-gamma", "10"])
     assert capsys.readouterr().err == (

@@ -505,7 +505,7 @@ def test_infinite_logits_are_refused_and_minus_infinity_is_a_class_ruled_out():
             logits = super().forward(images)
             return torch.stack((logits[:, 0], torch.full_like(logits[:, 1], self.value)), dim=1)
 
-    with pytest.raises(ValueError, match="answers infinity for 1 of one image"):
+    with pytest.raises(ValueError, match="answers infinity for one image"):
         Classifier("limit", Limit(float("inf")), ("a", "b"), SHAPE)
     ruled_out = Classifier("limit", Limit(float("-inf")), ("a", "b"), SHAPE)
     assert response(ruled_out, Rotation(), torch.rand(*SHAPE), torch.zeros(1, 1)).tolist() == [[1.0, 0.0]]

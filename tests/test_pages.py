@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
 from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
+from spt.ui.cache import thumbnails
 from spt.ui.controls import image_key, where_it_answers
 from spt.ui.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
@@ -219,6 +221,30 @@ def test_a_broken_own_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, t
     app = open_page(classifier=str(broken))
     assert not app.exception
     assert len(app.error) == 1 and "no weights" in app.error[0].value
+
+
+def test_a_page_goes_on_after_an_own_network_was_mended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("def classifier():\n    raise RuntimeError('no weights')\n")
+    monkeypatch.setenv("SPT_CLASSIFIER", str(own))
+    app = open_page(classifier=str(own))
+    own.write_text((Path(__file__).parent.parent / "examples" / "own_network.py").read_text())
+    app.button(key="try_again").click().run()
+    assert_healthy(app)
+    assert app.session_state["votes_run"].status == "done"
+
+
+def test_a_picture_that_cannot_be_read_is_grey_in_the_gallery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name / "good.png")
+    (tmp_path / "dog" / "bad.png").write_bytes(b"no picture")
+    monkeypatch.setenv("SPT_DATASET", str(tmp_path))
+    pictures = thumbnails(str(tmp_path), 3)
+    assert ["cannot be read" in caption for _, caption in pictures] == [False, True, False]
+    assert torch.equal(pictures[1][0], torch.full((3, 48, 48), 0.5))
+    app = open_page(source=str(tmp_path), classifier="cifar10-smooth", **{f"{tmp_path.name}_image": "2"})
+    assert_healthy(app)
 
 
 def upload(name: str, content: bytes, **parameters: str) -> AppTest:

@@ -154,6 +154,7 @@ def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate |
     _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
     sizes, progress = (arguments.n0, n, arguments.alpha, arguments.seed), visible_progress()
     if isinstance(defence, IndivSPT):
+        _warn_if_outside(case, arguments)
         return list(defence.stream(case.image, *sizes, progress=progress))[-1]
     return list(defence.stream(case.image, *sizes, progress=progress, first_looks=looks))[-1]
 
@@ -163,6 +164,7 @@ def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
     from spt import statistics
     from spt.defences import IndivSPT, shared_budget
 
+    _warn_if_outside(case, arguments)
     g, limit, n, online = case.smoothed, _limit(case, arguments), arguments.n_gamma, arguments.error_level is not None
     defence = IndivSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     budget = shared_budget(arguments.alpha)
@@ -225,6 +227,20 @@ def _tested_betas(arguments: argparse.Namespace) -> int:
 def _limit(case: Case, arguments: argparse.Namespace) -> float:
     default = 30.0 if case.smoothed.transform.unit == "°" else 1.0
     return default if arguments.limit is None else float(arguments.limit)
+
+
+def _warn_if_outside(case: Case, arguments: argparse.Namespace) -> None:
+    """Say on standard error if --at is no attack of the range that the certificate for its result is about."""
+    from spt.certificates import quantity
+
+    limit = _limit(case, arguments)
+    if any(abs(value) > limit for value in arguments.at or ()):
+        print(
+            f"warning: --at {' '.join(f'{value:g}' for value in arguments.at)} lies outside the attack range of "
+            f"±{quantity(limit, case.smoothed.transform.unit)}, so a certificate for its result says nothing about the image it "
+            "was made from; raise --limit",
+            file=sys.stderr,
+        )
 
 
 def _warn_if_out_of_reach(largest: float, case: Case, limit: float, option: str) -> None:

@@ -39,8 +39,8 @@ def add(commands: Any) -> None:
         commands,
         "verify",
         _verify,
-        "Check a certificate that certify --json wrote: the record by itself, or with --image everything computed again. "
-        "Exit code 1 if something differs, 3 if nothing does but a part could not be computed again.",
+        "Check a certificate that certify wrote with --out or --json: the record by itself, or with --image everything computed "
+        "again. Exit code 1 if something differs, 3 if nothing does but a part could not be computed again.",
     )
     parser.add_argument("certificate", type=Path, metavar="FILE", help="the certificate's JSON, - for standard input")
     what = parser.add_argument_group("computing it again")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import streamlit as st
+import torch
 from torch import Tensor
 
 from spt import own_files
@@ -60,10 +61,18 @@ def dataset(name: str, shape: tuple[int, int, int], download: bool) -> Dataset:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def thumbnails(name: str, count: int) -> list[tuple[Tensor, str]]:
-    """All images of a small collection, at most 48 pixels high, with their captions."""
-    side = 28 if name == "digits" else 48
-    small = load_dataset(name, shape=(1 if name == "digits" else 3, side, side))
-    return [(small.image(index), small.caption(index)) for index in range(count)]
+    """All images of a small collection, at most 48 pixels high, with their captions: grey for a file that cannot be read,
+    so that the others can still be chosen."""
+    shape = (1, 28, 28) if name == "digits" else (3, 48, 48)
+    small = load_dataset(name, shape=shape)
+
+    def picture(index: int) -> tuple[Tensor, str]:
+        try:
+            return small.image(index), small.caption(index)
+        except ValueError:
+            return torch.full(shape, 0.5), f"{small.caption(index)}: cannot be read"
+
+    return [picture(index) for index in range(count)]
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

@@ -28,7 +28,9 @@ def in_one_sentence(place: Any = None, *leftovers: Any) -> Iterator[None]:
     except ValueError as error:
         for each in leftovers:
             each.empty()
-        (st if place is None else place).error(sentence(error))
+        with st.container() if place is None else place.container():
+            st.error(sentence(error))
+            st.button("Try again", help="Once the file, the network or the connection is mended.", key="try_again")
         st.stop()
 
 
