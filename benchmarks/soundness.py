@@ -27,6 +27,7 @@ from tests.bound_cases import (
     CENTRES,
     ERRORS,
     IMAGES,
+    OPTIONS,
     PREPROCESSINGS,
     RANGES,
     SHAPES,
@@ -43,12 +44,6 @@ from tests.bound_cases import (
 
 PAGE = Path(__file__).parent / "soundness.md"
 LARGER = ((12, 12), (16, 16), (20, 13), (28, 28))
-OPTIONS = (
-    {"tolerance": None},
-    {"max_evaluations": 60},
-    {"tolerance": 0.3, "max_evaluations": 40},
-    {"target": 0.05, "max_evaluations": 60},
-)
 CLIMB = 8
 """Rounds of climbing for a gamma, of 4 x 12 tries."""
 Table = list[tuple[str, ...]]

@@ -71,6 +71,11 @@ class Recomputation:
         return self.outcome == "confirmed"
 
     @property
+    def record_holds(self) -> bool:
+        """Whether the record agrees with itself, as `Concluded.verify` tells: the first line."""
+        return self.lines[0].verdict == "agrees"
+
+    @property
     def excepted(self) -> tuple[str, ...]:
         """What this certificate rests on and could have been computed again, but was not here."""
         return tuple(line.subject for line in self.lines if line.verdict == "on trust" and line.subject in _COULD_BE)
@@ -126,7 +131,7 @@ def recompute(
     only be expected to agree on the same kind of device and in the same number format; a line says whether these are.
     """
     lines = [_consistency(certificate)]
-    if not certificate.verify():
+    if lines[0].verdict == "differs":
         return Recomputation(tuple(lines), None)
     lines += _identity(certificate, classifier, image)
     if any(line.verdict == "differs" and line.subject in ("image", "classifier") for line in lines):
@@ -189,9 +194,7 @@ def _base(certificate: Certificate, classifier: Classifier, image: Tensor) -> tu
     n0 = sum(certificate.selection_counts)
     again = g.certify(image, n0, certificate.n, certificate.alpha, certificate.seed)
     return [
-        _compare(
-            "selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}"
-        ),
+        _selection(certificate, again),
         _compare("votes", certificate.counts, again.counts, lambda value: f"{certificate.n} votes {value}"),
         _conclusion(certificate, again),
     ], again
@@ -206,9 +209,7 @@ def _prediction(
         image, n0, certificate.n, certificate.alpha, certificate.inner_alpha, certificate.seed, progress
     )
     return [
-        _compare(
-            "selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}"
-        ),
+        _selection(certificate, again),
         _points(certificate, again),
         _votes("inner tests", certificate.inner_votes, again.inner_votes),
         _conclusion(certificate, again),
@@ -240,15 +241,18 @@ def _per_sample(
         defence = DistSPT(**settings, centre=centre)
         *_, again = defence.stream(image, *sizes, progress=progress, first_looks=certificate.first_looks)
     lines += [
-        _compare(
-            "selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}"
-        ),
+        _selection(certificate, again),
         _points(certificate, again),
         _balls(certificate, again),
         _votes("inner tests", certificate.inner_votes, again.inner_votes),
         _conclusion(certificate, again),
     ]
     return lines, again
+
+
+def _selection(certificate: AnyCertificate, again: AnyCertificate) -> Line:
+    recorded, found = certificate.selection_counts, again.selection_counts
+    return _compare("selection", recorded, found, lambda value: f"{sum(recorded)} votes {value}")
 
 
 def _points(
@@ -324,9 +328,7 @@ def _one_error(
         again = defence.certify(
             image, level, certificate.votes, n0, certificate.n, progress=progress, **sizes  # type: ignore[arg-type]
         )  # fmt: skip
-    lines.append(
-        _compare("selection", certificate.selection_counts, again.selection_counts, lambda value: f"{n0} votes {value}")
-    )
+    lines.append(_selection(certificate, again))
     if certificate.votes == "nested":
         lines.append(_votes("inner tests", certificate.inner_votes, again.inner_votes))
     else:

@@ -38,6 +38,13 @@ ERRORS = {
     "rotation": ("chord", "interval", "naive interval"),
     "translation": ("vertices", "interval", "naive interval"),
 }
+OPTIONS = (
+    {"tolerance": None},
+    {"max_evaluations": 60},
+    {"tolerance": 0.3, "max_evaluations": 40},
+    {"target": 0.05, "max_evaluations": 60},
+)
+"""How far a search goes, and where it stops."""
 CENTRES = ("shifted", "recentred", "given")
 
 

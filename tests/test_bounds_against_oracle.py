@@ -24,6 +24,7 @@ from tests.bound_cases import (
     CENTRES,
     ERRORS,
     IMAGES,
+    OPTIONS,
     PREPROCESSINGS,
     RANGES,
     SHAPES,
@@ -38,14 +39,6 @@ from tests.bound_cases import (
     tensor,
 )
 
-OPTIONS = st.sampled_from(
-    [
-        {"tolerance": None},
-        {"max_evaluations": 60},
-        {"tolerance": 0.3, "max_evaluations": 40},
-        {"target": 0.05, "max_evaluations": 60},
-    ]
-)
 SEEDS = st.integers(0, 1 << 30)
 
 
@@ -144,7 +137,7 @@ def assert_bounds(comparison, seen, points, box, signs, random, count: int = 200
 
 
 @pytest.mark.parametrize(("name", "bound"), [(name, bound) for name in ERRORS for bound in ERRORS[name]])
-@given(data=st.data(), options=OPTIONS)
+@given(data=st.data(), options=st.sampled_from(OPTIONS))
 def test_no_error_is_above_its_bound(name, bound, data, options):
     seen, box, random = data.draw(seen_images(name))
     betas = some_points(name, 2, box, random)
@@ -153,7 +146,7 @@ def test_no_error_is_above_its_bound(name, bound, data, options):
 
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("centre", CENTRES)
-@given(data=st.data(), options=OPTIONS)
+@given(data=st.data(), options=st.sampled_from(OPTIONS))
 def test_no_distance_is_above_its_radius(name, centre, data, options):
     seen, box, random = data.draw(seen_images(name))
     points = some_points(name, 2, box, random)

@@ -7,7 +7,10 @@ import math
 import types
 import typing
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from spt.noise import is_grid
+from spt.plain_numbers import LARGEST_SIGMA
 
 
 class Concluded(ABC):
@@ -15,6 +18,7 @@ class Concluded(ABC):
 
     Attributes:
         CONCLUSIONS: the fields that follow from the others.
+        network_shape, grid, pixel_sigma: what f sees, to which grid it rounds that, and the pixel noise in it.
         selection_counts, selected: the votes that chose the class, and the class.
         label: the class that is certified, None for ABSTAIN.
     """
@@ -22,9 +26,17 @@ class Concluded(ABC):
     CONCLUSIONS: ClassVar[tuple[str, ...]]
 
     class_names: tuple[str, ...]
+    network_shape: tuple[int, int, int]
+    grid: float
+    pixel_sigma: float
     selection_counts: tuple[int, ...]
     selected: int
     label: int | None
+
+    @classmethod
+    def conclude(cls, **evidence: Any) -> Self:
+        """The record that follows from the evidence."""
+        return cls(**evidence, **cls._conclusions(evidence))
 
     @staticmethod
     @abstractmethod
@@ -53,12 +65,32 @@ class Concluded(ABC):
             best = max(range(len(votes)), key=lambda index: (votes[index], -index))
             return (
                 fields_are_typed(self)
+                and self._setting_holds()
                 and self._well_formed()
                 and best == self.selected
                 and self._conclusions(fields) == claimed
             )
         except Exception:  # whatever an invented record makes go wrong: it does not verify
             return False
+
+    def _setting_holds(self) -> bool:
+        """Whether classifier and pixel noise are such as can be certified, with a count for each class."""
+        return (
+            len(self.selection_counts) == len(self.class_names) >= 2
+            and min(self.selection_counts) >= 0
+            and min(self.network_shape) >= 1
+            and is_grid(self.grid)
+            and 0 < self.pixel_sigma <= LARGEST_SIGMA
+        )
+
+    def to_json(self) -> str:
+        """All fields as JSON."""
+        return as_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The record that `to_json` wrote; ValueError, one sentence, if the text is none."""
+        return cls(**read_fields(text, cls))
 
 
 def fields_are_typed(record: Any) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from spt import statistics
-from spt.certificates.evidence import Concluded, as_json, read_fields
+from spt.certificates.evidence import Concluded
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
 from spt.certificates.per_sample import computed_in_words, points_hold, points_of_the_seed
 from spt.certificates.rounding import confidence
-from spt.noise import is_grid, vote_error
-from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
+from spt.noise import vote_error
+from spt.plain_numbers import MOST_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,6 @@ class NestedPrediction(Concluded):
     passes: int
     label: int | None
 
-    @classmethod
-    def conclude(cls, **evidence: Any) -> "NestedPrediction":
-        """The prediction that follows from the evidence."""
-        return cls(**evidence, **cls._conclusions(evidence))
-
     @staticmethod
     def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
         test = _inner_test(evidence)
@@ -86,9 +81,7 @@ class NestedPrediction(Concluded):
     def _well_formed(self) -> bool:
         return (
             len(self.points) == len(self.inner_votes) <= self.n <= MOST_SAMPLES
-            and min(self.selection_counts) >= 0
             and sum(self.selection_counts) > 0
-            and len(self.selection_counts) == len(self.class_names) >= 2
             and points_hold(self.points, self.transform, self.unit)
             and points_of_the_seed(
                 self.points,
@@ -100,8 +93,6 @@ class NestedPrediction(Concluded):
             and 0 < self.alpha < 1
             and 0 < self.inner_alpha < 1
             and self.radius >= 0
-            and is_grid(self.grid)
-            and 0 < self.pixel_sigma <= LARGEST_SIGMA
             and all(can_have_stopped(pair, _inner_test(vars(self)), LOOKS) for pair in set(self.inner_votes))
         )
 
@@ -130,15 +121,6 @@ class NestedPrediction(Concluded):
                 f"  time         {self.seconds:.2f} s, {votes:,} network calls",
             )
         )
-
-    def to_json(self) -> str:
-        """All fields as JSON."""
-        return as_json(self)
-
-    @classmethod
-    def from_json(cls, text: str) -> "NestedPrediction":
-        """The prediction that `to_json` wrote; ValueError, one sentence, if the text is none."""
-        return cls(**read_fields(text, cls))
 
 
 def outer_test(alpha: float, inner_alpha: float) -> statistics.SequentialTest:

@@ -17,12 +17,12 @@ from spt.certificates.error_level import (
     ReceivedErrorLevel,
     level_from,
 )
-from spt.certificates.evidence import Concluded, as_json, read_fields
+from spt.certificates.evidence import Concluded, read_fields
 from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
 from spt.certificates.per_sample import computed_in_words, points_hold, points_of_the_seed
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import is_grid, vote_error
-from spt.plain_numbers import LARGEST_SIGMA, MOST_SAMPLES
+from spt.noise import vote_error
+from spt.plain_numbers import MOST_SAMPLES
 
 Votes = Literal["nested", "joint"]
 MOST_POINTS = 200
@@ -142,11 +142,6 @@ class OneErrorCertificate(Concluded):
         level = {name: value for name, value in vars(fields["level"]).items() if name != "seconds"}
         return repr((*((name, fields[name]) for name in SETTINGS), sorted(level.items())))
 
-    @classmethod
-    def conclude(cls, **evidence: Any) -> "OneErrorCertificate":
-        """The certificate that follows from the evidence: successes, bound, radius and label."""
-        return cls(**evidence, **cls._conclusions(evidence))
-
     @staticmethod
     def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
         budget, level, pixel_sigma, n = (evidence[name] for name in ("budget", "level", "pixel_sigma", "n"))
@@ -173,12 +168,8 @@ class OneErrorCertificate(Concluded):
         joint = self.votes == "joint" and sum(self.counts) == self.n and not self.inner_votes
         return (
             (nested or (joint and len(self.counts) == len(self.class_names)))
-            and min((*self.selection_counts, *self.counts)) >= 0
-            and len(self.selection_counts) == len(self.class_names) >= 2
+            and min(self.counts, default=0) >= 0
             and 1 <= self.n <= MOST_SAMPLES
-            and min(self.network_shape) >= 1
-            and is_grid(self.grid)
-            and 0 < self.pixel_sigma <= LARGEST_SIGMA
             and self.level.verify()
             and self.level.usable
             and self.level.covers(self.image_sha256)
@@ -285,10 +276,6 @@ class OneErrorCertificate(Concluded):
     def _tested_images(self) -> str:
         level = self.level
         return f" on each of {len(level.exceeding)} images" if isinstance(level, DistributionErrorLevel) else ""
-
-    def to_json(self) -> str:
-        """All fields as JSON."""
-        return as_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "OneErrorCertificate":

@@ -181,8 +181,6 @@ class Case:
     @classmethod
     def read(cls, arguments: argparse.Namespace) -> "Case":
         """Load what the arguments name; ValueError or OSError if something is not there or does not fit."""
-        from spt.images import to_8_bit
-
         smoothed = read_smoothed(arguments)
         transform = smoothed.transform
         classifier = smoothed.classifier
@@ -190,9 +188,7 @@ class Case:
             arguments.image, classifier.input_shape, arguments.invert, arguments.download, classifier.class_names
         )
         if arguments.at is not None:
-            point = parameter_point(arguments.at, transform)
-            image = to_8_bit(transform(image, point)[0])
-            caption += f" at {transform.describe(point[0])}"
+            image, caption = transformed(image, caption, arguments.at, transform)
         return cls(smoothed, image, label, caption)
 
 
@@ -224,6 +220,14 @@ def read_smoothed(arguments: argparse.Namespace) -> "SmoothedClassifier":
         sigma if arguments.parameter_sigma is None else arguments.parameter_sigma,
         classifier.pixel_sigma if arguments.pixel_sigma is None else arguments.pixel_sigma,
     )
+
+
+def transformed(image: "Tensor", caption: str, values: list[float], transform: "Transform") -> tuple["Tensor", str]:
+    """The image after the transformation that --at names, in 8 bits, and its caption."""
+    from spt.images import to_8_bit
+
+    point = parameter_point(values, transform)
+    return to_8_bit(transform(image, point)[0]), f"{caption} at {transform.describe(point[0])}"
 
 
 def parameter_point(values: list[float], transform: "Transform", option: str = "--at") -> "Tensor":

@@ -10,8 +10,8 @@ from spt.commands.arguments import (
     add_command,
     add_download,
     check_device,
-    parameter_point,
     read_picture,
+    transformed,
     visible_progress,
 )
 
@@ -92,7 +92,6 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     """Everything computed again."""
     from spt.certificates import OneErrorCertificate
     from spt.classifiers import bundled_classifiers, load_classifier
-    from spt.images import to_8_bit
     from spt.recomputation import recompute
     from spt.transforms import get_transform
 
@@ -106,11 +105,10 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     if arguments.at is not None:
         about = certificate.level if isinstance(certificate, OneErrorCertificate) else certificate
         transform = get_transform(about.transform)
-        point = parameter_point(arguments.at, transform)
-        image, caption = to_8_bit(transform(image, point)[0]), f"{caption} at {transform.describe(point[0])}"
+        image, caption = transformed(image, caption, arguments.at, transform)
     found = recompute(certificate, classifier, image, visible_progress())
     arguments.exit_code = {"confirmed": 0, "not confirmed": 1, "confirmed in part": 3}[found.outcome]
     if arguments.json:
         return found.to_json()
-    claim = f"{certificate.explain()}\n" if certificate.verify() else ""  # of what is no record nothing can be said
+    claim = f"{certificate.explain()}\n" if found.record_holds else ""  # of what is no record nothing can be said
     return f"{caption}\n{claim}{found.to_text()}"

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.per_sample import IndividualCertificate
+from spt.figures.style import style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
 
@@ -203,9 +204,10 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
         )  # fmt: skip
     shown = max([limit, *(abs(answer.point[0]) for answer in answers)])
     half = 180.0 if shown > 100 else max(60.0, shown)
-    _style(figure)
+    style(figure, 380, top=30, sides=24, legend=-0.12)
     ticks = _dial_ticks(limit, certified if certificate.label is not None else 0.0, half)
     figure.update_layout(
+        showlegend=True,
         polar={
             "bgcolor": "rgba(0,0,0,0)",
             "sector": [90 - half, 90 + half] if half < 180 else [0, 360],
@@ -219,7 +221,7 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
                 "linecolor": "rgba(136,136,136,0.35)",
             },
             "radialaxis": {"visible": False, "range": [0, 1.2]},
-        }
+        },
     )
     return figure
 
@@ -262,12 +264,12 @@ def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
             name=name, marker=marker, text=[_answer_in_words(answer) for answer in group],
             hovertemplate=f"dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<br>%{{text}}<extra></extra>",
         )  # fmt: skip
-    _style(figure)
+    style(figure, 460, top=30, sides=24)
     shown = 1.1 * max([limit, *(abs(value) for answer in answers for value in answer.point)])
     axis = {"zeroline": False, "constrain": "domain", "gridcolor": "rgba(136,136,136,0.25)"}
     figure.update_xaxes(title=f"dx in {unit}", range=[-shown, shown], **axis)
     figure.update_yaxes(title=f"dy in {unit} (down)", range=[shown, -shown], scaleanchor="x", **axis)
-    figure.update_layout(height=460, legend={"y": -0.2})
+    figure.update_layout(showlegend=True)
     return figure
 
 
@@ -296,18 +298,6 @@ def _groups(answers: Sequence[Answer]) -> list[tuple[str, list[Answer], dict[str
 
 def _answer_in_words(answer: Answer) -> str:
     return f"f: {answer.base}<br>g: {answer.smoothed or 'ABSTAIN'} ({answer.passes} of {answer.samples} samples pass)"
-
-
-def _style(figure: go.Figure) -> None:
-    figure.update_layout(
-        height=380,
-        margin={"l": 24, "r": 24, "t": 30, "b": 10},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.12, "x": 0},
-        hovermode="closest",
-        showlegend=True,
-    )
 
 
 # --------------------------------------------------------------------------------------------------------------- picture

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from spt.figures.style import style
+
 SAMPLED, CHORD, INTERVAL, SHIFTED, RECENTRED = "#8C8C8C", "#0072B2", "#D55E00", "#E69F00", "#009E73"
 _RD_BU = (
     *((5, 48, 97), (33, 102, 172), (67, 147, 195), (146, 197, 222), (209, 229, 240), (247, 247, 247)),
@@ -296,7 +298,7 @@ def error_map(
         x=[at[0]], y=[at[1]], mode="markers", name="γ of the sliders", cliponaxis=True,
         marker={"symbol": "x-thin", "size": 14, "line": {"width": 3, "color": "#CC79A7"}},
     )  # fmt: skip
-    _style(figure, 460)
+    style(figure, 460, legend=-0.16)
     figure.update_xaxes(
         title=f"γ₁ (dx) in {unit}", range=[low, high], constrain="domain", showgrid=False, zeroline=False
     )
@@ -365,18 +367,7 @@ def plane(points: np.ndarray, colours: np.ndarray, colour_title: str, balls: Seq
             x=[ball.centre[0]], y=[ball.centre[1]], mode="markers", name=f"{ball.name} centre", showlegend=False,
             marker={"symbol": "cross", "size": 13, "color": ball.colour, "line": {"width": 1.5, "color": "white"}},
         )  # fmt: skip
-    _style(figure, 480)
+    style(figure, 480, legend=-0.16)
     figure.update_xaxes(title="first principal axis", constrain="domain", zeroline=False)
     figure.update_yaxes(title="second", scaleanchor="x", constrain="domain", zeroline=False)
     return figure
-
-
-def _style(figure: go.Figure, height: int) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 20, "b": 10},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.16, "x": 0},
-        hovermode="closest",
-    )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from spt.experiments.experiment import Share
+from spt.figures.style import style
 
 PROVED, COUNTED, OTHER, GREY = "#009E73", "#2E8FD0", "#E69F00", "#888888"
 SYMBOLS = ("diamond-open", "square-open", "triangle-up-open", "circle-open", "star-open", "cross-open", "hexagon-open")
@@ -94,7 +95,7 @@ def certified_curve(
             name=series.name,
             hovertemplate=f"%{{x:g}}{_spaced(unit)}: %{{y:.2f}}<br>{_wrapped(series.caveat)}<extra>{series.name}</extra>",
         )
-    _style(figure)
+    style(figure, 400)
     most = max([limit, *(float(size) for series in paper for size in series.values)])
     figure.update_xaxes(title=f"size of the transformation in {unit}", range=[-0.02 * most, 1.03 * most])
     figure.update_yaxes(title="certified and right", range=[-0.03, 1.05])
@@ -138,7 +139,7 @@ def share_bars(shares: Mapping[str, Share], paper: Sequence[PaperSeries] = (), b
             name=series.name,
             hovertemplate=f"%{{x}}: %{{y:.2f}}<br>{_wrapped(series.caveat)}<extra>{series.name}</extra>",
         )
-    _style(figure)
+    style(figure, 400)
     figure.update_layout(bargap=0.3)
     figure.update_yaxes(title="share", range=[0, 1.08])
     figure.update_xaxes(categoryorder="array", categoryarray=[_broken(name) for name in shares], tickangle=0)
@@ -180,7 +181,7 @@ def error_strips(
             name=f"{series.name}: largest",
             hovertemplate=f"%{{x}}: %{{y:.3g}}<br>{_wrapped(series.caveat)}<extra>{series.name}</extra>",
         )
-    _style(figure)
+    style(figure, 400)
     everything = [v for values in errors.values() for v in values] + [
         float(value) for series in paper for name, value in series.values.items() if name in errors
     ]
@@ -214,7 +215,7 @@ def refinement_lines(passes: Sequence[int], errors: Sequence[Sequence[float]], i
             name="mean over images, proved",
             hovertemplate="%{x} passes: %{y:.3g}<extra>mean</extra>",
         )
-    _style(figure)
+    style(figure, 400)
     figure.update_xaxes(title="refinement passes", tickvals=list(passes))
     figure.update_yaxes(title="bound on the error E", rangemode="tozero")
     return figure
@@ -262,14 +263,3 @@ def _error_axis(figure: go.Figure, values: Sequence[float], title: str) -> None:
         figure.update_yaxes(title=f"{title} (log scale)", type="log", range=[low, high], dtick="D2")
     else:
         figure.update_yaxes(title=title, range=[0, 1.08 * most or 1])
-
-
-def _style(figure: go.Figure) -> None:
-    figure.update_layout(
-        height=400,
-        margin={"l": 10, "r": 10, "t": 20, "b": 10},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
-        hovermode="closest",
-    )

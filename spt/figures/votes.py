@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from spt.figures.style import style
+
 CLASS_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
     *("#D55E00", "#8C8C8C", "#B8A900", "#7F4FC9", "#A05A2C"),
@@ -172,7 +174,7 @@ def response_curve(
     figure.add_annotation(
         x=at, y=1.04, yref="paper", text=f"{symbol} = {at:g}{unit}".replace("-", "−"), showarrow=False, yanchor="bottom"
     )
-    _style(figure)
+    style(figure, 340, top=34)
     figure.update_xaxes(title=f"{symbol} in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False)
     figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
     return figure
@@ -234,19 +236,8 @@ def response_map(
         name="received image",
         marker={"symbol": "x-thin", "size": 15, "line": {"width": 3, "color": "#888888"}},
     )
-    _style(figure, height=440)
+    style(figure, 440, top=34)
     limit = float(axis[-1])
     figure.update_xaxes(title=f"dx in {unit}", range=[-limit, limit], constrain="domain")
     figure.update_yaxes(title=f"dy in {unit} (down)", range=[limit, -limit], scaleanchor="x", constrain="domain")
     return figure
-
-
-def _style(figure: go.Figure, height: int = 340) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 10, "r": 10, "t": 34, "b": 10},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
-        hovermode="closest",
-    )
