@@ -6,7 +6,7 @@
 
 The parts, in this order, each within its share of --minutes: tests (pytest -m cuda), speed (votes, transformations and
 bounds on the device and beside it on the processor, and where the time goes), bounds (3x224x224 photographs, ±30°),
-train (the recipe cifar10-resnet), tables (table 4 on CIFAR-10). What a part finds is kept at once. A part that is complete is
+train (the recipe that --recipe names), tables (table 4 on CIFAR-10). What a part finds is kept at once. A part that is complete is
 not run again, except with --again; training and tables go on where they were stopped, if FOLDER has the files of the
 run before.
 
@@ -64,6 +64,7 @@ def _read(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", help="default: cuda; cpu with --rehearse")
     parser.add_argument("--rehearse", action="store_true", help="tiny sizes, to try out all of it")
     parser.add_argument("--again", action="store_true", help="run complete parts again, too")
+    parser.add_argument("--recipe", default="cifar10-resnet", help="what train trains (default: %(default)s)")
     parser.add_argument("--epochs", type=int, help="of training (default: as many as there is time for)")
     parser.add_argument("--workers", type=int, help="processes for the tables (default: half the cores, at most 8)")
     parser.add_argument("--stash", type=Path, metavar="FOLDER", help="copy what is in SPT_DATA there, and end")
@@ -92,7 +93,7 @@ def stash(source: Path, folder: Path) -> str:
 def _in_a_process(part: str, arguments: argparse.Namespace, seconds: float) -> bool:
     """A part in a process of its own: what goes wrong on the device, or takes for ever, ends with it."""
     command = [sys.executable, __file__, "--part", part, "--out", str(arguments.out), "--device", arguments.device]
-    command += ["--minutes", str(seconds / 60), "--workers", str(arguments.workers)]
+    command += ["--minutes", str(seconds / 60), "--workers", str(arguments.workers), "--recipe", arguments.recipe]
     command += ["--again"] * arguments.again + (["--epochs", str(arguments.epochs)] if arguments.epochs else [])
     process = subprocess.Popen(command, process_group=0)
     try:
@@ -111,7 +112,7 @@ def _part(part: str, arguments: argparse.Namespace, seconds: float) -> bool:
     from gpu_parts.run import WRONG, OutOfTimeError, Run
 
     run = Run(part, arguments.out, arguments.device, arguments.rehearse, time.monotonic() + seconds)
-    run.epochs, run.workers = arguments.epochs, arguments.workers
+    run.recipe, run.epochs, run.workers = arguments.recipe, arguments.epochs, arguments.workers
     if run.results.read().get(part, {}).get("done") and not arguments.again:
         print(f"{part}: complete already")
         return True

@@ -233,6 +233,22 @@ RECIPES: dict[str, Recipe] = {
             adversarial_radius=0.25,
             half_weights=True,
         ),
+        Recipe(
+            "cifar10-resnet-fine",
+            "cifar10",
+            CIFAR10_RESIDUAL_NETWORK,
+            transform="rotation",
+            parameter_sigma=30.0,
+            pixel_sigma=0.12,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=1.0),
+            flip=True,
+            crop=4,
+            epochs=60,
+            batch_size=512,
+            consistency=1.0,
+            adversarial_radius=0.08,
+            half_weights=True,
+        ),
     )
 }
 

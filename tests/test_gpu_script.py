@@ -19,6 +19,7 @@ from spt.experiments.experiment import _dataset
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 PARTS = ["tests", "speed", "bounds", "train", "tables"]
+RECIPE = "cifar10-resnet-fine"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_training_goes_on_from_its_pieces(
     from gpu_parts import train
 
     monkeypatch.setattr(train, "LARGEST_FILE", 20_000)
-    options = ["--out", str(tmp_path), "--rehearse", "--part", "train", "--epochs", "3"]
+    options = ["--out", str(tmp_path), "--rehearse", "--part", "train", "--epochs", "3", "--recipe", RECIPE]
     out_of_time, calls = 10**9, []
     with monkeypatch.context() as patch:
         patch.setattr(train, "RESERVE", -1e9)
@@ -101,15 +102,18 @@ def test_training_goes_on_from_its_pieces(
         assert script.main(options) == 1
     found = record(tmp_path, "train")
     assert not found["done"] and found["stopped"] == "1 of 3 epochs are done" and found["values"]["epochs done"] == 1
-    assert len(train.pieces(tmp_path)) > 2 and max(path.stat().st_size for path in train.pieces(tmp_path)) <= 20_000
+    assert (
+        len(train.pieces(RECIPE, tmp_path)) > 2
+        and max(path.stat().st_size for path in train.pieces(RECIPE, tmp_path)) <= 20_000
+    )
     enough_training = train.training.train
     monkeypatch.setattr(train, "images_per_second", lambda *_: pytest.fail("began anew"))
     monkeypatch.setattr(train.training, "train", lambda *given: calls.append(given) or enough_training(*given))
     assert script.main(options) == 0
     values = record(tmp_path, "train")["values"]
     assert values["visits"] == 2 and values["epochs done"] == 3 and len(calls) == 1
-    assert not train.pieces(tmp_path)
-    card = json.loads((tmp_path / "cifar10-resnet.json").read_text(encoding="utf-8"))
+    assert not train.pieces(RECIPE, tmp_path)
+    card = json.loads((tmp_path / f"{RECIPE}.json").read_text(encoding="utf-8"))
     assert card["epochs"] == 3 and card["accuracy"]["test_images"] == 20
 
 
@@ -119,15 +123,15 @@ def test_a_state_that_is_not_whole_is_none(script: ModuleType, tmp_path: Path, m
     monkeypatch.setattr(train, "LARGEST_FILE", 100)
     state, again = tmp_path / "state", tmp_path / "again"
     state.write_bytes(bytes(range(256)) * 5)
-    train.cut(state, tmp_path)
-    assert train.join(tmp_path, again) and again.read_bytes() == state.read_bytes()
+    train.cut(RECIPE, state, tmp_path)
+    assert train.join(RECIPE, tmp_path, again) and again.read_bytes() == state.read_bytes()
     state.write_bytes(bytes(250))
-    train.cut(state, tmp_path)
-    assert len(train.pieces(tmp_path)) == 3
-    assert train.join(tmp_path, again) and again.read_bytes() == bytes(250)
-    train.pieces(tmp_path)[1].write_bytes(b"of another state")
-    assert not train.join(tmp_path, again)
-    assert not train.join(tmp_path / "empty", again)
+    train.cut(RECIPE, state, tmp_path)
+    assert len(train.pieces(RECIPE, tmp_path)) == 3
+    assert train.join(RECIPE, tmp_path, again) and again.read_bytes() == bytes(250)
+    train.pieces(RECIPE, tmp_path)[1].write_bytes(b"of another state")
+    assert not train.join(RECIPE, tmp_path, again)
+    assert not train.join(RECIPE, tmp_path / "empty", again)
 
 
 def test_what_goes_wrong_is_kept_and_the_other_parts_run(

@@ -76,6 +76,7 @@ class Run:
         part: its name; out: the folder of results; device: "cuda" or "cpu".
         rehearse: whether all sizes are tiny.
         deadline: of `time.monotonic`, by which the part should be through.
+        recipe: what is trained, a key of `spt.training.RECIPES`.
         epochs: of training, None for as many as there is time for; workers: processes for the tables.
         sections, values: what is found: tables to be read, and plain values by name.
     """
@@ -85,6 +86,7 @@ class Run:
     device: str
     rehearse: bool
     deadline: float
+    recipe: str = "cifar10-resnet"
     epochs: int | None = None
     workers: int = 1
     sections: list[dict[str, Any]] = field(default_factory=list)

@@ -15,7 +15,6 @@ import torch
 
 import spt.classifiers
 from gpu_parts.run import OutOfTimeError, Run
-from gpu_parts.train import NAME
 from spt.classifiers import forget_loaded
 from spt.experiments import Table4, configure
 from spt.experiments.experiment import Experiment, Row, Rows
@@ -39,7 +38,7 @@ def use(folder: str) -> None:
 
 def measure(run: Run) -> None:
     """Both ranges, each in its half of the time."""
-    trained = (run.out / f"{NAME}.safetensors").is_file()
+    trained = (run.out / f"{run.recipe}.safetensors").is_file()
     before = spt.classifiers.MODELS_FOLDER
     folder = str(run.out if trained else before)
     try:
@@ -47,7 +46,10 @@ def measure(run: Run) -> None:
         forget_loaded()
         for left, settings in ((2, RANGES[0]), (1, RANGES[1])):
             settings = settings | ({"n_gamma": 4, "n_more": None, "limit": 1.0 * left} if run.rehearse else {})
-            settings |= {"classifier": NAME if trained else "cifar10-smooth", "images": 2 if run.rehearse else IMAGES}
+            settings |= {
+                "classifier": run.recipe if trained else "cifar10-smooth",
+                "images": 2 if run.rehearse else IMAGES,
+            }
             _table(run, configure(Table4, dataset="cifar10", **settings), run.left / left, folder)
     finally:
         spt.classifiers.MODELS_FOLDER = before

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from gpu_parts.run import OutOfTimeError, Run
@@ -15,6 +16,8 @@ def measure(run: Run) -> None:
     if run.rehearse:
         files = [ROOT / "tests" / "test_laws.py"]
     command = [sys.executable, "-m", "pytest", "-m", "cuda", "-q", "--tb=short", "--continue-on-collection-errors"]
+    if find_spec("xdist") and not run.rehearse:
+        command += ["-n", "4", "--dist", "worksteal"]
     command += ["-p", "no:cacheprovider", *(str(path.relative_to(ROOT)) for path in files)]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=max(20.0, run.left))

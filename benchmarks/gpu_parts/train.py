@@ -1,4 +1,4 @@
-"""A residual network for CIFAR-10 under rotation and pixel noise, by the recipe cifar10-resnet, over as many visits as it takes.
+"""A residual network for CIFAR-10 under rotation and pixel noise, by a recipe like cifar10-resnet, in as many visits as it takes.
 
 The state is kept in pieces of less than 16 MiB, beside the results; a later run that finds them goes on. The number of epochs
 is decided at the first visit (from the images per second measured there, unless it is given) and kept, for the learning
@@ -21,7 +21,6 @@ from spt import training
 from spt.datasets import load_dataset
 from spt.training import RECIPES, Recipe
 
-NAME = "cifar10-resnet"
 RESERVE = 20.0
 """Seconds for measuring and writing in the end."""
 TINY: dict[str, Any] = {"widths": [4, 8], "blocks": [1, 1]}
@@ -30,16 +29,16 @@ TINY: dict[str, Any] = {"widths": [4, 8], "blocks": [1, 1]}
 def measure(run: Run) -> None:
     """Train, go on training, or measure and write what is trained."""
     torch.backends.cudnn.benchmark = True
-    recipe = RECIPES[NAME]
+    recipe = RECIPES[run.recipe]
     train, test = (load_dataset(recipe.dataset, split) for split in ("train", "test"))
     images, labels = train.batch(range(200 if run.rehearse else len(train)))
     shown, truth = test.batch(range(20 if run.rehearse else len(test)))
     if run.rehearse:
         recipe = replace(recipe, network=recipe.network | TINY, batch_size=50, epochs=2)
     with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / f"{NAME}.pt"
+        state = Path(folder) / f"{run.recipe}.pt"
         epochs = run.epochs or run.values.get("epochs")
-        if join(run.out, state) and run.values.get("epochs") == epochs:
+        if join(run.recipe, run.out, state) and run.values.get("epochs") == epochs:
             run.values["visits"] = run.values.get("visits", 1) + 1
         else:
             state.unlink(missing_ok=True)
@@ -50,7 +49,7 @@ def measure(run: Run) -> None:
         module = _train(run, recipe, images, labels, state)
     measured = training.measure(recipe, module, shown.to(run.device), truth.to(run.device))
     training.write_classifier(recipe, module.cpu(), list(train.class_names), measured, run.out)
-    for piece in pieces(run.out):
+    for piece in pieces(run.recipe, run.out):
         piece.unlink()
     run.values["accuracy"] = {kind: measured[kind] for kind in ("float32", "bfloat16")}
     report(run, recipe, "trained")
@@ -74,14 +73,14 @@ def _train(run: Run, recipe: Recipe, images: torch.Tensor, labels: torch.Tensor,
     def keep(path: Path) -> None:
         nonlocal last
         if time.monotonic() - last >= 30:
-            cut(path, run.out)
+            cut(run.recipe, path, run.out)
             last = time.monotonic()
 
     try:
         return training.train(recipe, images, labels, run.device, state, epochs, 30.0, keep)
     except OutOfTimeError:
         if state.is_file():
-            cut(state, run.out)
+            cut(run.recipe, state, run.out)
         raise
 
 
@@ -109,26 +108,26 @@ def report(run: Run, recipe: Recipe, state: str) -> None:
 # -------------------------------------------------------------------------------------------------- the state in pieces
 
 
-def pieces(folder: Path) -> list[Path]:
+def pieces(name: str, folder: Path) -> list[Path]:
     """The files of a state, in their order."""
-    return sorted(folder.glob(f"{NAME}.state.*"))
+    return sorted(folder.glob(f"{name}.state.*"))
 
 
-def cut(state: Path, folder: Path) -> None:
+def cut(name: str, state: Path, folder: Path) -> None:
     """Keep a state as files of less than 16 MiB, the first with the checksum of the whole."""
     content = state.read_bytes()
     content = hashlib.sha256(content).digest() + content
     parts = [content[i : i + LARGEST_FILE] for i in range(0, len(content), LARGEST_FILE)]
-    names = [folder / f"{NAME}.state.{number:02}" for number in range(len(parts))]
-    for name, part in zip(names, parts, strict=True):
-        write(name, part)
-    for other in set(pieces(folder)) - set(names):
+    files = [folder / f"{name}.state.{number:02}" for number in range(len(parts))]
+    for file, part in zip(files, parts, strict=True):
+        write(file, part)
+    for other in set(pieces(name, folder)) - set(files):
         other.unlink()
 
 
-def join(folder: Path, state: Path) -> bool:
+def join(name: str, folder: Path, state: Path) -> bool:
     """Put a state together; False if there is none, or it is not whole (stopped while it was written)."""
-    content = b"".join(piece.read_bytes() for piece in pieces(folder) if piece.suffix != ".part")
+    content = b"".join(piece.read_bytes() for piece in pieces(name, folder) if piece.suffix != ".part")
     if hashlib.sha256(content[32:]).digest() != content[:32]:
         return False
     state.write_bytes(content[32:])
