@@ -227,7 +227,7 @@ RECIPES: dict[str, Recipe] = {
             preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=1.5),
             flip=True,
             crop=4,
-            epochs=60,
+            epochs=28,
             batch_size=512,
             consistency=1.0,
             adversarial_radius=0.25,
@@ -246,7 +246,6 @@ RECIPES: dict[str, Recipe] = {
             epochs=60,
             batch_size=512,
             consistency=1.0,
-            adversarial_radius=0.08,
             half_weights=True,
         ),
     )

@@ -6,7 +6,6 @@ the host more than for the device, so several processes share it.
 
 import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,12 +79,10 @@ def _table(run: Run, experiment: Experiment, seconds: float, folder: str) -> Non
 def in_processes(
     device: str, workers: int, folder: str, experiment: Experiment, stage: str, items: list[int], earlier: Rows
 ) -> Iterator[tuple[int, Row]]:
-    """A scheduler of `spt.experiments`: so many processes on one device."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, use, (folder,)) as pool:
-        tasks = {pool.submit(experiment.measure, stage, item, earlier, device): item for item in items}
-        try:
-            for task in as_completed(tasks):
-                yield tasks[task], task.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    """A scheduler of `spt.experiments`: so many processes on one device, all of them ended (and their memory free) at the end."""
+    with multiprocessing.get_context("spawn").Pool(workers, use, (folder,)) as pool:
+        yield from pool.imap_unordered(partial(_row, experiment, stage, earlier, device), items)
+
+
+def _row(experiment: Experiment, stage: str, earlier: Rows, device: str, item: int) -> tuple[int, Row]:
+    return item, experiment.measure(stage, item, earlier, device)
