@@ -64,9 +64,12 @@ def speed(name: str, rounds: int) -> list[str]:
     votes = blocks * BLOCK
     error = vote_error(centre.numel(), classifier.pixel_sigma, classifier.grid)
     return [
-        name, f"{votes / statistics.median(own):,.0f}", f"{votes / statistics.median(other):,.0f}", f"{ratio:.2f}",
+        name,
+        f"{votes / statistics.median(own):,.0f}",
+        f"{votes / statistics.median(other):,.0f}",
+        f"{ratio:.2f}",
         f"{error:.0e}",
-    ]  # fmt: skip
+    ]
 
 
 @torch.inference_mode()

@@ -168,10 +168,12 @@ def _identity(certificate: AnyCertificate, classifier: Classifier, image: Tensor
     lines = [_compare("image", certificate.image_sha256, digest, lambda value: f"sha256 {value[:16]}…")]
     lines.append(
         _compare(
-            "classifier", certificate.classifier_fingerprint, classifier.fingerprint,
+            "classifier",
+            certificate.classifier_fingerprint,
+            classifier.fingerprint,
             lambda value: f"fingerprint {value[:16]}…",
         )
-    )  # fmt: skip
+    )
     there, here = (certificate.device, certificate.number_format), (classifier.device.type, classifier.number_format)
     if there == here:
         lines.append(Line("device", "agrees", f"{here[0]}, network in {here[1]}"))
@@ -221,9 +223,11 @@ def _per_sample(
 ) -> tuple[list[Line], AnyCertificate]:
     attacker: Any = certificate.attacker
     settings: dict[str, Any] = {
-        "classifier": classifier, "transform": get_transform(certificate.transform), "attacker": attacker,
+        "classifier": classifier,
+        "transform": get_transform(certificate.transform),
+        "attacker": attacker,
         **{name: getattr(certificate, name) for name in ("parameter_sigma", "pixel_sigma", "limit", "inner_alpha")},
-    }  # fmt: skip
+    }
     n0 = sum(certificate.selection_counts) or 100
     sizes = (n0, certificate.n_gamma, certificate.alpha, certificate.seed)
     again: DistCertificate | IndividualCertificate
@@ -275,17 +279,19 @@ def _balls(certificate: PerSampleCertificate, again: PerSampleCertificate) -> Li
     smaller = [a for a, b in pairs if a < b * (1 - SAME_RADIUS)]
     other = [a for a, b in pairs if not math.isclose(a, b, rel_tol=SAME_RADIUS)]
     rounding = [
-        a for a, b in zip(certificate.rounding, again.rounding, strict=False)
+        a
+        for a, b in zip(certificate.rounding, again.rounding, strict=False)
         if not math.isclose(a, b, rel_tol=SAME_RADIUS, abs_tol=1e-12)
-    ]  # fmt: skip
+    ]
     if len(certificate.radii) != len(again.radii):
         return Line("balls", "differs", f"{len(certificate.radii)} in the certificate, {len(again.radii)} here")
     if other or rounding:
         return Line(
-            "balls", "differs",
+            "balls",
+            "differs",
             f"of {len(pairs)} radii {len(other)} are not those found here, {len(smaller)} of them too small; "
             f"{len(rounding)} rounding terms differ",
-        )  # fmt: skip
+        )
     return Line("balls", "agrees", f"{len(pairs)} radii bounded again, all the same")
 
 
@@ -302,9 +308,11 @@ def _one_error(
 ) -> tuple[list[Line], AnyCertificate]:
     level = certificate.level
     settings: dict[str, Any] = {
-        "classifier": classifier, "transform": get_transform(level.transform), "pixel_sigma": certificate.pixel_sigma,
+        "classifier": classifier,
+        "transform": get_transform(level.transform),
+        "pixel_sigma": certificate.pixel_sigma,
         **{name: getattr(level, name) for name in ("parameter_sigma", "limit", "attacker")},
-    }  # fmt: skip
+    }
     n0, sizes = sum(certificate.selection_counts), {"budget": certificate.budget, "seed": certificate.seed}
     again: OneErrorCertificate
     if isinstance(level, ReceivedErrorLevel):
@@ -312,9 +320,14 @@ def _one_error(
             **settings, **{name: getattr(level, name) for name in ("split_width", "refinements", "method")}
         )
         found: ErrorLevel = received.measure(
-            image, level.error if level.largest is None else None, level.n_choice or 1, level.n_test, level.alpha_error,
-            level.seed, progress=progress,
-        )  # fmt: skip
+            image,
+            level.error if level.largest is None else None,
+            level.n_choice or 1,
+            level.n_test,
+            level.alpha_error,
+            level.seed,
+            progress=progress,
+        )
         lines = [_level(level, found)]
         again = received.certify_with_one_error(image, level, n0, certificate.n, progress=progress, **sizes)  # type: ignore[arg-type]
     else:
@@ -326,8 +339,14 @@ def _one_error(
             found = defence.measure(image, level.n_choice, level.n_test, level.alpha_error, level.seed, progress)
             lines = [_level(level, found)]
         again = defence.certify(
-            image, level, certificate.votes, n0, certificate.n, progress=progress, **sizes  # type: ignore[arg-type]
-        )  # fmt: skip
+            image,
+            level,
+            certificate.votes,
+            n0,
+            certificate.n,
+            progress=progress,
+            **sizes,  # type: ignore[arg-type]
+        )
     lines.append(_selection(certificate, again))
     if certificate.votes == "nested":
         lines.append(_votes("inner tests", certificate.inner_votes, again.inner_votes))
@@ -385,15 +404,17 @@ def _trust(certificate: AnyCertificate) -> list[Line]:
     lines = [
         Line("chance", "on trust", "the numbers of the generator behave as independent random ones"),
         Line(
-            "choice", "on trust",
+            "choice",
+            "on trust",
             "seed, sizes and settings were chosen before a result was seen; of several runs none was picked",
         ),
         Line(
-            "network", "on trust",
+            "network",
+            "on trust",
             "it answers every image as a function of that image alone: a few were tried, when it was loaded",
         ),
         Line("code", "on trust", "the bounds and tests of this program do what their proofs say"),
-    ]  # fmt: skip
+    ]
     if isinstance(certificate, Certificate):
         lines.append(Line("transformations", "on trust", "they compose: they do not, so this radius is a heuristic"))
     return lines

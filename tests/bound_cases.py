@@ -19,9 +19,26 @@ from spt.transforms import TRANSFORMS
 from tests.oracles import preprocessing_matrix, warp_many
 
 IMAGES = (
-    "stripes across", "stripes along", "stripes oblique", "wide stripes", "corner pixel", "edge pixel", "middle pixel", "any pixel",
-    "dark pixel", "constant", "black", "checkerboard", "coarse checkerboard", "half", "cross", "ramp", "noise", "binary", "sparse",
-)  # fmt: skip
+    "stripes across",
+    "stripes along",
+    "stripes oblique",
+    "wide stripes",
+    "corner pixel",
+    "edge pixel",
+    "middle pixel",
+    "any pixel",
+    "dark pixel",
+    "constant",
+    "black",
+    "checkerboard",
+    "coarse checkerboard",
+    "half",
+    "cross",
+    "ramp",
+    "noise",
+    "binary",
+    "sparse",
+)
 SHAPES = ((1, 1), (1, 5), (2, 2), (3, 3), (4, 7), (5, 5), (6, 4), (8, 8), (9, 9), (7, 10))
 PREPROCESSINGS = (
     Preprocessing(),
@@ -54,18 +71,29 @@ def flat_image(kind: str, channels: int, shape: tuple[int, int], random: np.rand
     rows, columns = np.mgrid[:height, :width]
     pattern = np.zeros((channels, height, width))
     period = int(random.integers(2, 5))
-    inside = {"corner pixel": (random.choice((0, height - 1)), random.choice((0, width - 1))),
-              "edge pixel": (0, random.integers(width)), "middle pixel": (height // 2, width // 2),
-              "any pixel": (random.integers(height), random.integers(width))}  # fmt: skip
+    inside = {
+        "corner pixel": (random.choice((0, height - 1)), random.choice((0, width - 1))),
+        "edge pixel": (0, random.integers(width)),
+        "middle pixel": (height // 2, width // 2),
+        "any pixel": (random.integers(height), random.integers(width)),
+    }
     inside["dark pixel"] = inside["any pixel"]
     patterns = {
-        "stripes across": rows % 2, "stripes along": columns % 2, "stripes oblique": (rows + columns) % period == 0,
-        "wide stripes": columns // period % 2, "constant": np.ones(shape), "black": np.zeros(shape),
-        "checkerboard": (rows + columns) % 2, "coarse checkerboard": (rows // 2 + columns // 2) % 2,
-        "half": columns < width / 2, "cross": (rows == height // 2) | (columns == width // 2),
-        "ramp": (rows + columns) / max(1, height + width - 2), "noise": random.random(pattern.shape),
-        "binary": random.integers(0, 2, pattern.shape), "sparse": random.random(pattern.shape) < 0.08,
-    }  # fmt: skip
+        "stripes across": rows % 2,
+        "stripes along": columns % 2,
+        "stripes oblique": (rows + columns) % period == 0,
+        "wide stripes": columns // period % 2,
+        "constant": np.ones(shape),
+        "black": np.zeros(shape),
+        "checkerboard": (rows + columns) % 2,
+        "coarse checkerboard": (rows // 2 + columns // 2) % 2,
+        "half": columns < width / 2,
+        "cross": (rows == height // 2) | (columns == width // 2),
+        "ramp": (rows + columns) / max(1, height + width - 2),
+        "noise": random.random(pattern.shape),
+        "binary": random.integers(0, 2, pattern.shape),
+        "sparse": random.random(pattern.shape) < 0.08,
+    }
     if kind in inside:
         pattern[:, inside[kind][0], inside[kind][1]] = 1
     else:

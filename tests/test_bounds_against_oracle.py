@@ -278,8 +278,15 @@ def test_splits_of_several_items_have_the_term_of_their_own_item(name, count):
     preprocessing = Preprocessing(blur_size=3)
     points = {"rotation": [[3.0], [45.0], [130.0]], "translation": [[0.3, 0.6], [3.7, -5.2], [-1.4, 2.2]]}[name][:count]
     found = sample_bound(
-        tensor(image), TRANSFORMS[name], preprocessing, points, (-3, 3), tolerance=None, attacker="8-bit", keep_splits=True
-    ).bound  # fmt: skip
+        tensor(image),
+        TRANSFORMS[name],
+        preprocessing,
+        points,
+        (-3, 3),
+        tolerance=None,
+        attacker="8-bit",
+        keep_splits=True,
+    ).bound
     assert len(found.splits) == len(found.split_values) == count
     terms = found.rounding
     assert isinstance(terms, torch.Tensor)

@@ -90,11 +90,28 @@ def test_invented_ranges_do_not_verify(columns, dark, change):
 
 def level_of(exceeding: int, **changes: Any) -> DistributionErrorLevel:
     settings = {
-        "preprocessing": "P", "input_shape": (1, 3, 3), "transform": "rotation", "unit": "°", "parameter_sigma": 30.0,
-        "limit": 30.0, "attacker": "8-bit", "error": 0.1, "margin": None, "largest": None, "n_choice": 0, "n_test": 500,
-        "rho": 0.02, "alpha_error": 0.001, "seed": 0, "seconds": 1.0, "dataset": "m", "pilot_sha256": (),
-        "image_sha256": tuple(map(str, range(100))), "exceeding": (exceeding,) * 100, "image_alpha": 0.01,
-    }  # fmt: skip
+        "preprocessing": "P",
+        "input_shape": (1, 3, 3),
+        "transform": "rotation",
+        "unit": "°",
+        "parameter_sigma": 30.0,
+        "limit": 30.0,
+        "attacker": "8-bit",
+        "error": 0.1,
+        "margin": None,
+        "largest": None,
+        "n_choice": 0,
+        "n_test": 500,
+        "rho": 0.02,
+        "alpha_error": 0.001,
+        "seed": 0,
+        "seconds": 1.0,
+        "dataset": "m",
+        "pilot_sha256": (),
+        "image_sha256": tuple(map(str, range(100))),
+        "exceeding": (exceeding,) * 100,
+        "image_alpha": 0.01,
+    }
     names = {field.name for field in dataclasses.fields(DistributionErrorLevel)}
     return DistributionErrorLevel.conclude(**{k: v for k, v in (settings | changes).items() if k in names})
 
@@ -108,11 +125,27 @@ def test_nothing_follows_from_an_e_that_holds_for_no_image():
     useless = level_of(400)
     assert useless.q_lower == 0 and not useless.usable
     certificate = OneErrorCertificate.conclude(
-        classifier="c", classifier_fingerprint="f", class_names=("a", "b"), pixel_sigma=0.3, image_sha256="x", seed=0,
-        votes="nested", budget=ConfidenceBudget(), level=useless, selection_counts=(100, 0), selected=0, n=200,
-        inner_votes=((2000, 2000),) * 200, counts=(), seconds=1.0, network_shape=(1, 3, 3), grid=2**-10, device="cpu",
-        number_format="float32", points=(),
-    )  # fmt: skip
+        classifier="c",
+        classifier_fingerprint="f",
+        class_names=("a", "b"),
+        pixel_sigma=0.3,
+        image_sha256="x",
+        seed=0,
+        votes="nested",
+        budget=ConfidenceBudget(),
+        level=useless,
+        selection_counts=(100, 0),
+        selected=0,
+        n=200,
+        inner_votes=((2000, 2000),) * 200,
+        counts=(),
+        seconds=1.0,
+        network_shape=(1, 3, 3),
+        grid=2**-10,
+        device="cpu",
+        number_format="float32",
+        points=(),
+    )
     assert certificate.label is None and certificate.radius == 0 and not certificate.verify()
     assert not dataclasses.replace(certificate, level=None).verify()
 

@@ -231,8 +231,11 @@ def test_json_can_be_read_whatever_the_terminal(tmp_path, environment):
     ]
     done = subprocess.run(
         [sys.executable, "-c", script, json.dumps(commands)],
-        capture_output=True, cwd=ROOT, env=settings | environment, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        cwd=ROOT,
+        env=settings | environment,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     text, decoder, found = done.stdout.decode("ascii").strip(), json.JSONDecoder(), []
     while text:

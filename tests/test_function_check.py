@@ -489,8 +489,10 @@ def test_nan_in_one_row_of_many_is_seen():
     with pytest.raises(ValueError, match="NaN for 1 of 600 images"):
         classifier.logits(images)
     image = images[599]
-    for run in (lambda: WorstOfK(Rotation(), 1e-9)(classifier, image, 0),
-                lambda: response(classifier, Rotation(), image, torch.zeros(1, 1))):  # fmt: skip
+    for run in (
+        lambda: WorstOfK(Rotation(), 1e-9)(classifier, image, 0),
+        lambda: response(classifier, Rotation(), image, torch.zeros(1, 1)),
+    ):
         with pytest.raises(ValueError, match="NaN"):
             run()
 

@@ -142,9 +142,7 @@ def cases(draw):
     transform = draw(st.sampled_from([ROTATION, TRANSLATION]))
     special = (0.0, 90.0, 45.0, -180.0) if transform is ROTATION else (0.0, 1.0, -2.0, 0.5)
     reach, wide = (200.0, 6.0) if transform is ROTATION else (4.0, 0.8)
-    gamma = [
-        draw(st.one_of(st.floats(-reach, reach), st.sampled_from(special))) for _ in range(transform.dimensions)
-    ]  # fmt: skip
+    gamma = [draw(st.one_of(st.floats(-reach, reach), st.sampled_from(special))) for _ in range(transform.dimensions)]
     ends = [(g - draw(st.floats(0, wide)), g + draw(st.floats(0, wide))) for g in gamma]
     shape = (draw(st.integers(1, 2)), draw(st.integers(1, 7)), draw(st.integers(1, 7)))
     image = make_image(draw(st.sampled_from(KINDS)), shape, draw(st.integers(0, 1000)))
@@ -374,9 +372,7 @@ def test_ends_are_rounded_outward():
         for k, n in itertools.product(range(len(low)), range(0, len(group.split), 3)):
             p = Fraction(float(value[0, group.received[n]]))
             known = lower[0, group.split[n]]
-            h, v, d = (
-                p - Fraction(float(known[each[k, n]])) for each in (group.across, group.along, group.diagonal)
-            )  # fmt: skip
+            h, v, d = (p - Fraction(float(known[each[k, n]])) for each in (group.across, group.along, group.diagonal))
             for a, b in itertools.product((group.low_a, group.high_a), (group.low_b, group.high_b)):
                 s, t = Fraction(float(a[k, n])), Fraction(float(b[k, n]))
                 assert Fraction(float(low[k, n])) <= p + s * h + t * v + s * t * d <= Fraction(float(high[k, n]))

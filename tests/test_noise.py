@@ -187,9 +187,11 @@ def test_what_is_snapped_is_what_exact_arithmetic_snaps(sigma, value):
     computed = noisy(torch.full((300,), value, dtype=torch.float64), sigma, e.clone())
     for number, own, u in zip(computed.tolist(), e.tolist(), uniform.tolist(), strict=True):
         root = arb(own) / arb(2).sqrt()  # one Newton step from the float64 root is exact enough
-        off = root.erf() - (2 * arb(u) - 1) if abs(2 * u - 1) < 0.5 else (
-            (arb(1) - root.erfc() if own > 0 else (-root).erfc() - 1) - (2 * arb(u) - 1)
-        )  # fmt: skip
+        off = (
+            root.erf() - (2 * arb(u) - 1)
+            if abs(2 * u - 1) < 0.5
+            else ((arb(1) - root.erfc() if own > 0 else (-root).erfc() - 1) - (2 * arb(u) - 1))
+        )
         exact = arb(value) + arb(sigma) * arb(2).sqrt() * (root - off * arb.pi().sqrt() / 2 * (root * root).exp())
         t = abs(own)
         allowed = sigma * (1.2e-14 * (t + 1) + 2**-51 / sigma)

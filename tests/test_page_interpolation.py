@@ -381,10 +381,13 @@ def a_request(digit: torch.Tensor, transform: Transform, **changes: object) -> d
     return replace(request, **changes)
 
 
-@pytest.mark.parametrize(("parameters", "point"), [
-    ({"splits": "20", "angle": "-7.5", "sample": "-40"}, (-40.0,)),
-    ({"transform": "translation", "classifier": "mnist-translation", "dx": "0.5", "splits_px": "4"}, (0.3, 0.7)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("parameters", "point"),
+    [
+        ({"splits": "20", "angle": "-7.5", "sample": "-40"}, (-40.0,)),
+        ({"transform": "translation", "classifier": "mnist-translation", "dx": "0.5", "splits_px": "4"}, (0.3, 0.7)),
+    ],
+)
 def test_the_exported_python_gives_the_displayed_numbers(
     parameters: dict[str, str], point: tuple[float, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -163,9 +163,13 @@ def test_a_photograph_of_32_pixels_and_a_crop():
 
 def test_the_address_holds_the_part_the_split_and_the_pixel():
     app = open_page(
-        inverse_part=EVERYTHING, inverse_split="[−0.1, 0]°", inverse_row="10", inverse_column="9", inverse_pass="2",
+        inverse_part=EVERYTHING,
+        inverse_split="[−0.1, 0]°",
+        inverse_row="10",
+        inverse_column="9",
+        inverse_pass="2",
         inverse_step="1",
-    )  # fmt: skip
+    )
     assert_healthy(app)
     assert app.selectbox(key="inverse_part").value == EVERYTHING
     assert app.selectbox(key="inverse_split").value == "[−0.1, 0]°"
@@ -300,9 +304,13 @@ def test_a_check_with_one_error_warns_where_the_record_does_not_say_how_it_was_m
 
 
 QUICK = {
-    "angle": "2", "interp_range": ["-3", "3"], "inverse_splits": "30", "n_gamma": "20", "rotation_sigma": "10",
+    "angle": "2",
+    "interp_range": ["-3", "3"],
+    "inverse_splits": "30",
+    "n_gamma": "20",
+    "rotation_sigma": "10",
     "indiv_betas": "50",
-}  # fmt: skip
+}
 
 
 def certified(form: str, **parameters: str | list[str]) -> AppTest:

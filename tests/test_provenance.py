@@ -49,9 +49,16 @@ def made(tmp_path: Path) -> Any:
     """Makes an own network and data set, in the same files each time, and the experiment on them; forgets the ones before."""
 
     def make(
-        name: str = "table2", weight: float = 1.0, sign: int = 1, sigma: float = 0.3, names: tuple[str, ...] = tuple("abcd"),
-        image: int | None = None, label: int | None = None, count: int = 4, **given: Any,
-    ) -> Experiment:  # fmt: skip
+        name: str = "table2",
+        weight: float = 1.0,
+        sign: int = 1,
+        sigma: float = 0.3,
+        names: tuple[str, ...] = tuple("abcd"),
+        image: int | None = None,
+        label: int | None = None,
+        count: int = 4,
+        **given: Any,
+    ) -> Experiment:
         (tmp_path / "own.py").write_text(NETWORK.format(weight=weight, sign=sign, sigma=sigma, names=names))
         pixels = np.zeros((count, 2, 2), np.uint8)
         pixels.reshape(count, 4)[np.arange(count), np.arange(count) % 4] = 200

@@ -63,9 +63,14 @@ def certificates(mnist_rotation, digit, received) -> dict[str, tuple[AnyCertific
 
 KINDS = ("base", "dist", "looks", "indiv", "nested", "joint", "received")
 CLASSES = {
-    "base": Certificate, "dist": DistCertificate, "looks": DistCertificate, "indiv": IndividualCertificate,
-    "nested": OneErrorCertificate, "joint": OneErrorCertificate, "received": OneErrorCertificate,
-}  # fmt: skip
+    "base": Certificate,
+    "dist": DistCertificate,
+    "looks": DistCertificate,
+    "indiv": IndividualCertificate,
+    "nested": OneErrorCertificate,
+    "joint": OneErrorCertificate,
+    "received": OneErrorCertificate,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -196,9 +201,13 @@ def test_another_image_or_classifier_is_noticed_first(certificates, mnist_rotati
     assert not other.agrees and other.again is None
     assert {line.subject for line in other.lines if line.verdict == "differs"} == {"image"}
     twin = Classifier(
-        mnist_rotation.name, mnist_rotation.module, mnist_rotation.class_names, (1, 28, 28),
-        mnist_rotation.preprocessing, grid=2**-9,
-    )  # fmt: skip
+        mnist_rotation.name,
+        mnist_rotation.module,
+        mnist_rotation.class_names,
+        (1, 28, 28),
+        mnist_rotation.preprocessing,
+        grid=2**-9,
+    )
     found = recompute(certificate, twin, image)
     assert {line.subject for line in found.lines if line.verdict == "differs"} == {"classifier"}
     assert "NOT CONFIRMED: 1 of" in found.to_text()

@@ -169,9 +169,13 @@ def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
     defence = IndivSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     budget = shared_budget(arguments.alpha)
     level = defence.measure(
-        case.image, arguments.error_level, n_test=_tested_betas(arguments), alpha_error=budget.alpha_error,
-        seed=arguments.seed, progress=visible_progress(),
-    )  # fmt: skip
+        case.image,
+        arguments.error_level,
+        n_test=_tested_betas(arguments),
+        alpha_error=budget.alpha_error,
+        seed=arguments.seed,
+        progress=visible_progress(),
+    )
     if not level.accepted:
         nothing = "" if arguments.out is None else f"\nNot written: {arguments.out}, as there is no certificate."
         return level.to_json() if arguments.json else f"{case.caption}\n{level.to_text()}{nothing}"
@@ -195,9 +199,12 @@ def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificat
     defence = OneErrorSPT(g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     budget = shared_budget(arguments.alpha, given.alpha_error if given else None)
     level = given or defence.measure(
-        case.image, n_test=_tested_betas(arguments), alpha_error=budget.alpha_error, seed=arguments.seed,
+        case.image,
+        n_test=_tested_betas(arguments),
+        alpha_error=budget.alpha_error,
+        seed=arguments.seed,
         progress=visible_progress(),
-    )  # fmt: skip
+    )
     defence.check_level(level, case.image, budget)
     n, option = (arguments.n_gamma, "--n-gamma") if nested else (arguments.n, "--n")
     if defence.largest_radius(level, arguments.votes, statistics.MOST_SAMPLES, budget) < limit:

@@ -107,9 +107,13 @@ class IndivSPT(OneErrorDefence):
         alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         image = self.checked(received)
         evidence = self._per_sample(image, seed) | {
-            "alpha": alpha, "inner_alpha": self.inner_alpha, "split_width": self.split_width, "n_gamma": n_gamma,
-            "refinements": self.refinements, "method": self.method,
-        }  # fmt: skip
+            "alpha": alpha,
+            "inner_alpha": self.inner_alpha,
+            "split_width": self.split_width,
+            "n_gamma": n_gamma,
+            "refinements": self.refinements,
+            "method": self.method,
+        }
         inverse = self._invert(image, progress)
         settings = IndividualCertificate.settings_in_words(evidence)
         selection_generator, generator = generators(seed, n0, n_gamma, settings=settings)
@@ -258,9 +262,14 @@ class IndivSPT(OneErrorDefence):
 
     def _invert(self, image: Tensor, progress: Progress) -> Inverse:
         return invert(
-            image, self.transform, (-self.limit, self.limit), self.split_width, self.refinements, self.attacker,
+            image,
+            self.transform,
+            (-self.limit, self.limit),
+            self.split_width,
+            self.refinements,
+            self.attacker,
             progress=progress,
-        )  # fmt: skip
+        )
 
 
 def _ranges(inverse: Inverse) -> tuple[tuple[tuple[float, float], ...], ...]:

@@ -131,9 +131,20 @@ class OneErrorSPT(OneErrorDefence):
             exceeding.append(self.count_exceeding(image, level, n_test, test))
             used.append(image_digest(image))
         return self.conclude_distribution(
-            dataset.name, level, largest, n_choice, used[:pilot_images], used[pilot_images:], exceeding, n_test, rho,
-            alpha_error, seed, image_alpha, time.perf_counter() - started,
-        )  # fmt: skip
+            dataset.name,
+            level,
+            largest,
+            n_choice,
+            used[:pilot_images],
+            used[pilot_images:],
+            exceeding,
+            n_test,
+            rho,
+            alpha_error,
+            seed,
+            image_alpha,
+            time.perf_counter() - started,
+        )
 
     def largest_error(
         self, image: Tensor, n_choice: int, generator: torch.Generator, progress: Progress = silent
@@ -213,9 +224,15 @@ class OneErrorSPT(OneErrorDefence):
         """Bounds of the error over Gamma for each beta: within 2 %, or as far as "at most ``target``?" needs."""
         bound = chord_bound if isinstance(self.transform, Rotation) else vertex_bound
         return bound(
-            image, self.transform, self.classifier.preprocessing, betas, (-self.limit, self.limit),
-            target=target, attacker=self.attacker, progress=progress,
-        )  # fmt: skip
+            image,
+            self.transform,
+            self.classifier.preprocessing,
+            betas,
+            (-self.limit, self.limit),
+            target=target,
+            attacker=self.attacker,
+            progress=progress,
+        )
 
 
 def distinct(dataset: Dataset, order: Sequence[int], count: int) -> list[int]:

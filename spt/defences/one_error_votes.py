@@ -147,7 +147,7 @@ class OneErrorDefence(ProvingDefence):
             radii = np.full(len(centres), level.error)
             found += inner_votes(
                 self.classifier, centres, radii, label, self.pixel_sigma, alpha, seeds[batch], FUTILITY_ALPHA, looks
-            )  # fmt: skip
+            )
         return found
 
     def _betas(self, count: int, generator: torch.Generator) -> Tensor:

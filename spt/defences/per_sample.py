@@ -102,9 +102,12 @@ class DistSPT(ProvingDefence):
             )
         image = self.checked(image)
         evidence = self._per_sample(image, seed) | {
-            "alpha": alpha, "inner_alpha": self.inner_alpha, "centre": self.centre, "n_gamma": n_gamma,
+            "alpha": alpha,
+            "inner_alpha": self.inner_alpha,
+            "centre": self.centre,
+            "n_gamma": n_gamma,
             "first_looks": first_looks,
-        }  # fmt: skip
+        }
         settings = DistCertificate.settings_in_words(evidence)
         selection_generator, generator = generators(seed, n0, n_gamma, first_looks, settings)
         selection, selected = self._select(image, n0, selection_generator)
@@ -167,9 +170,17 @@ class DistSPT(ProvingDefence):
         rounding = np.asarray(rounding_at_samples(image, self.transform, preprocessing, self.attacker, points))
         target = radii_to_aim_at(votes, self.pixel_sigma, np.asarray(least.clamp(min=NEGLIGIBLE)), rounding)
         ball = sample_bound(
-            image, self.transform, preprocessing, points, gamma_range,
-            centre=self.centre, target=torch.from_numpy(target), attacker=self.attacker, centres=exact, progress=progress,
-        )  # fmt: skip
+            image,
+            self.transform,
+            preprocessing,
+            points,
+            gamma_range,
+            centre=self.centre,
+            target=torch.from_numpy(target),
+            attacker=self.attacker,
+            centres=exact,
+            progress=progress,
+        )
         return exact, at_least_radius(rounding, np.asarray(ball.values)), rounding
 
 

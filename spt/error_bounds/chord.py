@@ -221,8 +221,19 @@ def chord_bound(
     quarter = cells_for(box, splits, *pixels.shape[1:])
     problem = _ErrorSplits(pixels, preprocessing, points, box, quarter)
     return bounded(
-        problem, image, preprocessing, float_slack(preprocessing, image, PER_PIXEL),
+        problem,
+        image,
+        preprocessing,
+        float_slack(preprocessing, image, PER_PIXEL),
         attacker_rounding(preprocessing, attacker, image),
-        "chord", "chord bound", attacker,
-        watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits,
-    )  # fmt: skip
+        "chord",
+        "chord bound",
+        attacker,
+        watch,
+        tolerance,
+        target,
+        max_evaluations,
+        memory_budget,
+        progress,
+        keep_splits,
+    )

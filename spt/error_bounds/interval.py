@@ -166,10 +166,21 @@ def interval_bound(
         raise ValueError(f"splits must be at least 1, but is {splits}.")
     problem = _IntervalSplits(pixels, transform, preprocessing, points, box, splits, naive)
     bound = bounded(
-        problem, image, preprocessing, float_slack(preprocessing, image, PER_PIXEL),
+        problem,
+        image,
+        preprocessing,
+        float_slack(preprocessing, image, PER_PIXEL),
         attacker_rounding(preprocessing, attacker, image),
-        "naive interval" if naive else "interval", "interval bound", attacker,
-        watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits,
-    )  # fmt: skip
+        "naive interval" if naive else "interval",
+        "interval bound",
+        attacker,
+        watch,
+        tolerance,
+        target,
+        max_evaluations,
+        memory_budget,
+        progress,
+        keep_splits,
+    )
     images = interval_images(image, transform, preprocessing, points[0], bound.worst[0], naive)
     return replace(bound, lower=images.error[0], upper=images.error[1], seconds=watch.seconds)

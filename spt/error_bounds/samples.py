@@ -197,8 +197,21 @@ def sample_bound(
     if centres is not None and bool(found.any()):
         slack += UNDERFLOW * math.sqrt(found[0].numel())
     bound = bounded(
-        problem, image, preprocessing, slack, rounding_at_samples(pixels, transform, preprocessing, attacker, samples),
-        "moving chord" if isinstance(transform, Rotation) else "Bernstein", f"{centre} bound", attacker,
-        watch, tolerance, target, max_evaluations, memory_budget, progress, keep_splits, lower,
-    )  # fmt: skip
+        problem,
+        image,
+        preprocessing,
+        slack,
+        rounding_at_samples(pixels, transform, preprocessing, attacker, samples),
+        "moving chord" if isinstance(transform, Rotation) else "Bernstein",
+        f"{centre} bound",
+        attacker,
+        watch,
+        tolerance,
+        target,
+        max_evaluations,
+        memory_budget,
+        progress,
+        keep_splits,
+        lower,
+    )
     return SampleBound(centres=found, bound=bound, centre=centre)

@@ -76,9 +76,15 @@ class Individual(Experiment):
         received, seed = attack.apply(image, points)[which], self.seed_of(stage, item)
         g = SmoothedClassifier(classifier, transform, self.parameter_sigma, sigma)
         proof = IndivSPT(
-            classifier, transform, self.parameter_sigma, sigma, self.limit, self.attacker,
-            split_width=self.split_width, refinements=self.refinements,
-        ).certify(received, n_gamma=self.n_gamma, alpha=self.alpha, seed=seed)  # fmt: skip
+            classifier,
+            transform,
+            self.parameter_sigma,
+            sigma,
+            self.limit,
+            self.attacker,
+            split_width=self.split_width,
+            refinements=self.refinements,
+        ).certify(received, n_gamma=self.n_gamma, alpha=self.alpha, seed=seed)
         return row | {
             "point": points[which].tolist(),
             "answer": g.predict(received, self.n_votes, self.alpha, seed=seed).label,

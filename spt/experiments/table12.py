@@ -78,9 +78,17 @@ class Table12(Experiment):
             row |= {f"answer{suffix}": answer, f"verified{suffix}": False, f"share{suffix}": 0.0}
             if truth is not None and answer == truth:
                 found = verify(
-                    f, image, answer, transform, self.limit, self.attacker, self.method, self.width, self.min_width,
+                    f,
+                    image,
+                    answer,
+                    transform,
+                    self.limit,
+                    self.attacker,
+                    self.method,
+                    self.width,
+                    self.min_width,
                     self.max_evaluations,
-                )  # fmt: skip
+                )
                 row |= {f"verified{suffix}": found.verified, f"share{suffix}": found.share}
                 row |= {f"counterexample{suffix}": found.counterexample and list(found.counterexample)}
                 seconds += found.seconds

@@ -180,14 +180,22 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     figure = go.Figure()
     if certificate.label is not None:
         figure.add_barpolar(
-            r=[0.25], base=[0.75], theta=[0], width=[2 * certified], name="certified", marker={"color": GREEN},
+            r=[0.25],
+            base=[0.75],
+            theta=[0],
+            width=[2 * certified],
+            name="certified",
+            marker={"color": GREEN},
             hovertemplate=f"certified: less than {quantity(certified, '°')}<extra></extra>",
-        )  # fmt: skip
+        )
     rest = [(sign * (limit + certified) / 2, limit - certified) for sign in (-1, 1)] if certified else [(0, 2 * limit)]
     rest = [(middle, width) for middle, width in rest if width > 0]
     if rest:
         figure.add_barpolar(
-            r=[0.25] * len(rest), base=[0.75] * len(rest), theta=[a for a, _ in rest], width=[w for _, w in rest],
+            r=[0.25] * len(rest),
+            base=[0.75] * len(rest),
+            theta=[a for a, _ in rest],
+            width=[w for _, w in rest],
             name="attack range Γ, nothing certified",
             marker={
                 "color": "rgba(136,136,136,0.12)",
@@ -195,13 +203,17 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
                 "pattern": {"shape": "/", "fgcolor": GREY, "size": 7},
             },
             hovertemplate=f"in Γ = ±{limit:g}°, not certified<extra></extra>",
-        )  # fmt: skip
+        )
     for name, group, marker in _groups(answers):
         figure.add_scatterpolar(
-            r=[1.1] * len(group), theta=[answer.point[0] for answer in group], mode="markers", name=name,
-            marker=marker, text=[_answer_in_words(answer) for answer in group],
+            r=[1.1] * len(group),
+            theta=[answer.point[0] for answer in group],
+            mode="markers",
+            name=name,
+            marker=marker,
+            text=[_answer_in_words(answer) for answer in group],
             hovertemplate="γ = %{theta:.1f}°<br>%{text}<extra></extra>",
-        )  # fmt: skip
+        )
     shown = max([limit, *(abs(answer.point[0]) for answer in answers)])
     half = 180.0 if shown > 100 else max(60.0, shown)
     style(figure, 380, top=30, sides=24, legend=-0.12)
@@ -248,22 +260,37 @@ def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     limit, unit = certificate.limit, certificate.unit
     figure = go.Figure()
     figure.add_scatter(
-        x=[-limit, limit, limit, -limit, -limit], y=[-limit, -limit, limit, limit, -limit], mode="lines", fill="toself",
-        name="attack range Γ", line={"color": GREY, "dash": "dash"},
-        fillcolor="rgba(136,136,136,0.10)", hoverinfo="skip",
-    )  # fmt: skip
+        x=[-limit, limit, limit, -limit, -limit],
+        y=[-limit, -limit, limit, limit, -limit],
+        mode="lines",
+        fill="toself",
+        name="attack range Γ",
+        line={"color": GREY, "dash": "dash"},
+        fillcolor="rgba(136,136,136,0.10)",
+        hoverinfo="skip",
+    )
     if certificate.label is not None:
         x, y = _disc_outline(certificate)
         figure.add_scatter(
-            x=x, y=y, mode="lines", fill="toself", name="certified", line={"color": GREEN, "width": 2},
-            fillcolor="rgba(0,158,115,0.45)", hoverinfo="skip",
-        )  # fmt: skip
+            x=x,
+            y=y,
+            mode="lines",
+            fill="toself",
+            name="certified",
+            line={"color": GREEN, "width": 2},
+            fillcolor="rgba(0,158,115,0.45)",
+            hoverinfo="skip",
+        )
     for name, group, marker in _groups(answers):
         figure.add_scatter(
-            x=[answer.point[0] for answer in group], y=[answer.point[1] for answer in group], mode="markers",
-            name=name, marker=marker, text=[_answer_in_words(answer) for answer in group],
+            x=[answer.point[0] for answer in group],
+            y=[answer.point[1] for answer in group],
+            mode="markers",
+            name=name,
+            marker=marker,
+            text=[_answer_in_words(answer) for answer in group],
             hovertemplate=f"dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<br>%{{text}}<extra></extra>",
-        )  # fmt: skip
+        )
     style(figure, 460, top=30, sides=24)
     shown = 1.1 * max([limit, *(abs(value) for answer in answers for value in answer.point)])
     axis = {"zeroline": False, "constrain": "domain", "gridcolor": "rgba(136,136,136,0.25)"}

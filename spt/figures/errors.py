@@ -285,19 +285,29 @@ def error_map(
         (x0, x1), (y0, y1) = worst.tolist()
         figure.add_shape(type="rect", x0=x0, x1=x1, y0=y0, y1=y1, line={"color": INTERVAL, "width": 2.5})
         figure.add_scatter(
-            x=[None], y=[None], mode="markers", name="worst split of the interval bound",
+            x=[None],
+            y=[None],
+            mode="markers",
+            name="worst split of the interval bound",
             marker={"symbol": "square-open", "size": 12, "color": INTERVAL, "line": {"width": 2.5}},
-        )  # fmt: skip
+        )
     if maximum is not None:
         figure.add_scatter(
-            x=[maximum[0]], y=[maximum[1]], mode="markers", name="exact maximum (a vertex)",
+            x=[maximum[0]],
+            y=[maximum[1]],
+            mode="markers",
+            name="exact maximum (a vertex)",
             marker={"symbol": "star", "size": 17, "color": CHORD, "line": {"width": 1.5, "color": "white"}},
             hovertemplate=f"exact maximum<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_scatter(
-        x=[at[0]], y=[at[1]], mode="markers", name="γ of the sliders", cliponaxis=True,
+        x=[at[0]],
+        y=[at[1]],
+        mode="markers",
+        name="γ of the sliders",
+        cliponaxis=True,
         marker={"symbol": "x-thin", "size": 14, "line": {"width": 3, "color": "#CC79A7"}},
-    )  # fmt: skip
+    )
     style(figure, 460, legend=-0.16)
     figure.update_xaxes(
         title=f"γ₁ (dx) in {unit}", range=[low, high], constrain="domain", showgrid=False, zeroline=False
@@ -364,9 +374,13 @@ def plane(points: np.ndarray, colours: np.ndarray, colour_title: str, balls: Seq
     )
     for ball in balls:
         figure.add_scatter(
-            x=[ball.centre[0]], y=[ball.centre[1]], mode="markers", name=f"{ball.name} centre", showlegend=False,
+            x=[ball.centre[0]],
+            y=[ball.centre[1]],
+            mode="markers",
+            name=f"{ball.name} centre",
+            showlegend=False,
             marker={"symbol": "cross", "size": 13, "color": ball.colour, "line": {"width": 1.5, "color": "white"}},
-        )  # fmt: skip
+        )
     style(figure, 480, legend=-0.16)
     figure.update_xaxes(title="first principal axis", constrain="domain", zeroline=False)
     figure.update_yaxes(title="second", scaleanchor="x", constrain="domain", zeroline=False)

@@ -48,14 +48,25 @@ def area(view: View) -> Callable[[Run], None]:
     first = view.transform.parameters[0]
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
     limit = left.slider(
-        f"Attack range Γ: ± {first.unit}", first.step, first.limit, _RANGES.get(first.unit, first.default_sigma), first.step,
-        key=f"{view.transform.name}_range", help="The attacker chooses every parameter between minus and plus this.", **BOUND,
-    )  # fmt: skip
+        f"Attack range Γ: ± {first.unit}",
+        first.step,
+        first.limit,
+        _RANGES.get(first.unit, first.default_sigma),
+        first.step,
+        key=f"{view.transform.name}_range",
+        help="The attacker chooses every parameter between minus and plus this.",
+        **BOUND,
+    )
     right.button(
-        f"Attack: worst of {TRIES} random parameters", key="attack_button", type="primary", icon=":material/swords:",
-        on_click=_attack, args=(view, limit), shortcut="a",
+        f"Attack: worst of {TRIES} random parameters",
+        key="attack_button",
+        type="primary",
+        icon=":material/swords:",
+        on_click=_attack,
+        args=(view, limit),
+        shortcut="a",
         help="Tries random parameters within Γ and moves the slider to the one with the largest loss of f.",
-    )  # fmt: skip
+    )
     key, result = st.session_state.get("attack", (None, None))
     if key != _key(view, limit) or result is None:
         st.caption("No attack has been run for this image, classifier, range and seed.")
@@ -92,9 +103,12 @@ def _show_result(view: View, result: AttackResult) -> None:
         answer = view.names[int(result.predictions[index])]
         column.button(
             f"{view.transform.describe(result.points[index])} → f: {answer}, loss {float(result.losses[index]):.2f}",
-            key=f"attack_{index}", width="stretch", help="Move the sliders there.", on_click=_set_parameters,
+            key=f"attack_{index}",
+            width="stretch",
+            help="Move the sliders there.",
+            on_click=_set_parameters,
             args=([parameter.name for parameter in view.transform.parameters], _rounded(view, result.points[index])),
-        )  # fmt: skip
+        )
 
 
 def _verdict(view: View, result: AttackResult, at: int, run: Run) -> str:

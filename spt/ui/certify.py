@@ -56,9 +56,13 @@ def show(case: Case) -> None:
         slots.range.caption("The range is drawn when all samples are in.")
         slots.check.caption("There is something to check when the run has ended.")
         slots.button.button(
-            "Stop", key="certify_stop", icon=":material/stop_circle:", on_click=_stop, shortcut="s",
+            "Stop",
+            key="certify_stop",
+            icon=":material/stop_circle:",
+            on_click=_stop,
+            shortcut="s",
             help="End the run now; what it has is provisional.",
-        )  # fmt: skip
+        )
         with cache.heavy_work():
             _count(case, run, slots)
     _show_run(case, run, slots)
@@ -68,10 +72,14 @@ def _show_run(case: Case, run: Run, slots: _Slots) -> None:
     """What a run that is not going on says, and all that rests on it."""
     again = run.certificate is not None
     slots.button.button(
-        "Run again" if again else "Run", key="certify_start", type="secondary" if again else "primary",
-        icon=":material/replay:" if again else ":material/play_arrow:", on_click=_start, shortcut="g",
+        "Run again" if again else "Run",
+        key="certify_start",
+        type="secondary" if again else "primary",
+        icon=":material/replay:" if again else ":material/play_arrow:",
+        on_click=_start,
+        shortcut="g",
         help="Draw all samples and conclude (the same seed gives the same result).",
-    )  # fmt: skip
+    )
     with slots.panel.container():
         _show_conclusion(case, run)
     certificate = run.certificate if run.status == "done" else None
@@ -371,14 +379,26 @@ def _show_export(case: Case, certificate: DistCertificate) -> None:
     settings = case.settings
     first, second = st.columns(2)
     first.download_button(
-        "Certificate as JSON", certificate.to_json(), "certificate.json", "application/json", key="certify_json",
-        icon=":material/data_object:", on_click="ignore", width="stretch",
-    )  # fmt: skip
+        "Certificate as JSON",
+        certificate.to_json(),
+        "certificate.json",
+        "application/json",
+        key="certify_json",
+        icon=":material/data_object:",
+        on_click="ignore",
+        width="stretch",
+    )
     picture = figures.certificate_svg(certificate, pictures.png_data_url(case.subject.image), case.subject.caption)
     second.download_button(
-        "Certificate as a picture (SVG)", picture, "certificate.svg", "image/svg+xml", key="certify_svg",
-        icon=":material/image:", on_click="ignore", width="stretch",
-    )  # fmt: skip
+        "Certificate as a picture (SVG)",
+        picture,
+        "certificate.svg",
+        "image/svg+xml",
+        key="certify_svg",
+        icon=":material/image:",
+        on_click="ignore",
+        width="stretch",
+    )
     st.image(picture, caption="The picture", width="stretch")
     reference, loaded = case.subject.reference, str(st.session_state["classifier"])
     st.code(
@@ -386,8 +406,9 @@ def _show_export(case: Case, certificate: DistCertificate) -> None:
         f"--transform {case.transform.name} --limit {settings.limit:g} --attacker {settings.attacker} "
         f"--parameter-sigma {settings.parameter_sigma:g} --pixel-sigma {settings.pixel_sigma:g} "
         f"--n-gamma {settings.n_gamma} --n0 {settings.n0} --alpha {settings.alpha:g} --seed {settings.seed}",
-        language="bash", wrap_lines=True,
-    )  # fmt: skip
+        language="bash",
+        wrap_lines=True,
+    )
     load = in_python(reference, "classifier.input_shape")
     defence = "\n".join(certify_attack.defence_in_python(case))
     st.code(
@@ -397,5 +418,6 @@ def _show_export(case: Case, certificate: DistCertificate) -> None:
         f"transform = get_transform({case.transform.name!r})\n{defence}\n"
         f"certificate = defence.certify(image, n0={settings.n0}, n_gamma={settings.n_gamma}, alpha={settings.alpha:g}, "
         f"seed={settings.seed})\nprint(certificate.to_text(), certificate.verify())",
-        language="python", wrap_lines=True,
-    )  # fmt: skip
+        language="python",
+        wrap_lines=True,
+    )

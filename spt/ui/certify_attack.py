@@ -47,11 +47,15 @@ def area(case: Case, certificate: DistCertificate) -> None:
             return
         _show_ends(case, certificate, points)
         st.button(
-            f"Attack the certificate: worst of {TRIES}", key="certify_attack", icon=":material/swords:",
-            on_click=_request, args=(case.key,), shortcut="a",
+            f"Attack the certificate: worst of {TRIES}",
+            key="certify_attack",
+            icon=":material/swords:",
+            on_click=_request,
+            args=(case.key,),
+            shortcut="a",
             help=f"Tries {TRIES} random parameters inside the certified range and {TRIES} outside it, takes those with the "
             "largest loss of f, and asks the certified g there and at the border.",
-        )  # fmt: skip
+        )
         if answers is None and st.session_state.get("certify_attack_requested") == case.key:
             found: list[Answer] | str
             try:
@@ -152,9 +156,14 @@ def _ask(case: Case, certificate: DistCertificate, point: Point, number: int, pl
     received, settings, names = _received(case, point), case.settings, case.classifier.class_names
     base = int(case.classifier.logits(received[None].to(case.classifier.device)).argmax())
     found = case.defence.predict(
-        received, settings.n0, SAMPLES, settings.alpha, case.defence.inner_alpha, settings.seed,
+        received,
+        settings.n0,
+        SAMPLES,
+        settings.alpha,
+        case.defence.inner_alpha,
+        settings.seed,
         places.asking(number, case.transform.describe(point)),
-    )  # fmt: skip
+    )
     holds = None if found.label is None else found.label == certificate.label
     return Answer(
         point, covers(certificate, point), names[base], found.class_name, holds, found.passes, len(found.inner_votes)
@@ -166,9 +175,13 @@ def _worst(case: Case, certificate: DistCertificate, limit: float, inside: bool)
     assert certificate.label is not None
     step = case.transform.parameters[0].step
     attack = WorstOfK(
-        case.transform, limit, keep=TRIES, eight_bit=case.settings.attacker == "8-bit", k=TRIES,
+        case.transform,
+        limit,
+        keep=TRIES,
+        eight_bit=case.settings.attacker == "8-bit",
+        k=TRIES,
         resolution=step if limit >= 20 * step else 0.0,
-    )  # fmt: skip
+    )
     result = attack(case.classifier, case.subject.image, certificate.label, case.settings.seed)
     found: list[Point] = []
     for point in result.points.tolist():
@@ -233,10 +246,12 @@ def _show_answer(case: Case, answer: Answer) -> None:
         if case.subject.reference is not None:
             rounded = " (in 8 bits)" if case.settings.attacker == "exact" else ""
             st.page_link(
-                "explore/votes.py", label=f"This image on the page Votes{rounded}", icon=":material/link:",
+                "explore/votes.py",
+                label=f"This image on the page Votes{rounded}",
+                icon=":material/link:",
                 query_params=_votes_page(case, answer.point),
                 help="There f is asked, and BaseSPT’s g: a vote of one level, which is another g than the certified one.",
-            )  # fmt: skip
+            )
 
 
 def _votes_page(case: Case, point: Point) -> dict[str, str]:

@@ -75,10 +75,12 @@ def area(name: str, certificate: AnyCertificate | None, classifier: Classifier, 
 def _read(name: str) -> AnyCertificate | None:
     """The certificate that was uploaded; what is none is one sentence."""
     file = st.file_uploader(
-        "A certificate from a file (JSON)", type=["json"], key=f"{name}_certificate",
+        "A certificate from a file (JSON)",
+        type=["json"],
+        key=f"{name}_certificate",
         help="As the export of this app or `python -m spt certify --json` writes it. It is checked against the image and the "
         "classifier on the screen, so choose those it is about.",
-    )  # fmt: skip
+    )
     if file is None:
         return None
     try:
@@ -137,9 +139,12 @@ def _carry_out(check: _Check, classifier: Classifier, image: Tensor) -> None:
     """Show the result; compute it first, if it was asked for."""
     if st.session_state.get("checking") == check.key:
         check.button.button(
-            "Stop the check", key=f"{check.name}_stop", icon=":material/stop_circle:", on_click=_stop,
+            "Stop the check",
+            key=f"{check.name}_stop",
+            icon=":material/stop_circle:",
+            on_click=_stop,
             help="End it now; what was computed so far is dropped.",
-        )  # fmt: skip
+        )
         with check.result:
             found = _compute(check, classifier, image)
         st.session_state.pop("checking", None)
@@ -147,10 +152,14 @@ def _carry_out(check: _Check, classifier: Classifier, image: Tensor) -> None:
         _once(check.key, lambda: found)
     known = _known(check.key)
     check.button.button(
-        "Check again", key=f"{check.name}_start", icon=":material/fact_check:", on_click=_start, args=(check.key,),
+        "Check again",
+        key=f"{check.name}_start",
+        icon=":material/fact_check:",
+        on_click=_start,
+        args=(check.key,),
         help="Compute the whole certificate again from the image and the classifier on the screen, and compare line by line. "
         + _duration(check.certificate),
-    )  # fmt: skip
+    )
     with check.result:
         if isinstance(known, str):
             st.error(known)

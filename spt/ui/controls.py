@@ -98,9 +98,14 @@ def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     data = cache.dataset(name, shape, download=False)
     key = image_key(name)
     index = st.number_input(
-        f"Image number (0 to {len(data) - 1})", 0, len(data) - 1, min(7, len(data) - 1), key=key,
-        help="Which image of the collection, counted from 0.", **BOUND,
-    )  # fmt: skip
+        f"Image number (0 to {len(data) - 1})",
+        0,
+        len(data) - 1,
+        min(7, len(data) - 1),
+        key=key,
+        help="Which image of the collection, counted from 0.",
+        **BOUND,
+    )
     if len(data) <= MOST_IN_GALLERY:
         thumbnails = cache.thumbnails(name, len(data))
         gallery.show(key, thumbnails, int(index), partial(st.session_state.__setitem__, key))

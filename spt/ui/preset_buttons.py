@@ -14,9 +14,13 @@ def show(presets: Sequence[Preset], whole_numbers: Callable[[str], bool]) -> Non
         st.caption("Presets", width="content")
         for number, preset in enumerate(presets):
             st.button(
-                preset.title, key=f"preset_{number}", icon=preset.icon, help=preset.text, on_click=_set,
+                preset.title,
+                key=f"preset_{number}",
+                icon=preset.icon,
+                help=preset.text,
+                on_click=_set,
                 args=(preset, whole_numbers),
-            )  # fmt: skip
+            )
 
 
 def _set(preset: Preset, whole_numbers: Callable[[str], bool]) -> None:

@@ -70,15 +70,23 @@ INTERPOLATION = (
         | {"transform": "translation", "classifier": "mnist-translation", "dx": "0.5", "dy": "0.25", "beta_dx": "0.3"}
         | {"beta_dy": "0.7", "interp_range_px": ["-2", "2"], "splits_px": "8"},
     ),
-)  # fmt: skip
+)
 """The guided tour of the page "Interpolation error"."""
 
 _INVERSE: dict[str, str | list[str]] = {
-    "classifier": "mnist-rotation", "inverse_input": "attack it", "source": "digits", "digits_image": "7",
-    "transform": "rotation", "angle": "25",
-    "interp_range": ["-30", "30"], "inverse_splits": "600", "inverse_refinements": "10", "attacker": "8-bit",
-    "inverse_naive": "false", "inverse_grid": "false",
-}  # fmt: skip
+    "classifier": "mnist-rotation",
+    "inverse_input": "attack it",
+    "source": "digits",
+    "digits_image": "7",
+    "transform": "rotation",
+    "angle": "25",
+    "interp_range": ["-30", "30"],
+    "inverse_splits": "600",
+    "inverse_refinements": "10",
+    "attacker": "8-bit",
+    "inverse_naive": "false",
+    "inverse_grid": "false",
+}
 INVERSE = (
     Preset(
         ":material/explore:",

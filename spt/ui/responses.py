@@ -37,9 +37,15 @@ def _figure(view: View, run: Run) -> Any:
     transform, steps = view.transform, CURVE_STEPS[view.transform.dimensions]
     limit = transform.parameters[0].limit
     values = cache.responses(
-        view.subject.sha256, view.classifier.fingerprint, transform.name, limit, steps,
-        view.classifier, transform, view.subject.image,
-    )  # fmt: skip
+        view.subject.sha256,
+        view.classifier.fingerprint,
+        transform.name,
+        limit,
+        steps,
+        view.classifier,
+        transform,
+        view.subject.image,
+    )
     axis = np.linspace(-limit, limit, steps)
     votes = run.estimation if run.status != "running" else None
     where = None if votes is None else votes.points.numpy() + np.array(view.gamma)

@@ -46,8 +46,15 @@ class View:
     @cached_property
     def key(self) -> tuple[Any, ...]:
         """Everything that decides the votes and the conclusions, as plain values."""
-        return (image_digest(self.received), self.subject.sha256, self.classifier.fingerprint, self.transform.name,
-                self.gamma, self.smoothing, self.statistics)  # fmt: skip
+        return (
+            image_digest(self.received),
+            self.subject.sha256,
+            self.classifier.fingerprint,
+            self.transform.name,
+            self.gamma,
+            self.smoothing,
+            self.statistics,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -29,9 +29,14 @@ FAST_UPDATES_A_SECOND = 8
 def choose_pace() -> bool:
     """Whether to slow the votes down so that they can be watched."""
     pace = st.segmented_control(
-        "Pace", ["watch", "fast"], default="watch", required=True, key="pace",
-        help="Watch: the votes come in over about three seconds. Fast: as fast as the network is.", **BOUND,
-    )  # fmt: skip
+        "Pace",
+        ["watch", "fast"],
+        default="watch",
+        required=True,
+        key="pace",
+        help="Watch: the votes come in over about three seconds. Fast: as fast as the network is.",
+        **BOUND,
+    )
     return bool(pace == "watch")
 
 

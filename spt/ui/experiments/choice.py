@@ -80,17 +80,26 @@ def choose() -> Choice | None:
     """The controls, in the order of thought; None where no result can be chosen (the page then says why)."""
     kind = get_experiment(
         st.radio(
-            "Experiment", list(EXPERIMENTS), index=list(EXPERIMENTS).index("table4"), key="experiment",
+            "Experiment",
+            list(EXPERIMENTS),
+            index=list(EXPERIMENTS).index("table4"),
+            key="experiment",
             captions=[short_title(kind) for kind in EXPERIMENTS.values()],
-            help="A table or figure of the paper, or a question that it leaves open.", **BOUND,
+            help="A table or figure of the paper, or a question that it leaves open.",
+            **BOUND,
         )
-    )  # fmt: skip
+    )
     stems = list_stored(results_folder(), kind)
     source = st.segmented_control(
-        "Results", [STORED, QUICK], default=STORED if stems else QUICK, required=True, key="results",
+        "Results",
+        [STORED, QUICK],
+        default=STORED if stems else QUICK,
+        required=True,
+        key="results",
         help="stored: measured before, in the folder results/, on all the images that were asked for. quick: a small run of "
-        "the same code on bundled images, here and now.", **BOUND,
-    )  # fmt: skip
+        "the same code on bundled images, here and now.",
+        **BOUND,
+    )
     try:
         if source == QUICK:
             return _choose_quick(kind)
@@ -105,9 +114,12 @@ def choose() -> Choice | None:
 def _choose_stored(kind: type[Experiment], stems: list[str]) -> Choice:
     names = {stem.removeprefix(f"{kind.name}-"): stem for stem in stems}
     name = st.selectbox(
-        "Data set, transformation and range", list(names), key=f"{kind.name}_result",
-        help="Which of the stored results of this experiment.", **BOUND,
-    )  # fmt: skip
+        "Data set, transformation and range",
+        list(names),
+        key=f"{kind.name}_result",
+        help="Which of the stored results of this experiment.",
+        **BOUND,
+    )
     stored = load_stored(results_folder(), kind, names[name])
     return Choice(kind, STORED, stored.experiment, stored, {})
 
@@ -118,25 +130,41 @@ def _choose_quick(kind: type[Experiment]) -> Choice:
     datasets = [usual.dataset, *(name for name in cache.dataset_names() if name not in DATASETS)]
     if len(datasets) > 1:
         dataset = st.selectbox(
-            "Data set", datasets, key="experiment_dataset",
-            help=f"Bundled digits, or what the environment variable {cache.OWN_DATASETS_VARIABLE} names.", **BOUND,
-        )  # fmt: skip
+            "Data set",
+            datasets,
+            key="experiment_dataset",
+            help=f"Bundled digits, or what the environment variable {cache.OWN_DATASETS_VARIABLE} names.",
+            **BOUND,
+        )
         given |= {"dataset": dataset} if dataset != usual.dataset else {}
     transform = st.segmented_control(
-        "Transformation T", list(BOUNDED), default="rotation", required=True, key="transform",
-        help="The family of transformations that an attacker applies and that the votes are smoothed over.", **BOUND,
-    )  # fmt: skip
+        "Transformation T",
+        list(BOUNDED),
+        default="rotation",
+        required=True,
+        key="transform",
+        help="The family of transformations that an attacker applies and that the votes are smoothed over.",
+        **BOUND,
+    )
     given |= {"transform": str(transform)} if transform != usual.transform else {}
     classifier = st.selectbox(
-        "Classifier f", [DEFAULT, *cache.classifier_names()], key="experiment_classifier",
+        "Classifier f",
+        [DEFAULT, *cache.classifier_names()],
+        key="experiment_classifier",
         help="default: the bundled network that was trained for this experiment. Your own: start the app with the "
-        f"environment variable {cache.OWN_CLASSIFIERS_VARIABLE} (see the README).", **BOUND,
-    )  # fmt: skip
+        f"environment variable {cache.OWN_CLASSIFIERS_VARIABLE} (see the README).",
+        **BOUND,
+    )
     given |= {"classifier": classifier} if classifier != DEFAULT else {}
     images = st.number_input(
-        "Images", 1, 1000, usual.images, key=f"{kind.name}_images",
-        help="How many images, from the first on. With more of them, the run goes on with those that are missing.", **BOUND,
-    )  # fmt: skip
+        "Images",
+        1,
+        1000,
+        usual.images,
+        key=f"{kind.name}_images",
+        help="How many images, from the first on. With more of them, the run goes on with those that are missing.",
+        **BOUND,
+    )
     given |= {"images": int(images)} if images != usual.images else {}
     seed = st.number_input(
         "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same rows; another one begins anew.", **BOUND

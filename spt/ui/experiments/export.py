@@ -69,10 +69,22 @@ def _show_downloads(choice: Choice, result: Result) -> None:
     stem = result.experiment.stem + ("" if result.complete else "-provisional")
     first, second = st.columns(2)
     first.download_button(
-        "Rows as CSV", rows, f"{stem}.csv", "text/csv", key="experiment_csv", icon=":material/table:",
-        on_click="ignore", width="stretch",
-    )  # fmt: skip
+        "Rows as CSV",
+        rows,
+        f"{stem}.csv",
+        "text/csv",
+        key="experiment_csv",
+        icon=":material/table:",
+        on_click="ignore",
+        width="stretch",
+    )
     second.download_button(
-        "Line as JSON", partial(line_as_json, choice, result), f"{stem}.json", "application/json", key="experiment_json",
-        icon=":material/data_object:", on_click="ignore", width="stretch",
-    )  # fmt: skip
+        "Line as JSON",
+        partial(line_as_json, choice, result),
+        f"{stem}.json",
+        "application/json",
+        key="experiment_json",
+        icon=":material/data_object:",
+        on_click="ignore",
+        width="stretch",
+    )

@@ -43,9 +43,14 @@ def _show_nothing_stored(name: str) -> None:
         icon=":material/inbox:",
     )
     st.button(
-        "Quick run", key="experiment_to_quick", icon=":material/play_arrow:", type="primary",
-        on_click=_to_quick, help="Chooses the quick run and starts it.", args=(name,),
-    )  # fmt: skip
+        "Quick run",
+        key="experiment_to_quick",
+        icon=":material/play_arrow:",
+        type="primary",
+        on_click=_to_quick,
+        help="Chooses the quick run and starts it.",
+        args=(name,),
+    )
     experiment = configure(EXPERIMENTS[name], "full")
     st.markdown(f"What the paper says for {escape(experiment.dataset)}:")
     lines.show_table(experiment, None)
@@ -128,10 +133,16 @@ def _show_standing(choice: Choice, result: Result) -> None:
             f"Nothing has been measured with these settings yet: {result.of:,} rows to come, at most a few minutes."
         )
     right.button(
-        "Go on" if result.done else "Run", key="experiment_start", icon=":material/play_arrow:", type="primary",
-        on_click=_request, args=(choice.kind.name,), shortcut="g", width="stretch",
+        "Go on" if result.done else "Run",
+        key="experiment_start",
+        icon=":material/play_arrow:",
+        type="primary",
+        on_click=_request,
+        args=(choice.kind.name,),
+        shortcut="g",
+        width="stretch",
         help="Measure here and now; rows appear as they come, and are kept when you stop.",
-    )  # fmt: skip
+    )
 
 
 def _request(name: str) -> None:
@@ -153,9 +164,14 @@ def _live(choice: Choice) -> None:
     left, right = st.columns([3.2, 1], vertical_alignment="center")
     left.progress(min(1.0, result.done / result.of), text=f":gray-badge[PROVISIONAL] {_so_far(worker, result)}")
     right.button(
-        "Stop", key="experiment_stop", icon=":material/stop_circle:", on_click=work.stop, shortcut="s", width="stretch",
+        "Stop",
+        key="experiment_stop",
+        icon=":material/stop_circle:",
+        on_click=work.stop,
+        shortcut="s",
+        width="stretch",
         help="End now; the rows so far are kept, and the run can go on later. Leaving the page ends it too.",
-    )  # fmt: skip
+    )
     _draw(result, _drawn(work.key_of(experiment), result))
     stage = next((each for each in reversed(experiment.stages) if result.rows[each]), experiment.stages[0])
     st.subheader("Rows", anchor=False)

@@ -54,9 +54,14 @@ def choose_stage(result: Result) -> str:
     if len(stages) == 1:
         return stages[0]
     stage = st.segmented_control(
-        "Stage", list(stages), default=stages[-1], required=True, key=f"{result.experiment.name}_stage",
-        help="The steps of this experiment, one after the other; each has a row for each of its images.", **BOUND,
-    )  # fmt: skip
+        "Stage",
+        list(stages),
+        default=stages[-1],
+        required=True,
+        key=f"{result.experiment.name}_stage",
+        help="The steps of this experiment, one after the other; each has a row for each of its images.",
+        **BOUND,
+    )
     return str(stage)
 
 
@@ -119,9 +124,15 @@ def choose_row(result: Result) -> None:
         st.session_state[key] = len(rows) - 1
     show_table(rows, key)
     number = st.number_input(
-        f"Row (0 to {len(rows) - 1})", 0, len(rows) - 1, 0, key=key, width=180,
-        help="Which row is shown below; clicking the box before a row chooses it too.", **BOUND,
-    )  # fmt: skip
+        f"Row (0 to {len(rows) - 1})",
+        0,
+        len(rows) - 1,
+        0,
+        key=key,
+        width=180,
+        help="Which row is shown below; clicking the box before a row chooses it too.",
+        **BOUND,
+    )
     show_row(result.experiment, stage, rows[int(number)])
 
 
@@ -152,9 +163,11 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
         st.info(f"The image of this row cannot be shown here: {error}", icon=":material/image_not_supported:")
         if experiment.dataset in DATASETS and DATASETS[experiment.dataset].downloadable and split == "test":
             st.page_link(
-                "explore/votes.py", label="Download the data set on the page Votes", icon=":material/download:",
+                "explore/votes.py",
+                label="Download the data set on the page Votes",
+                icon=":material/download:",
                 query_params={"source": experiment.dataset},
-            )  # fmt: skip
+            )
         return
     transform = experiment.load_transform()
     points = attack_points(row)

@@ -47,9 +47,14 @@ def _go_to_worst(request: Request) -> None:
 def worst_button(request: Request) -> None:
     """Draw the button that moves the sliders of gamma to the largest sampled error."""
     st.button(
-        "Go to the largest error", key="to_worst", icon=":material/my_location:", on_click=_go_to_worst, args=(request,),
-        width="stretch", help="Move γ to where the sampled error is largest.",
-    )  # fmt: skip
+        "Go to the largest error",
+        key="to_worst",
+        icon=":material/my_location:",
+        on_click=_go_to_worst,
+        args=(request,),
+        width="stretch",
+        help="Move γ to where the sampled error is largest.",
+    )
 
 
 def _reset() -> None:
@@ -87,21 +92,34 @@ def curve_area(request: Request) -> Callable[[], bool]:
     def standing() -> None:
         waiting = state.waiting
         button.button(
-            "Prove bounds" if waiting else "Refine", key="refine", type="primary", icon=":material/target:",
-            on_click=_press, args=(state, waiting or data.STEPS_A_PRESS), disabled=state.done, shortcut="f",
+            "Prove bounds" if waiting else "Refine",
+            key="refine",
+            type="primary",
+            icon=":material/target:",
+            on_click=_press,
+            args=(state, waiting or data.STEPS_A_PRESS),
+            disabled=state.done,
+            shortcut="f",
             width="stretch",
-        )  # fmt: skip
+        )
         again.button(
-            "Start over", key="refine_reset", icon=":material/replay:", on_click=_reset, disabled=not state.steps,
+            "Start over",
+            key="refine_reset",
+            icon=":material/replay:",
+            on_click=_reset,
+            disabled=not state.steps,
             width="stretch",
             help="Back to uniform splits.",
-        )  # fmt: skip
+        )
         progress.caption(
-            "So far only sampled. Bounds of this large image take a while, split by split; Stop at any time." if waiting
-            else "Both bounds have reached their goals." if state.done and state.steps
-            else f"{state.steps} refinements. A stopped refinement is still a proof." if state.steps
+            "So far only sampled. Bounds of this large image take a while, split by split; Stop at any time."
+            if waiting
+            else "Both bounds have reached their goals."
+            if state.done and state.steps
+            else f"{state.steps} refinements. A stopped refinement is still a proof."
+            if state.steps
             else "Solid steps hold for every γ in the split. Refine halves the splits with the largest bounds, again and again."
-        )  # fmt: skip
+        )
 
     def run() -> bool:
         if state.remaining <= 0:
@@ -124,9 +142,14 @@ def curve_area(request: Request) -> Callable[[], bool]:
     draw()
     if state.remaining > 0:
         button.button(
-            "Stop", key="refine_stop", icon=":material/stop_circle:", on_click=_press, args=(state, 0), shortcut="s",
+            "Stop",
+            key="refine_stop",
+            icon=":material/stop_circle:",
+            on_click=_press,
+            args=(state, 0),
+            shortcut="s",
             width="stretch",
-        )  # fmt: skip
+        )
     else:
         standing()
     return run
@@ -262,13 +285,23 @@ def enclosure_area(request: Request) -> Callable[[bool], None]:
         return lambda settled: None
     left, right = st.columns(2)
     which = left.segmented_control(
-        "Split", ["worst", "at γ"], default="worst", required=True, key="split",
-        help="The split with the largest interval bound, or the one that holds γ.", **BOUND,
-    )  # fmt: skip
+        "Split",
+        ["worst", "at γ"],
+        default="worst",
+        required=True,
+        key="split",
+        help="The split with the largest interval bound, or the one that holds γ.",
+        **BOUND,
+    )
     what = right.segmented_control(
-        "Enclosure of", list(_ENCLOSED), default="e after P", required=True, key="enclosed",
-        help="Interval images of the two warps, of their difference, and of e.", **BOUND,
-    )  # fmt: skip
+        "Enclosure of",
+        list(_ENCLOSED),
+        default="e after P",
+        required=True,
+        key="enclosed",
+        help="Interval images of the two warps, of their difference, and of e.",
+        **BOUND,
+    )
     with st.container(key="enclosed_pictures"):
         slot = st.empty()
     return partial(_show_enclosure, request, slot, str(which), str(what))

@@ -189,11 +189,16 @@ def interval(request: Request) -> ErrorBound:
     found: ErrorBound = in_session(
         ("interval", *request.key, request.splits),
         lambda progress: interval_bound(
-            gamma_range=request.limits, splits=request.splits, tolerance=None, keep_splits=True, progress=progress,
-            memory_budget=LARGE_MEMORY_BUDGET, **_arguments(request),
+            gamma_range=request.limits,
+            splits=request.splits,
+            tolerance=None,
+            keep_splits=True,
+            progress=progress,
+            memory_budget=LARGE_MEMORY_BUDGET,
+            **_arguments(request),
         ),
         "Interval bound",
-    )  # fmt: skip
+    )
     return found
 
 
@@ -338,10 +343,13 @@ class Partition:
             bound = interval_bound if method == "interval" else chord_bound
             part = Partition.of(
                 bound(
-                    gamma_range=self.splits[index].tolist(), splits=2 if np.isfinite(self.values[index]) else 1,
-                    tolerance=None, keep_splits=True, **_arguments(request),
+                    gamma_range=self.splits[index].tolist(),
+                    splits=2 if np.isfinite(self.values[index]) else 1,
+                    tolerance=None,
+                    keep_splits=True,
+                    **_arguments(request),
                 )
-            )  # fmt: skip
+            )
             splits.append(part.splits)
             values.append(np.minimum(part.values, self.values[index]))
         all_splits, all_values = np.concatenate(splits), np.concatenate(values)

@@ -159,8 +159,10 @@ def code(request: Request, point: tuple[float, ...]) -> str:
     arguments = f"image, transform, preprocessing, {[request.beta]}, {request.limits}"
     if request.rotates:
         bounds = ("interval_bound", "chord_bound")
-        calls = [f"interval_bound({arguments}, splits={request.splits})",
-                 f"chord_bound({arguments}, splits={request.splits}, tolerance=None)"]  # fmt: skip
+        calls = [
+            f"interval_bound({arguments}, splits={request.splits})",
+            f"chord_bound({arguments}, splits={request.splits}, tolerance=None)",
+        ]
     else:
         bounds = ("interval_bound", "vertex_bound")
         calls = [f"interval_bound({arguments}, splits={request.splits})", f"vertex_bound({arguments})"]
@@ -204,10 +206,22 @@ def _show_downloads(request: Request, point: tuple[float, ...], slot: Any) -> No
     with slot.container():
         first, second = st.columns(2)
         first.download_button(
-            "Numbers as JSON", partial(as_json, numbers), "interpolation_error.json", "application/json",
-            key="export_json", icon=":material/data_object:", on_click="ignore", width="stretch",
-        )  # fmt: skip
+            "Numbers as JSON",
+            partial(as_json, numbers),
+            "interpolation_error.json",
+            "application/json",
+            key="export_json",
+            icon=":material/data_object:",
+            on_click="ignore",
+            width="stretch",
+        )
         second.download_button(
-            "Numbers as CSV", partial(as_csv, numbers), "interpolation_error.csv", "text/csv",
-            key="export_csv", icon=":material/table:", on_click="ignore", width="stretch",
-        )  # fmt: skip
+            "Numbers as CSV",
+            partial(as_csv, numbers),
+            "interpolation_error.csv",
+            "text/csv",
+            key="export_csv",
+            icon=":material/table:",
+            on_click="ignore",
+            width="stretch",
+        )

@@ -32,24 +32,35 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform, gamma
     first, rotates = transform.parameters[0], isinstance(transform, Rotation)
     most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
     low, high = st.slider(
-        f"Attack range Γ in {first.unit}", -most, most, (-usual, usual), 1.0 if rotates else 0.5,
+        f"Attack range Γ in {first.unit}",
+        -most,
+        most,
+        (-usual, usual),
+        1.0 if rotates else 0.5,
         key="interp_range" if rotates else "interp_range_px",
-        help="The bounds speak about every γ in Γ" + ("." if rotates else ", the same for dx and dy."), **BOUND,
-    )  # fmt: skip
+        help="The bounds speak about every γ in Γ" + ("." if rotates else ", the same for dx and dy."),
+        **BOUND,
+    )
     if low == high:
         st.error("Γ is a single point: drag its two ends apart.")
         st.stop()
     beta = tuple(
         st.slider(
-            f"β {symbol}in {first.unit}", -limit, limit, value, step, key=key,
-            help="The smoothing parameter of one vote: it is applied after γ.", **BOUND,
+            f"β {symbol}in {first.unit}",
+            -limit,
+            limit,
+            value,
+            step,
+            key=key,
+            help="The smoothing parameter of one vote: it is applied after γ.",
+            **BOUND,
         )
         for key, symbol, limit, value, step in (
             [("beta", "", 180.0, 20.0, 0.5)]
             if rotates
             else [("beta_dx", "(dx) ", 8.0, 0.3, 0.05), ("beta_dy", "(dy) ", 8.0, 0.7, 0.05)]
         )
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
     vignette = left.toggle(
         "Vignette", True, key="vignette", help="P blackens what turns or moves out of sight.", **BOUND
@@ -67,9 +78,17 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform, gamma
         smoothing = controls.choose_smoothing(transform)
     chosen = with_parts(full_preprocessing(classifier, transform), vignette, blur)
     return Request(
-        classifier, subject, transform, gamma, beta, (low, high), chosen, int(splits),
-        smoothing.parameter_sigma, smoothing.pixel_sigma,
-    )  # fmt: skip
+        classifier,
+        subject,
+        transform,
+        gamma,
+        beta,
+        (low, high),
+        chosen,
+        int(splits),
+        smoothing.parameter_sigma,
+        smoothing.pixel_sigma,
+    )
 
 
 def full_preprocessing(classifier: Classifier, transform: Transform) -> Preprocessing:

@@ -88,9 +88,15 @@ def _radius(
 
     def compute(progress: Progress) -> float:
         bound = sample_bound(
-            request.image, request.transform, request.preprocessing, point, request.limits,
-            centre=centre, tolerance=TOLERANCE, progress=progress,
-        )  # fmt: skip
+            request.image,
+            request.transform,
+            request.preprocessing,
+            point,
+            request.limits,
+            centre=centre,
+            tolerance=TOLERANCE,
+            progress=progress,
+        )
         return float(bound.values[0])
 
     if request.large:
@@ -238,11 +244,17 @@ def _choose_point(request: Request) -> tuple[float, ...]:
         limits = [("sample_dx", "b′ (dx)", 6.0, 0.3, 0.05), ("sample_dy", "b′ (dy)", 6.0, 0.7, 0.05)]
     return tuple(
         column.slider(
-            f"{label} in {request.transform.unit}", -limit, limit, value, step, key=key,
-            help="Where the vote lands: the sum of the attacker's γ and the vote's β.", **BOUND,
+            f"{label} in {request.transform.unit}",
+            -limit,
+            limit,
+            value,
+            step,
+            key=key,
+            help="Where the vote lands: the sum of the attacker's γ and the vote's β.",
+            **BOUND,
         )
         for column, (key, label, limit, value, step) in zip(columns, limits, strict=False)
-    )  # fmt: skip
+    )
 
 
 def _plane_area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
@@ -324,9 +336,13 @@ def _profile_area(request: Request, point: tuple[float, ...]) -> Callable[[], No
 
     def standing() -> None:
         button.button(
-            "Prove these radii", key="prove_profile", icon=":material/verified:", on_click=_set_running,
-            args=(state, True), disabled=state.done,
-        )  # fmt: skip
+            "Prove these radii",
+            key="prove_profile",
+            icon=":material/verified:",
+            on_click=_set_running,
+            args=(state, True),
+            disabled=state.done,
+        )
         if state.done:
             medians = ", ".join(f"{name} {at_most(float(np.median(r)))}" for name, r in state.proved.items())
             progress.caption(f"All {PROFILE_POINTS} radii are proved. Median over the range: {medians}.")

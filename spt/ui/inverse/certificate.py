@@ -36,14 +36,28 @@ def area(request: Request) -> Outcome | None:
         )
     try:
         defence = IndivSPT(
-            request.classifier, request.transform, plan.procedure.parameter_sigma, plan.procedure.pixel_sigma, limit,
-            request.attacker, split_width=2 * limit / request.splits, refinements=request.refinements,
-        )  # fmt: skip
+            request.classifier,
+            request.transform,
+            plan.procedure.parameter_sigma,
+            plan.procedure.pixel_sigma,
+            limit,
+            request.attacker,
+            split_width=2 * limit / request.splits,
+            refinements=request.refinements,
+        )
     except ValueError as error:
         st.error(failures.sentence(error))
         return None
-    key = (request.received_sha256, request.classifier.fingerprint, request.transform.name, limit, request.attacker,
-           request.splits, request.refinements, plan)  # fmt: skip
+    key = (
+        request.received_sha256,
+        request.classifier.fingerprint,
+        request.transform.name,
+        limit,
+        request.attacker,
+        request.splits,
+        request.refinements,
+        plan,
+    )
     result = _run_or_known(request, defence, plan, key)
     return None if result is None else Outcome(plan, limit, result)
 
@@ -57,9 +71,13 @@ def _run_or_known(request: Request, defence: IndivSPT, plan: Plan, key: Key) -> 
     places = runs.Places(right.empty(), right.empty(), panel)
     if st.session_state.get("indiv_running") == key:
         button.button(
-            "Stop", key="indiv_stop", icon=":material/stop_circle:", on_click=_stop, shortcut="s",
+            "Stop",
+            key="indiv_stop",
+            icon=":material/stop_circle:",
+            on_click=_stop,
+            shortcut="s",
             help="End the run now; a stopped run proves nothing.",
-        )  # fmt: skip
+        )
         try:
             with cache.heavy_work():
                 result = runs.carry_out(request, defence, plan, places)
@@ -68,10 +86,15 @@ def _run_or_known(request: Request, defence: IndivSPT, plan: Plan, key: Key) -> 
             st.session_state["indiv_failed"] = (key, failures.sentence(error))
         st.session_state.pop("indiv_running", None)
     button.button(
-        "Certify" if result is None else "Certify again", key="indiv_start", icon=":material/verified:",
-        type="primary" if result is None else "secondary", on_click=_start, args=(key,), shortcut="g",
+        "Certify" if result is None else "Certify again",
+        key="indiv_start",
+        icon=":material/verified:",
+        type="primary" if result is None else "secondary",
+        on_click=_start,
+        args=(key,),
+        shortcut="g",
         help="Draw all samples and conclude. The same seed gives the same certificate.",
-    )  # fmt: skip
+    )
     if result is None:
         failed, why = st.session_state.get("indiv_failed", (None, ""))
         if failed == key:

@@ -66,24 +66,38 @@ def area(request: Request, found: Found, part: int) -> Shown:
     with st.container(key="inverse_place"):
         controls = st.columns([1, 1, 2, 1.6], vertical_alignment="bottom")
     row = controls[0].number_input(
-        "Row", 0, height - 1, first_row, key="inverse_row",
-        help=f"Of the original pixel, 0 to {height - 1} from the top. Clicking an image sets row and column.", **BOUND,
-    )  # fmt: skip
+        "Row",
+        0,
+        height - 1,
+        first_row,
+        key="inverse_row",
+        help=f"Of the original pixel, 0 to {height - 1} from the top. Clicking an image sets row and column.",
+        **BOUND,
+    )
     column = controls[1].number_input(
         "Column", 0, width - 1, first_column, key="inverse_column", help=f"0 to {width - 1} from the left.", **BOUND
     )
     split = _choose_split(request, found, part, controls[2])
     before = controls[3].slider(
-        "Passes before", 0, 10, 0, key="inverse_before",
+        "Passes before",
+        0,
+        10,
+        0,
+        key="inverse_before",
         help="What is known of the other pixels: 0: only that they are in [0, 1]. k: what k passes over this split left.",
         **BOUND,
-    )  # fmt: skip
+    )
     channel = 0
     if len(request.received) == 3:
         name = st.segmented_control(
-            "Channel", CHANNELS, default="red", required=True, key="inverse_channel",
-            help="Every colour channel is a picture of its own.", **BOUND,
-        )  # fmt: skip
+            "Channel",
+            CHANNELS,
+            default="red",
+            required=True,
+            key="inverse_channel",
+            help="Every colour channel is a picture of its own.",
+            **BOUND,
+        )
         channel = CHANNELS.index(str(name))
     found_trace = pixel_trace(request, split, (int(row), int(column), channel), int(before))
     original = request.original
@@ -106,9 +120,13 @@ def _choose_split(request: Request, found: Found, part: int, where: "st.delta_ge
     if st.session_state.get("inverse_split") not in names:
         st.session_state.pop("inverse_split", None)
     chosen = where.selectbox(
-        "Split of Γ", names, index=first, key="inverse_split",
-        help="The figure is about γ in one split. On offer are those that survive, or the one that died last.", **BOUND,
-    )  # fmt: skip
+        "Split of Γ",
+        names,
+        index=first,
+        key="inverse_split",
+        help="The figure is about γ in one split. On offer are those that survive, or the one that died last.",
+        **BOUND,
+    )
     return splits[names.index(chosen)] if chosen in names else splits[first]
 
 
@@ -122,18 +140,32 @@ def _choose_step(count: int) -> int:
         back, slide, on = st.columns([1, 5, 1], vertical_alignment="bottom")
     done = int(
         slide.slider(
-            f"Step (of {count})", 0, count, count, key="inverse_step",
-            help="So many of the boxes have been used; arrow keys go on by one.", **BOUND,
+            f"Step (of {count})",
+            0,
+            count,
+            count,
+            key="inverse_step",
+            help="So many of the boxes have been used; arrow keys go on by one.",
+            **BOUND,
         )
-    )  # fmt: skip
+    )
     back.button(
-        "Back", key="inverse_back", icon=":material/arrow_back:", on_click=partial(_go_to, done - 1), disabled=done == 0,
+        "Back",
+        key="inverse_back",
+        icon=":material/arrow_back:",
+        on_click=partial(_go_to, done - 1),
+        disabled=done == 0,
         width="stretch",
-    )  # fmt: skip
+    )
     on.button(
-        "Next", key="inverse_next", icon=":material/arrow_forward:", on_click=partial(_go_to, done + 1),
-        disabled=done == count, width="stretch", shortcut="n",
-    )  # fmt: skip
+        "Next",
+        key="inverse_next",
+        icon=":material/arrow_forward:",
+        on_click=partial(_go_to, done + 1),
+        disabled=done == count,
+        width="stretch",
+        shortcut="n",
+    )
     return done
 
 
@@ -170,10 +202,9 @@ def _draw(request: Request, shown: Shown) -> None:
             st.markdown(f"After {done} of {len(trace.steps)} steps: p({own}) in **{interval(known)}**{truth}")
         drawing.show("inverse_steps", figures.steps_svg(trace, done, shown.truth), 560)
         st.caption(
-            "Orange: what the step says; blue: what is known after it" + (
-                "; green dashes: the true value." if shown.truth is not None else "."
-            )
-        )  # fmt: skip
+            "Orange: what the step says; blue: what is known after it"
+            + ("; green dashes: the true value." if shown.truth is not None else ".")
+        )
     if not trace.steps:
         st.info(
             "No box lies within the four cells around this pixel (the split is too wide, or the pixel turns out of the "

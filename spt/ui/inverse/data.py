@@ -87,9 +87,16 @@ class Request:
     def key(self) -> Key:
         """All that decides the inverse and whether the original is known to lie in it, as plain values."""
         return (
-            self.received_sha256, self.gamma and self.subject.sha256, self.gamma, self.transform.name, self.limits,
-            self.splits, self.refinements, self.attacker, self.naive,
-        )  # fmt: skip
+            self.received_sha256,
+            self.gamma and self.subject.sha256,
+            self.gamma,
+            self.transform.name,
+            self.limits,
+            self.splits,
+            self.refinements,
+            self.attacker,
+            self.naive,
+        )
 
     @property
     def gamma_inside(self) -> bool:
@@ -175,9 +182,16 @@ def compute(request: Request, progress: Progress) -> Found:
     """All passes of the inverse, as data for the page; ValueError for what cannot be inverted."""
     kept: list[tuple[Inverse, bool]] = []
     for record in refine(
-        request.received, request.transform, request.gamma_range, request.split_width, request.refinements,
-        request.attacker, request.naive, MEMORY_BUDGET, progress,
-    ):  # fmt: skip
+        request.received,
+        request.transform,
+        request.gamma_range,
+        request.split_width,
+        request.refinements,
+        request.attacker,
+        request.naive,
+        MEMORY_BUDGET,
+        progress,
+    ):
         if kept and kept[-1][0].lower.numel() > MOST_VALUES:
             kept[-1] = (_hull_alone(kept[-1][0]), True)
         kept.append((record, False))
@@ -267,9 +281,17 @@ def _trace(key: Key, pitch: float, split: Box, place: tuple[int, int, int], befo
     row, column, channel = place
     previous = _known_before(key, split, before, _request)
     return trace(
-        _request.received, _request.transform, split, row, column, channel, previous, _request.attacker, _request.naive,
+        _request.received,
+        _request.transform,
+        split,
+        row,
+        column,
+        channel,
+        previous,
+        _request.attacker,
+        _request.naive,
         pitch,
-    )  # fmt: skip
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=32)

@@ -49,9 +49,14 @@ def as_json(request: Request, found: Found, bounded: Bounded | None) -> str:
     }
     if died is not None:
         record["contradiction"] = {
-            "split": died.box.tolist(), "channel": died.channel, "row": died.row, "column": died.column,
-            "at_least": died.lower, "at_most": died.upper, "pass": died.passes,
-        }  # fmt: skip
+            "split": died.box.tolist(),
+            "channel": died.channel,
+            "row": died.row,
+            "column": died.column,
+            "at_least": died.lower,
+            "at_most": died.upper,
+            "pass": died.passes,
+        }
     if bounded is not None:
         record["error"] = {
             "beta": bounded.beta,
@@ -179,20 +184,42 @@ def area(request: Request, found: Found, shown: Shown, bounded: Bounded | None) 
     with st.expander("Export: numbers, figures, command, Python"):
         columns = st.columns(3)
         files: list[tuple[str, Any, str, str, str]] = [
-            ("Numbers as JSON", partial(as_json, request, found, bounded), "inverse.json", "application/json", "data_object"),
+            (
+                "Numbers as JSON",
+                partial(as_json, request, found, bounded),
+                "inverse.json",
+                "application/json",
+                "data_object",
+            ),
             ("Bounds as CSV", partial(as_csv, request, found), "inverse.csv", "text/csv", "table"),
             ("Bounds as NPZ", partial(as_npz, request, found), "inverse.npz", "application/octet-stream", "dataset"),
-            ("Figure as SVG", partial(figures.constraints_svg, shown.trace, shown.done), "constraints.svg", "image/svg+xml",
-             "image"),
-            ("Steps as SVG", partial(figures.steps_svg, shown.trace, shown.done, shown.truth), "steps.svg", "image/svg+xml",
-             "image"),
+            (
+                "Figure as SVG",
+                partial(figures.constraints_svg, shown.trace, shown.done),
+                "constraints.svg",
+                "image/svg+xml",
+                "image",
+            ),
+            (
+                "Steps as SVG",
+                partial(figures.steps_svg, shown.trace, shown.done, shown.truth),
+                "steps.svg",
+                "image/svg+xml",
+                "image",
+            ),
             ("What survives as SVG", partial(_surviving, request, found), "surviving.svg", "image/svg+xml", "image"),
-        ]  # fmt: skip
+        ]
         for number, (label, make, name, kind, icon) in enumerate(files):
             columns[number % 3].download_button(
-                label, make, name, kind, key=f"inverse_file_{number}", icon=f":material/{icon}:", on_click="ignore",
+                label,
+                make,
+                name,
+                kind,
+                key=f"inverse_file_{number}",
+                icon=f":material/{icon}:",
+                on_click="ignore",
                 width="stretch",
-            )  # fmt: skip
+            )
         line = command(request)
         if line is not None:
             st.code(line, language="bash", wrap_lines=True)

@@ -45,24 +45,39 @@ class Outcome:
 def choose(transform: Transform, classifier: Classifier) -> Plan:
     """The form, its numbers, smoothing and statistics."""
     form = st.segmented_control(
-        "The error of the samples", [PER_SAMPLE, ONE_ERROR, ONLINE], default=PER_SAMPLE, required=True, key="indiv_form",
+        "The error of the samples",
+        [PER_SAMPLE, ONE_ERROR, ONLINE],
+        default=PER_SAMPLE,
+        required=True,
+        key="indiv_form",
         help="Per-sample errors: every β has a ball of its own; certifies most. One E: the paper’s form, one radius for all β, "
         "measured on other β of this image; ρ is the probability to exceed it. Fixed beforehand: E is given, as for a device "
-        "that must answer at once; the image is accepted if its errors stay below E, else refused.", **BOUND,
-    )  # fmt: skip
+        "that must answer at once; the image is accepted if its errors stay below E, else refused.",
+        **BOUND,
+    )
     error, n_test = None, 0
     if form != PER_SAMPLE:
         left, right = st.columns(2, vertical_alignment="bottom")
         if form == ONLINE:
             error = left.number_input(
-                "E, fixed beforehand", 0.01, 100.0, 0.5, 0.05, key="indiv_error",
+                "E, fixed beforehand",
+                0.01,
+                100.0,
+                0.5,
+                0.05,
+                key="indiv_error",
                 help="An ℓ₂ norm after P. It must not depend on this image: whoever tries several E on one image must divide α "
-                "by how many.", **BOUND,
-            )  # fmt: skip
+                "by how many.",
+                **BOUND,
+            )
         n_test = (right if form == ONLINE else left).select_slider(
-            "β that test E", [50, 100, 200, 400, 1000, 2000], 400, key="indiv_betas",
-            help="More: a smaller ρ, a larger radius, and more time.", **BOUND,
-        )  # fmt: skip
+            "β that test E",
+            [50, 100, 200, 400, 1000, 2000],
+            400,
+            key="indiv_betas",
+            help="More: a smaller ρ, a larger radius, and more time.",
+            **BOUND,
+        )
         if form == ONE_ERROR:
             right.caption("E is 1.1 × the largest proved bound of 100 other β.")
     with st.expander("Smoothing and statistics of the certificate"):

@@ -86,12 +86,18 @@ def _choose_beta(request: Request) -> tuple[float, ...]:
     return tuple(
         float(
             column.slider(
-                f"β {symbol}in {unit}", -limit, limit, value, step, key=key,
-                help="The smoothing parameter of one vote.", **BOUND,
+                f"β {symbol}in {unit}",
+                -limit,
+                limit,
+                value,
+                step,
+                key=key,
+                help="The smoothing parameter of one vote.",
+                **BOUND,
             )
         )
         for column, (key, symbol, limit, value, step) in zip(columns, wanted, strict=False)
-    )  # fmt: skip
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------- bounds

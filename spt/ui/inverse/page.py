@@ -50,10 +50,15 @@ SLIDES = (
 def choose_picture(classifier: Classifier) -> Subject:
     """Which image, of which size: of what is no digit a small colour picture or a crop as well."""
     kind = st.segmented_control(
-        "The image is", [ATTACK, RECEIVED, EXAMPLE], default=ATTACK, required=True, key="inverse_input",
+        "The image is",
+        [ATTACK, RECEIVED, EXAMPLE],
+        default=ATTACK,
+        required=True,
+        key="inverse_input",
         help="Attack it: it is the original x, and you choose the attack γ, which the inverse is not told. Received as it is: "
-        "it is x′ already, nobody knows its original. The slides’ example: an 8×8 picture for the paper’s Figure 3.", **BOUND,
-    )  # fmt: skip
+        "it is x′ already, nobody knows its original. The slides’ example: an 8×8 picture for the paper’s Figure 3.",
+        **BOUND,
+    )
     if kind == EXAMPLE:
         image = torch.tensor([SLIDES])
         return Subject(image, image_digest(image), None, "the slides’ example, 8×8", None)
@@ -63,10 +68,15 @@ def choose_picture(classifier: Classifier) -> Subject:
         if source in ("digits", "mnist", "fashion-mnist"):
             return classifier.input_shape
         size = st.segmented_control(
-            "Its size", list(sizes), default=SMALL, required=True, key="inverse_size",
+            "Its size",
+            list(sizes),
+            default=SMALL,
+            required=True,
+            key="inverse_size",
             help="The inverse works on any size; votes and the certificate need f’s own input. The crop is cut out of the "
-            f"picture at {WHOLE_SIDE} × {WHOLE_SIDE}.", **BOUND,
-        )  # fmt: skip
+            f"picture at {WHOLE_SIDE} × {WHOLE_SIDE}.",
+            **BOUND,
+        )
         return sizes[str(size)]
 
     subject = controls.choose_image(classifier, shape_for)
@@ -74,11 +84,17 @@ def choose_picture(classifier: Classifier) -> Subject:
         return subject
     places = [
         st.slider(
-            f"{name} of the crop", 0, WHOLE_SIDE - CROP_SIDE, (WHOLE_SIDE - CROP_SIDE) // 2, 4, key=key,
-            help="Of its upper left corner.", **BOUND,
+            f"{name} of the crop",
+            0,
+            WHOLE_SIDE - CROP_SIDE,
+            (WHOLE_SIDE - CROP_SIDE) // 2,
+            4,
+            key=key,
+            help="Of its upper left corner.",
+            **BOUND,
         )
         for name, key in (("Row", "crop_row"), ("Column", "crop_column"))
-    ]  # fmt: skip
+    ]
     row, column = places
     image = subject.image[:, row : row + CROP_SIDE, column : column + CROP_SIDE].contiguous()
     return replace(subject, image=image, sha256=image_digest(image), reference=None)
@@ -91,10 +107,15 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> Re
     gamma = None if received else controls.choose_parameters(transform)
     most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
     low, high = st.slider(
-        f"Attack range Γ in {first.unit}", -most, most, (-usual, usual), 1.0 if rotates else 0.5,
+        f"Attack range Γ in {first.unit}",
+        -most,
+        most,
+        (-usual, usual),
+        1.0 if rotates else 0.5,
         key="interp_range" if rotates else "interp_range_px",
-        help="All that the receiver knows: γ lies somewhere in here" + ("." if rotates else ", dx and dy both."), **BOUND,
-    )  # fmt: skip
+        help="All that the receiver knows: γ lies somewhere in here" + ("." if rotates else ", dx and dy both."),
+        **BOUND,
+    )
     if low == high:
         st.error("Γ is a single point: drag its two ends apart.")
         st.stop()
@@ -108,29 +129,49 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> Re
         **BOUND,
     )
     refinements = st.select_slider(
-        "Refinements", [0, 1, 2, 3, 5, 10, 12], 10, key="inverse_refinements",
-        help="Further passes: what is known of the other pixels makes each equation say more.", **BOUND,
-    )  # fmt: skip
+        "Refinements",
+        [0, 1, 2, 3, 5, 10, 12],
+        10,
+        key="inverse_refinements",
+        help="Further passes: what is known of the other pixels makes each equation say more.",
+        **BOUND,
+    )
     attacker = st.segmented_control(
-        "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker",
+        "Attacker",
+        ["8-bit", "exact"],
+        default="8-bit",
+        required=True,
+        key="attacker",
         help="8-bit: x′ was rounded to multiples of 1/255, as files are: each value is known within ±1/510. Exact: not "
-        "rounded.", **BOUND,
-    )  # fmt: skip
+        "rounded.",
+        **BOUND,
+    )
     with st.expander("As in the slides"):
         naive = st.toggle(
-            "Naive source boxes", key="inverse_naive",
+            "Naive source boxes",
+            key="inverse_naive",
             help="By interval arithmetic, as the slides compute them; else the exact hull of each arc, which is smaller.",
             **BOUND,
-        )  # fmt: skip
+        )
         paper = st.toggle(
-            "The paper’s grid", key="inverse_grid",
-            help="Positions (x, y) on the grid of odd numbers around 0, where pixels are 2 apart; else column and row.", **BOUND,
-        )  # fmt: skip
+            "The paper’s grid",
+            key="inverse_grid",
+            help="Positions (x, y) on the grid of odd numbers around 0, where pixels are 2 apart; else column and row.",
+            **BOUND,
+        )
     kind: Attacker = "exact" if attacker == "exact" else "8-bit"
     return Request(
-        classifier, subject, transform, gamma, (float(low), float(high)), int(splits), int(refinements), kind, naive,
+        classifier,
+        subject,
+        transform,
+        gamma,
+        (float(low), float(high)),
+        int(splits),
+        int(refinements),
+        kind,
+        naive,
         2.0 if paper else 1.0,
-    )  # fmt: skip
+    )
 
 
 def whole_number(name: str) -> bool:
@@ -240,9 +281,12 @@ def _show_outcome(request: Request, found: Found) -> None:
             st.markdown(_contradiction(request, found))
             if _is_inside(request, found):
                 st.button(
-                    "Show this pixel", key="inverse_to_contradiction", icon=":material/my_location:",
-                    on_click=_go_to_contradiction, args=(found,),
-                )  # fmt: skip
+                    "Show this pixel",
+                    key="inverse_to_contradiction",
+                    icon=":material/my_location:",
+                    on_click=_go_to_contradiction,
+                    args=(found,),
+                )
             return
         last = found.passes[-1]
         ranges = [figures.range_in_words(box.tolist(), unit) for box in last.surviving]
@@ -324,11 +368,15 @@ def _choose_part(request: Request, found: Found, where: "st.delta_generator.Delt
     if st.session_state.get("inverse_part") not in names:
         st.session_state.pop("inverse_part", None)
     name = where.selectbox(
-        "The original, if …", names, index=found.part_at(request.gamma), key="inverse_part",
+        "The original, if …",
+        names,
+        index=found.part_at(request.gamma),
+        key="inverse_part",
         format_func=lambda name: name if name == data.EVERYTHING else f"… {name}",
         help="What survives may be several parts of Γ, with quite different originals. The bounds over all of them contain "
-        "each; one part alone says more. At first the part with the true γ is shown, if it is known.", **BOUND,
-    )  # fmt: skip
+        "each; one part alone says more. At first the part with the true γ is shown, if it is known.",
+        **BOUND,
+    )
     return names.index(name)
 
 
@@ -338,11 +386,15 @@ def _choose_pass(found: Found, where: "st.delta_generator.DeltaGenerator") -> in
         st.session_state.pop("inverse_pass", None)
     return int(
         where.slider(
-            f"Pass (of {most})", 0, most, most, key="inverse_pass",
+            f"Pass (of {most})",
+            0,
+            most,
+            most,
+            key="inverse_pass",
             help="How far the bounds had come: 0 is before the first pass. The images run to the chosen pass one by one.",
             **BOUND,
         )
-    )  # fmt: skip
+    )
 
 
 def _show_numbers(request: Request, found: Found, part: int, number: int) -> None:
@@ -358,9 +410,10 @@ def _show_numbers(request: Request, found: Found, part: int, number: int) -> Non
     seen = full_preprocessing(request.classifier, request.transform).mask(*width.shape[1:]).bool()
     inside, everywhere = (rounded_up(float(values.mean())) for values in (width[:, seen], width))
     third.metric(
-        "Mean width inside", inside,
+        "Mean width inside",
+        inside,
         help="Upper minus lower bound, mean over the pixels inside the vignette (P blackens the others); rounded up.",
-    )  # fmt: skip
+    )
     fourth.metric(
         "Mean width, all", everywhere, help="Over all pixels: what turned out of the frame is not known at all."
     )

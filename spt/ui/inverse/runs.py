@@ -82,9 +82,14 @@ def _draw_samples(request: Request, certificate: IndividualCertificate, places: 
     rows = certificate_figures.sample_rows(certificate)
     farthest = max(abs(value) for point in certificate.points for value in point)
     specification = certificate_figures.samples_specification(
-        request.transform.dimensions, request.transform.unit, certificate.parameter_sigma,
-        max(certificate.radii), farthest, height=260, symbol="β",
-    )  # fmt: skip
+        request.transform.dimensions,
+        request.transform.unit,
+        certificate.parameter_sigma,
+        max(certificate.radii),
+        farthest,
+        height=260,
+        symbol="β",
+    )
     done, n = len(rows), certificate.n_gamma
     alt = f"{done} of {n} samples with their error radii; {certificate.passes} passed their inner test."
     places.chart.vega_lite_chart(pd.DataFrame(rows), specification, alt=alt)
