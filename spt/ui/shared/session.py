@@ -26,7 +26,7 @@ class SessionResults:
         self.name, self.most = name, most
 
     def _kept(self) -> dict[Key, Any]:
-        kept: dict[Key, Any] = st.session_state.setdefault(self.name, {})
+        kept: dict[Key, Any] = st.session_state.get(self.name, {})
         return kept
 
     def __contains__(self, key: Key) -> bool:
@@ -38,7 +38,7 @@ class SessionResults:
 
     def keep(self, key: Key, result: Any) -> None:
         """Keep a result, as the newest one."""
-        kept = self._kept()
+        kept: dict[Key, Any] = st.session_state.setdefault(self.name, {})
         kept.pop(key, None)
         while len(kept) >= self.most:
             del kept[next(iter(kept))]
