@@ -1,7 +1,6 @@
 """The shape of the code base, checked on its syntax trees (`make test` runs ruff and mypy beside)."""
 
 import ast
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -218,17 +217,6 @@ def test_scripts_and_styles_have_files_of_their_own():
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and path.name != "components.py":
                 assert not {"<style", "addEventListener", "export default"} & set(node.value.split()), path
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_scripts_are_javascript():
-    scripts = sorted((PACKAGE / "ui").rglob("*.js"))
-    assert len(scripts) >= 5
-    for path in scripts:
-        answer = subprocess.run(
-            ["node", "--input-type=module", "--check"], input=path.read_bytes(), capture_output=True, check=False
-        )
-        assert answer.returncode == 0, f"{path.name}: {answer.stderr.decode()}"
 
 
 def test_app_starts_pages_and_nothing_else():

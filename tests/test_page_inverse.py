@@ -197,7 +197,7 @@ def preset(number: int) -> AppTest:
     return app
 
 
-def test_the_preset_of_the_slides_shows_their_numbers():
+def test_the_preset_of_figure_3_shows_its_numbers():
     app = preset(1)
     text, formulas = texts(app), latex(app)
     assert "Step 2: c(5, 1)" in text and "[4.055, 4.212] × [2.852, 3.113]" in text and "p′(5, 1) = 0.9" in text
@@ -483,7 +483,7 @@ def test_numbers_for_hovering_are_rounded_outward(small):
 
 
 @pytest.fixture(scope="module")
-def slides_trace() -> Trace:
+def papers_trace() -> Trace:
     received = torch.zeros(1, 8, 8, dtype=torch.float64)
     received[0, 4, 6] = 0.9
     return trace(received, ROTATION, (23, 26), 5, 5, attacker="exact", naive=True, pitch=2)
@@ -494,18 +494,18 @@ def words(svg: str) -> str:
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
-def test_the_figures_are_well_formed_and_name_what_they_show(slides_trace, done: int):
-    figure = inverse_figures.constraints_svg(slides_trace, done)
+def test_the_figures_are_well_formed_and_name_what_they_show(papers_trace, done: int):
+    figure = inverse_figures.constraints_svg(papers_trace, done)
     assert all(f"({x}, {y})" in words(figure) for x in (1, 3, 5) for y in (1, 3, 5)) and "5, 1" in words(figure)
     filled = figure.count('fill-opacity="0.95"')
     assert filled == done
-    steps = inverse_figures.steps_svg(slides_trace, done, 0.9)
+    steps = inverse_figures.steps_svg(papers_trace, done, 0.9)
     assert len(re.findall(r"c\(", words(steps))) == done
-    ET.fromstring(inverse_figures.steps_svg(slides_trace, done, None))
+    ET.fromstring(inverse_figures.steps_svg(papers_trace, done, None))
 
 
-def test_cuts_are_shares_and_have_colours(slides_trace):
-    shares = [inverse_figures.cut(slides_trace, step) for step in slides_trace.steps]
+def test_cuts_are_shares_and_have_colours(papers_trace):
+    shares = [inverse_figures.cut(papers_trace, step) for step in papers_trace.steps]
     assert all(0 <= share <= 1 for share in shares) and max(shares) > 0.7
     assert inverse_figures.cut_colour(0.0) == "#00224e" and inverse_figures.cut_colour(1.0) == "#fee838"
 

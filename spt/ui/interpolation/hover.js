@@ -2,11 +2,11 @@ const chosen = new WeakMap();
 export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".arcs"), { width: W, height: H, channels: C, points: K } = data;
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  const arcs = floats(run.arcs), boxes = floats(run.boxes), low = floats(run.low), high = floats(run.high);
+  const arcs = floats(data.arcs), boxes = floats(data.boxes), low = floats(data.low), high = floats(data.high);
   const to = root.querySelector(".to"), from = root.querySelector(".from"), S = Math.max(4, Math.round(560 / Math.max(W, H)));
   for (const canvas of [to, from]) { canvas.width = W * S; canvas.height = H * S; }
-  const pictures = [run.moved, run.image].map((url) => { const p = new Image(); p.src = url; return p; });
-  let pixel = chosen.has(root) && chosen.get(root) < W * H ? chosen.get(root) : run.start;
+  const pictures = [data.moved, data.image].map((url) => { const p = new Image(); p.src = url; return p; });
+  let pixel = chosen.has(root) && chosen.get(root) < W * H ? chosen.get(root) : data.start;
   const number = (v) => v.toFixed(3).replace("-", "−");
   const draw = () => {
     chosen.set(root, pixel);

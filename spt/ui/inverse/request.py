@@ -18,13 +18,13 @@ from spt.ui.shared.session import Key
 Box = tuple[tuple[float, float], ...]
 
 
-ATTACK, RECEIVED, EXAMPLE = "attack it", "received as it is", "slides’ example"
+ATTACK, RECEIVED, EXAMPLE = "attack it", "received as it is", "the paper’s example"
 OWN_INPUT, SMALL, CROP = "f’s input", "32 × 32", "crop 48 × 48"
 CROP_SIDE, WHOLE_SIDE = 48, 320
 
 
 # 8 x 8, for the paper's worked example: the received pixel (5, 1) of the paper's grid is 0.9 for every angle in [23°, 26°].
-SLIDES = (
+PAPERS_EXAMPLE = (
     (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     (0.0, 0.0, 0.2, 0.5, 0.4, 0.2, 0.0, 0.0),
@@ -116,12 +116,12 @@ def choose_picture(classifier: Classifier) -> Subject:
         required=True,
         key="inverse_input",
         help="Attack it: it is the original x, and you choose the attack γ, which the inverse is not told. Received as it is: "
-        "it is x′ already, nobody knows its original. The slides’ example: an 8×8 picture for the paper’s Figure 3.",
+        "it is x′ already, nobody knows its original. The paper’s example: an 8×8 picture for its Figure 3.",
         **BOUND,
     )
     if kind == EXAMPLE:
-        image = torch.tensor([SLIDES])
-        return Subject(image, image_digest(image), None, "the slides’ example, 8×8", None)
+        image = torch.tensor([PAPERS_EXAMPLE])
+        return Subject(image, image_digest(image), None, "the paper’s example, 8×8", None)
     sizes = {OWN_INPUT: classifier.input_shape, SMALL: (3, 32, 32), CROP: (3, WHOLE_SIDE, WHOLE_SIDE)}
 
     def shape_for(source: str) -> Shape:
@@ -206,11 +206,11 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
         "rounded.",
         **BOUND,
     )
-    with st.expander("As in the slides"):
+    with st.expander("As in the paper"):
         naive = st.toggle(
             "Naive source boxes",
             key="inverse_naive",
-            help="By interval arithmetic, as the slides compute them; else the exact hull of each arc, which is smaller.",
+            help="By interval arithmetic, as in the paper; else the exact hull of each arc, which is smaller.",
             **BOUND,
         )
         paper = st.toggle(

@@ -97,12 +97,12 @@ INVERSE = (
     ),
     Preset(
         ":material/grid_on:",
-        "The slides’ Figure 3",
+        "The paper’s Figure 3",
         "Γ = [23°, 26°]: what the received pixel (5, 1) says about the original pixel (3, 3), at least 0.731 in one cell and "
         "0.726 in the other.",
         "explore/inverse.py",
         _INVERSE
-        | {"inverse_input": "slides’ example", "interp_range": ["23", "26"], "angle": "24.5", "inverse_splits": "1"}
+        | {"inverse_input": "the paper’s example", "interp_range": ["23", "26"], "angle": "24.5", "inverse_splits": "1"}
         | {
             "attacker": "exact",
             "inverse_naive": "true",
