@@ -277,7 +277,7 @@ def test_interval_interpolation_contains_points_and_is_attained(data):
         assert (value <= upper + 1e-12).all()
 
 
-@pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=str)
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
 @pytest.mark.parametrize(
     ("transform", "limit"), [(ROTATION, 60.0), (TRANSLATION, 2.5)], ids=["rotation", "translation"]
 )
