@@ -18,10 +18,11 @@ from spt.figures import certificates as figures
 from spt.figures.certificates import Answer, covers, reach
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.shared import cache, failures, pictures
+from spt.ui.shared import failures, pictures
 from spt.ui.shared.components import style
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun, SessionResults
 
@@ -135,7 +136,7 @@ def _attack(request: CertifyRequest, certificate: DistCertificate) -> list[Answe
     farthest = request.transform.parameters[0].limit
     limit = certificate.limit
     beyond = limit if reach(certificate) < 0.9 * limit else min(3 * limit, farthest)
-    with cache.heavy_work():
+    with heavy_work("short"):
         found = [
             *_border(request, certificate),
             *_worst(request, certificate, reach(certificate), True),

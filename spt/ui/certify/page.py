@@ -11,7 +11,8 @@ from spt.ui.certify import attack, conclusion, export, formulas
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots
-from spt.ui.shared import cache, checking, failures, pictures
+from spt.ui.shared import checking, failures, pictures
+from spt.ui.shared.gate import heavy_work
 
 
 def show(request: CertifyRequest) -> None:
@@ -34,7 +35,7 @@ def show(request: CertifyRequest) -> None:
             shortcut="s",
             help="End the run now; what it has is provisional.",
         )
-        with cache.heavy_work():
+        with heavy_work("long"):
             certify_run.count(request, run, slots)
     _show_run(request, run, slots)
 

@@ -16,8 +16,9 @@ from spt.error_bounds import ErrorBound
 from spt.figures import errors as figures
 from spt.ui.interpolation import hover, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest
-from spt.ui.shared import cache, pictures
+from spt.ui.shared import pictures
 from spt.ui.shared.controls import BOUND
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.rounding import at_least, at_most
 
 SIGNED_SCALE, WIDTH_SCALE = 0.15, 0.3  # pixel values at full colour: fixed, so that colours can be compared
@@ -126,7 +127,7 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
         if state.remaining <= 0:
             return False
         total, waiting = state.remaining, state.waiting
-        with cache.heavy_work():
+        with heavy_work("long"):
             while state.remaining > 0 and not state.done:
                 text = (
                     f"{waiting - state.waiting} of {waiting} splits bounded"

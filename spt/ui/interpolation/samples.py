@@ -20,8 +20,9 @@ from spt.figures import errors as figures
 from spt.progress import Progress, silent
 from spt.ui.interpolation.request import InterpolationRequest, in_words
 from spt.ui.interpolation.run import RESULTS
-from spt.ui.shared import background, cache
+from spt.ui.shared import background
 from spt.ui.shared.controls import BOUND
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.rounding import at_least, at_most
 from spt.ui.shared.session import CurrentState, Key, SessionResults
 
@@ -364,7 +365,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     button.button("Stop", key="stop_profile", icon=":material/stop_circle:", on_click=_set_running, args=(state, False))
 
     def finish() -> None:
-        with cache.heavy_work():
+        with heavy_work("long"):
             _prove(request, point, state, draw, progress, working)
         state.running = False
         standing()

@@ -11,8 +11,9 @@ from spt.defences import IndivSPT
 from spt.ui.inverse import certificate_request, certificate_run, conclusion
 from spt.ui.inverse.certificate_request import IndividualOutcome, Plan, Result
 from spt.ui.inverse.request import InverseRequest
-from spt.ui.shared import cache, failures
+from spt.ui.shared import failures
 from spt.ui.shared.components import style
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
 
@@ -83,7 +84,7 @@ def _run_or_known(request: InverseRequest, defence: IndivSPT, plan: Plan, key: K
             help="End the run now; a stopped run proves nothing.",
         )
         try:
-            with cache.heavy_work():
+            with heavy_work("long"):
                 result = certificate_run.carry_out(request, defence, plan, places)
             CERTIFICATES.keep(key, result)
             state.status = "done"

@@ -18,9 +18,10 @@ from spt.ui.inverse import certificate, run
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import cache, pictures
+from spt.ui.shared import pictures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.full_preprocessing import full_preprocessing
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.session import Key, SessionResults
 
 METHODS: dict[Method, tuple[str, str]] = {
@@ -176,7 +177,7 @@ def _show_bounds(
                 if result is None and not _wanted(method, key, len(found.last.boxes) * pixels):
                     continue
             if result is None:
-                with working, cache.heavy_work():
+                with working, heavy_work("long"):
                     result = BOUNDS.in_background(
                         key, partial(bound, request, found, beta, preprocessing, method), "Bounding"
                     )

@@ -14,10 +14,11 @@ from spt.ui.inverse import constraints, export, individual, outcome, pixels, run
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import background, cache, checking, failures, preset_buttons
+from spt.ui.shared import background, checking, failures, preset_buttons
 from spt.ui.shared.components import style
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.full_preprocessing import full_preprocessing
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.presets import INVERSE
 from spt.ui.shared.session import CurrentRun, PageRun
 
@@ -60,7 +61,7 @@ def _found(request: InverseRequest) -> Found | None:
     RUN.put(PageRun(request.key))
     stop = st.empty()
     stop.button("Stop", key="inverse_stop", icon=":material/stop_circle:", on_click=RUN.stop, shortcut="s")
-    with failures.in_one_sentence(None, stop), cache.heavy_work():
+    with failures.in_one_sentence(None, stop), heavy_work("long"):
         found = run.RESULTS.in_background(request.key, partial(run.compute, request), "Inverting")
     stop.empty()
     return found

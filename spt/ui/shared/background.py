@@ -12,6 +12,7 @@ import torch
 
 from spt.progress import Progress
 from spt.ui.shared.failures import exits_refused
+from spt.ui.shared.gate import hold_slot
 
 Result = TypeVar("Result")
 ALL_THREADS = torch.get_num_threads()
@@ -52,6 +53,9 @@ def in_background(compute: Callable[[Progress], Result], label: str, expected_se
             step.update(done=done, of=max(1, total or 1), what=desc)
             yield item
 
+    bar = st.empty()
+    release = hold_slot()  # nothing between this and the thread's start can end the script
+
     def run() -> None:
         try:
             with one_thread(), exits_refused():
@@ -60,10 +64,15 @@ def in_background(compute: Callable[[Progress], Result], label: str, expected_se
             pass
         except Exception as error:  # handed to the script below
             failures.append(error)
+        finally:
+            release()
 
     thread = threading.Thread(target=run, daemon=True)
-    bar = st.empty()
-    thread.start()
+    try:
+        thread.start()
+    except BaseException:
+        release()
+        raise
     try:
         while thread.is_alive():
             seconds = time.monotonic() - started

@@ -1,14 +1,10 @@
-"""Cached access to classifiers, data sets and pictures, and the gate around heavy work.
+"""Cached access to classifiers, data sets and pictures.
 
 Cache keys are plain values: names, SHA-256 digests, numbers. Images and classifiers are passed as underscore arguments,
 because Streamlit hashes large arrays from a sample only.
 """
 
 import os
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import streamlit as st
@@ -24,7 +20,6 @@ from spt.transforms import Transform
 
 OWN_CLASSIFIERS_VARIABLE = "SPT_CLASSIFIER"
 OWN_DATASETS_VARIABLE = "SPT_DATASET"
-HEAVY_RUNS_AT_ONCE = 2
 
 
 def classifier_names() -> list[str]:
@@ -95,24 +90,3 @@ def responses(
 ) -> np.ndarray:
     """f's class probabilities on the grid of ``steps`` points an axis: (steps^d, classes)."""
     return np.asarray(response(_classifier, _transform, _image, _transform.grid(limit, steps)))
-
-
-@st.cache_resource
-def _gate() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(HEAVY_RUNS_AT_ONCE)
-
-
-@contextmanager
-def heavy_work() -> Iterator[None]:
-    """At most two heavy runs at once on this server; the others wait, and can be stopped while they do."""
-    gate = _gate()
-    if not gate.acquire(blocking=False):
-        waiting = st.empty()
-        while not gate.acquire(blocking=False):
-            waiting.caption("Waiting for other runs on this server to end …")
-            time.sleep(0.1)
-        waiting.empty()
-    try:
-        yield
-    finally:
-        gate.release()

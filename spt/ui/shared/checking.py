@@ -15,7 +15,8 @@ from spt.certificates import Certificate, NestedPrediction, OneErrorCertificate
 from spt.classifiers import Classifier
 from spt.images import image_digest
 from spt.recomputation import AnyCertificate, Line, Recomputation, read_certificate, recompute
-from spt.ui.shared import background, cache, failures
+from spt.ui.shared import background, failures
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun, SessionResults
 
@@ -161,7 +162,7 @@ def _compute(check: _Check, classifier: Classifier, image: Tensor) -> Recomputat
             "spt.recomputation.recompute in Python."
         )
     try:
-        with cache.heavy_work():
+        with heavy_work("long"):
             return background.in_background(
                 partial(recompute, check.certificate, classifier, image), "Checking again", check.certificate.seconds
             )

@@ -17,7 +17,8 @@ from spt.figures import votes as figures
 from spt.seeds import generators
 from spt.smoothing import Votes
 from spt.statistics import votes_needed_to_certify
-from spt.ui.shared import cache, failures
+from spt.ui.shared import failures
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.session import CurrentRun, PageRun
 from spt.ui.votes.request import VotesRequest
 
@@ -53,7 +54,7 @@ def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -
         help="End the run now; what it has is provisional.",
         shortcut="s",
     )
-    with failures.in_one_sentence(slots.panel, slots.button), cache.heavy_work():
+    with failures.in_one_sentence(slots.panel, slots.button), heavy_work("short"):
         _count(request, run, slots)
 
 

@@ -1,0 +1,182 @@
+"""The gate around heavy work: no slot is ever lost, first come first served, short work never behind long work."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from spt.ui.shared import background, gate
+from spt.ui.shared.gate import BusyError, Gate, Ticket, heavy_work
+
+INTERLEAVINGS = 10_000
+
+
+class Ended(BaseException):
+    """What Streamlit ends a script with: a rerun, Stop, a closed tab. Not an Exception, as there."""
+
+
+class Place:
+    """A placeholder whose every call may end the script, as a Streamlit call may."""
+
+    def __init__(self, ends: Callable[[], None]) -> None:
+        self.ends = ends
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *given, **named: self.ends()
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How likely a Streamlit call is to end the script, in a list of one number that a test may change."""
+    chance, numbers = [0.0], random.Random(0)
+
+    def ends() -> None:
+        if numbers.random() < chance[0]:
+            raise Ended
+
+    def empty() -> Place:
+        ends()
+        return Place(ends)
+
+    for module in (gate, background):
+        monkeypatch.setattr(module.st, "empty", empty)
+    monkeypatch.setattr(gate, "LOOK", 0.0005)
+    monkeypatch.setattr(background, "POLL", 0.0005)
+    return chance
+
+
+def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float]) -> None:
+    """Eight visitors at once, ten thousand scripts: each may end at every Streamlit call, by an error, or in a thread."""
+    ending[0] = 0.2
+    own, inside, most, lock = Gate(3), [0, 0], [0, 0], threading.Lock()
+
+    def script(numbers: random.Random) -> None:
+        lane: gate.Lane = numbers.choice(["short", "long"])
+        with heavy_work(lane, own):
+            with lock:
+                inside[lane == "long"] += 1
+                most[:] = [max(most[0], sum(inside)), max(most[1], inside[1])]
+            try:
+                kind = numbers.random()
+                if kind < 0.1:
+                    raise ValueError("a network that fails")
+                if kind < 0.2:
+                    raise Ended
+                if kind < 0.4:
+                    background.in_background(lambda progress: list(progress(range(3))), "work")
+            finally:
+                with lock:
+                    inside[lane == "long"] -= 1
+
+    def visitor(seed: int) -> None:
+        numbers = random.Random(seed)
+        for _ in range(INTERLEAVINGS // 8):
+            with contextlib.suppress(Ended, ValueError):
+                script(numbers)
+
+    threads = [threading.Thread(target=visitor, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    until = time.monotonic() + 10  # threads of scripts that were ended give their slot back at their next step
+    while own.free < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert own.free == 3 and own.waiting == {"short": 0, "long": 0}
+    assert most[0] <= 3 and most[1] <= 2
+
+
+def test_a_waiter_and_a_holder_that_go_together_leave_all_slots(ending: list[float]) -> None:
+    """What lost a slot for ever: a Streamlit call between taking the slot and the work ends the script."""
+    own = Gate(2)
+    with heavy_work("long", own):
+        ending[0] = 1.0
+        with pytest.raises(Ended), heavy_work("long", own):
+            pytest.fail("there is no second slot for long work")
+        assert own.waiting["long"] == 0
+    assert own.free == 2
+
+
+def entered(own: Gate, lane: gate.Lane) -> Ticket:
+    ticket = own.ticket(lane)
+    ticket.enter()
+    return ticket
+
+
+def test_first_come_first_served_in_each_lane() -> None:
+    own = Gate(2)
+    first, second, third = (entered(own, "long") for _ in range(3))
+    assert first.wait(0) and not second.wait(0) and not third.wait(0)
+    assert (second.ahead, third.ahead) == (0, 1)
+    second.leave()
+    assert third.ahead == 0 and not third.wait(0)
+    first.leave()
+    assert third.wait(0)
+    third.leave()
+    assert own.free == 2
+
+
+def test_short_work_never_waits_behind_long_work() -> None:
+    own = Gate(2)
+    long = [entered(own, "long") for _ in range(5)]
+    short = entered(own, "short")
+    assert short.wait(0) and sum(ticket.wait(0) for ticket in long) == 1
+    another = entered(own, "short")
+    assert not another.wait(0)
+    long[0].leave()
+    assert another.wait(0) and not long[1].wait(0), "the one that waits for less comes first"
+    short.leave()
+    assert long[1].wait(0)
+
+
+def test_a_slot_is_kept_until_its_thread_has_ended() -> None:
+    own = Gate(2)
+    ticket = entered(own, "long")
+    release = ticket.hold()
+    ticket.leave()
+    ticket.leave()
+    assert own.free == 1
+    release()
+    release()
+    assert own.free == 2
+
+
+def test_a_full_line_is_one_sentence() -> None:
+    own = Gate(2, most_waiting=2)
+    kept = [entered(own, "long") for _ in range(3)]
+    with pytest.raises(BusyError, match="busy: 2 computations wait already"):
+        own.ticket("short").enter()
+    for ticket in kept:
+        ticket.leave()
+    assert own.free == 2
+    with pytest.raises(ValueError, match="slots must be at least 2, but is 1"):
+        Gate(1)
+
+
+def test_the_place_in_line_is_said_with_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(gate.time, "monotonic", lambda: now[0])
+    own = Gate(2)
+    first = entered(own, "long")
+    second, third = entered(own, "long"), entered(own, "long")
+    assert "you are next. Stop" in gate.in_words(second)
+    now[0] = 12.0
+    first.leave()
+    assert "you are next, about 12 s." in gate.in_words(third)
+    fourth = entered(own, "long")
+    assert "1 before you, about 24 s." in gate.in_words(fourth)
+
+
+def test_the_gate_of_the_server_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    import streamlit as st
+
+    before: Any = gate.GATE
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    with heavy_work("long"):
+        assert gate.GATE is before and before.free == before.slots - 1
+    assert before.free == before.slots
