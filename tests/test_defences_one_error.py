@@ -223,13 +223,11 @@ def test_false_bounds_of_the_distribution_stay_below_alpha(columns_defence, popu
     images, n_test, rho, image_alpha, alpha = 40, 100, 0.05, 0.1, 0.05
     good = random.random((RUNS, images)) < q
     exceeding = random.binomial(n_test, np.where(good, 0.0, rho * 1.0001))
-    evidence = vars(population) | {"n_test": n_test, "rho": rho, "image_alpha": image_alpha, "alpha_error": alpha}
+    level = dataclasses.replace(population, n_test=n_test, rho=rho, image_alpha=image_alpha, alpha_error=alpha)
     accept = upper_bounds(n_test, image_alpha) <= rho
     bounds = np.array(
         [
-            DistributionErrorLevel._conclusions(evidence | {"exceeding": (0,) * k + (n_test,) * (images - k)})[
-                "q_lower"
-            ]
+            dataclasses.replace(level, exceeding=(0,) * k + (n_test,) * (images - k)).conclude().q_lower
             for k in range(images + 1)
         ]
     )
@@ -522,7 +520,7 @@ def test_an_error_level_of_something_else_is_refused(defence, digit, level, chan
 
 def test_what_else_is_refused(defence, digit, level, columns_defence, bright_pixel):
     with pytest.raises(ValueError, match="another preprocessing"):
-        settings = columns_defence._settings() | {"preprocessing": level.preprocessing}
+        settings = columns_defence.measured_for() | {"preprocessing": level.preprocessing}
         columns_defence.certify(bright_pixel, dataclasses.replace(level, **settings))
     with pytest.raises(ValueError, match="measured on another image"):
         defence.certify(1 - digit, level)

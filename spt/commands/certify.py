@@ -142,16 +142,16 @@ def _check_errors(arguments: argparse.Namespace) -> None:
 
 
 def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":
-    from spt import statistics
+    from spt.certificates.per_sample import radius_of
     from spt.defences import DistSPT, IndivSPT
 
     g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
     settings = (g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     defence = IndivSPT(*settings) if arguments.defence == "indiv" else DistSPT(*settings)
     looks = tuple(arguments.first_looks)
-    share = statistics.clopper_pearson_lower(n, n, arguments.alpha / (len(looks) + 1))
-    most = statistics.corrected_lower_bound(share, defence.inner_alpha)
-    _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
+    alpha, inner_alpha = arguments.alpha / (len(looks) + 1), defence.inner_alpha
+    most = radius_of(n, n, alpha=alpha, inner_alpha=inner_alpha, parameter_sigma=g.parameter_sigma)
+    _warn_if_out_of_reach(most, case, limit, "--n-gamma")
     sizes, progress = (arguments.n0, n, arguments.alpha, arguments.seed), visible_progress()
     if isinstance(defence, IndivSPT):
         _warn_if_outside(case, arguments)

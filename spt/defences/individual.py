@@ -14,7 +14,7 @@ an image whose own bound is too large is refused).
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +26,7 @@ from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import at_least_radius
+from spt.defences.proving import as_points, at_least_radius
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
 from spt.plain_numbers import alpha_level, real, seed_number, whole
@@ -106,46 +106,48 @@ class IndivSPT(OneErrorDefence):
         n0, n_gamma, batch_size = whole("n0", n0), whole("n_gamma", n_gamma), whole("batch_size", batch_size)
         alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         image = self.checked(received)
-        evidence = self._per_sample(image, seed) | {
-            "alpha": alpha,
-            "inner_alpha": self.inner_alpha,
-            "split_width": self.split_width,
-            "n_gamma": n_gamma,
-            "refinements": self.refinements,
-            "method": self.method,
-        }
         inverse = self._invert(image, progress)
-        settings = IndividualCertificate.settings_in_words(evidence)
-        selection_generator, generator = generators(seed, n0, n_gamma, settings=settings)
-        selection, selected = (0,) * len(self.classifier.class_names), 0
-        if inverse.consistent:
-            selection, selected = self._select(image, n0, selection_generator)
-        points = self._betas(n_gamma, generator)
-        seeds = noise_seeds(n_gamma, generator)
+        begun = IndividualCertificate(
+            **self._about(image, seed),
+            **self.measured_for(),
+            alpha=alpha,
+            inner_alpha=self.inner_alpha,
+            n_gamma=n_gamma,
+            surviving=_ranges(inverse),
+            share=inverse.share,
+            split_width=self.split_width,
+            refinements=self.refinements,
+            method=self.method,
+        )
+        selection_generator, generator = generators(seed, n0, n_gamma, settings=begun.settings_in_words())
+        if not inverse.consistent:
+            self.classifier.confirm()
+            none = (0,) * len(self.classifier.class_names)
+            yield replace(begun, selection_counts=none, seconds=time.perf_counter() - started).conclude()
+            return
+        selection, selected = self._select(image, n0, selection_generator)
+        betas, seeds = self._betas(n_gamma, generator), noise_seeds(n_gamma, generator)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
-        for start in range(0, n_gamma if inverse.consistent else 1, batch_size):
+        for start in range(0, n_gamma, batch_size):
             batch = slice(start, start + batch_size)
-            if inverse.consistent:
-                centres, batch_radii = self._balls(image, points[batch], inverse, progress)
-                votes += inner_votes(
-                    self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
-                )
-                radii += batch_radii.tolist()
-            if len(radii) == n_gamma or not inverse.consistent:
+            centres, batch_radii = self._balls(image, betas[batch], inverse, progress)
+            votes += inner_votes(
+                self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
+            )
+            radii += batch_radii.tolist()
+            if len(radii) == n_gamma:
                 self.classifier.confirm()
-            yield IndividualCertificate.conclude(
-                **evidence,
-                surviving=_ranges(inverse),
-                share=inverse.share,
+            yield replace(
+                begun,
                 selection_counts=selection,
                 selected=selected,
-                points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
+                points=as_points(betas[: len(radii)]),
                 radii=tuple(radii),
                 rounding=(0.0,) * len(radii),  # part of what the inverse leaves open, if any
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
-            )
+            ).conclude()
 
     def _balls(self, image: Tensor, points: Tensor, inverse: Inverse, progress: Progress) -> tuple[Tensor, np.ndarray]:
         """Centres (N, C, H', W'), float64, and proved radii (N,) around these."""
@@ -202,7 +204,7 @@ class IndivSPT(OneErrorDefence):
         assert level is not None  # E was given or chosen
         bounds = self._bounds(image, self._betas(n_test, test), inverse, "testing E", batch_size, progress)
         return ReceivedErrorLevel(
-            **self._settings(),
+            **self.measured_for(),
             error=level,
             margin=None if largest is None else MARGIN,
             largest=largest,
@@ -238,7 +240,8 @@ class IndivSPT(OneErrorDefence):
         that h is the class within E. ``batch_size`` changes how often ``progress`` moves, not the result. ValueError if E was
         measured for something else or for another image, or if the image was refused (``level.explain()`` says why).
         """
-        return self._certify(received, level, "nested", n0, n, budget, seed, batch_size, progress)
+        begun = self._begin(received, level, votes="nested", n=n, budget=budget, seed=seed)
+        return self._certify(received, begun, n0=n0, batch_size=batch_size, progress=progress)
 
     def check_level(self, level: ErrorLevel, image: Tensor, budget: statistics.ConfidenceBudget = PAPER) -> None:
         """ValueError unless this E may be used for this defence, image and budget, and the image was not refused."""

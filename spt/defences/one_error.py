@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel
-from spt.certificates.one_error import OneErrorCertificate, Votes
+from spt.certificates.one_error import OneErrorCertificate, VoteKind
 from spt.datasets import Dataset
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.error_bounds.chord import chord_bound
@@ -63,7 +63,7 @@ class OneErrorSPT(OneErrorDefence):
         error = MARGIN * largest
         exceeding = self.count_exceeding(image, error, n_test, test, progress)
         return ImageErrorLevel(
-            **self._settings(),
+            **self.measured_for(),
             error=error,
             margin=MARGIN,
             largest=largest,
@@ -130,21 +130,23 @@ class OneErrorSPT(OneErrorDefence):
             image = self.checked(dataset.image(index))
             exceeding.append(self.count_exceeding(image, level, n_test, test))
             used.append(image_digest(image))
-        return self.conclude_distribution(
-            dataset.name,
-            level,
-            largest,
-            n_choice,
-            used[:pilot_images],
-            used[pilot_images:],
-            exceeding,
-            n_test,
-            rho,
-            alpha_error,
-            seed,
-            image_alpha,
-            time.perf_counter() - started,
-        )
+        return DistributionErrorLevel(
+            **self.measured_for(),
+            error=level,
+            margin=None if largest is None else MARGIN,
+            largest=largest,
+            n_choice=n_choice,
+            n_test=n_test,
+            rho=rho,
+            alpha_error=alpha_error,
+            seed=seed,
+            seconds=time.perf_counter() - started,
+            dataset=dataset.name,
+            pilot_sha256=tuple(used[:pilot_images]),
+            image_sha256=tuple(used[pilot_images:]),
+            exceeding=tuple(exceeding),
+            image_alpha=image_alpha,
+        ).conclude()
 
     def largest_error(
         self, image: Tensor, n_choice: int, generator: torch.Generator, progress: Progress = silent
@@ -160,48 +162,13 @@ class OneErrorSPT(OneErrorDefence):
         assert holds is not None  # as there is a target
         return int((~holds).sum())
 
-    def conclude_distribution(
-        self,
-        dataset: str,
-        error: float,
-        largest: float | None,
-        n_choice: int,
-        pilot_sha256: Sequence[str],
-        tested_sha256: Sequence[str],
-        exceeding: Sequence[int],
-        n_test: int,
-        rho: float,
-        alpha_error: float,
-        seed: int,
-        image_alpha: float = 0.01,
-        seconds: float = 0.0,
-    ) -> DistributionErrorLevel:
-        """What follows from `largest_error` of the pilot images and `count_exceeding` of the others, all drawn at random."""
-        return DistributionErrorLevel.conclude(
-            **self._settings(),
-            error=error,
-            margin=None if largest is None else MARGIN,
-            largest=largest,
-            n_choice=n_choice,
-            n_test=n_test,
-            rho=rho,
-            alpha_error=alpha_error,
-            seed=seed,
-            seconds=seconds,
-            dataset=dataset,
-            pilot_sha256=tuple(pilot_sha256),
-            image_sha256=tuple(tested_sha256),
-            exceeding=tuple(exceeding),
-            image_alpha=image_alpha,
-        )
-
     # ----------------------------------------------------------------------------------------------------- certifying
 
     def certify(
         self,
         image: Tensor,
         level: ErrorLevel,
-        votes: Votes = "nested",
+        votes: VoteKind = "nested",
         n0: int = 100,
         n: int = 200,
         budget: statistics.ConfidenceBudget = PAPER,
@@ -216,7 +183,8 @@ class OneErrorSPT(OneErrorDefence):
         ``batch_size`` changes how often ``progress`` moves, not the result. ValueError if E was measured for something
         else, or is about images other than this one.
         """
-        return self._certify(image, level, votes, n0, n, budget, seed, batch_size, progress)
+        begun = self._begin(image, level, votes=votes, n=n, budget=budget, seed=seed)
+        return self._certify(image, begun, n0=n0, batch_size=batch_size, progress=progress)
 
     # --------------------------------------------------------------------------------------------------------- bounds
 

@@ -7,7 +7,7 @@ per-sample radii and sequential inner tests: docs/mathematics.md, sections 9 and
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates import DistCertificate
-from spt.certificates.per_sample import looks_hold
+from spt.certificates.per_sample import looks_hold, passes_needed, radius_of
 from spt.defences.inner_tests import count_votes, inner_votes
-from spt.defences.proving import ProvingDefence, at_least_radius
+from spt.defences.proving import ProvingDefence, as_points, at_least_radius
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.plain_numbers import alpha_level, seed_number, whole
@@ -101,17 +101,18 @@ class DistSPT(ProvingDefence):
                 f"first_looks must ascend, from at least 1 to less than n_gamma = {n_gamma}, but are {tuple(first_looks)}."
             )
         image = self.checked(image)
-        evidence = self._per_sample(image, seed) | {
-            "alpha": alpha,
-            "inner_alpha": self.inner_alpha,
-            "centre": self.centre,
-            "n_gamma": n_gamma,
-            "first_looks": first_looks,
-        }
-        settings = DistCertificate.settings_in_words(evidence)
-        selection_generator, generator = generators(seed, n0, n_gamma, first_looks, settings)
+        begun = DistCertificate(
+            **self._about(image, seed),
+            **self.measured_for(),
+            alpha=alpha,
+            inner_alpha=self.inner_alpha,
+            centre=self.centre,
+            n_gamma=n_gamma,
+            first_looks=first_looks,
+        )
+        selection_generator, generator = generators(seed, n0, n_gamma, first_looks, begun.settings_in_words())
         selection, selected = self._select(image, n0, selection_generator)
-        points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
+        samples = self._betas(n_gamma, generator)
         seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)
         block_size = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
@@ -123,7 +124,7 @@ class DistSPT(ProvingDefence):
             if done == block_end:  # bounds are faster in large blocks, which share what they compute
                 block_start, block_end = done, min(done + block_size, look)
                 block = slice(block_start, block_end)
-                centres, block_radii, added = self._balls(image, points[block], selected, pilot_seeds[block], progress)
+                centres, block_radii, added = self._balls(image, samples[block], selected, pilot_seeds[block], progress)
             end = min(done + batch_size, block_end)
             within = slice(done - block_start, end - block_start)
             within_radii = block_radii[within]
@@ -139,21 +140,31 @@ class DistSPT(ProvingDefence):
             done = end
             radii += within_radii.tolist()
             rounding += added[within].tolist()
-            certificate = DistCertificate.conclude(
-                **evidence,
+            certificate = replace(
+                begun,
                 selection_counts=selection,
                 selected=selected,
-                points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
+                points=as_points(samples[:done]),
                 radii=tuple(radii),
                 rounding=tuple(rounding),
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
-            )
+            ).conclude()
             if certificate.complete:
                 self.classifier.confirm()
             yield certificate
             if certificate.complete:
                 return
+
+    def largest_radius(self, n_gamma: int, alpha: float) -> float:
+        """The radius that n_gamma samples certify if all of them pass: no outcome gives more."""
+        sigma = self.parameter_sigma
+        return radius_of(n_gamma, n_gamma, alpha=alpha, inner_alpha=self.inner_alpha, parameter_sigma=sigma)
+
+    def passes_needed(self, radius: float, n_gamma: int, alpha: float) -> int | None:
+        """How many of n_gamma samples must pass to certify more than ``radius``; None if all are too few."""
+        sigma = self.parameter_sigma
+        return passes_needed(radius, n_gamma, alpha=alpha, inner_alpha=self.inner_alpha, parameter_sigma=sigma)
 
     def _balls(
         self, image: Tensor, points: Tensor, label: int, pilot_seeds: Tensor, progress: Progress

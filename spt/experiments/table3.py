@@ -114,21 +114,27 @@ class Table3(Experiment):
 
     def level(self, rows: Rows, device: str = "cpu") -> "DistributionErrorLevel":
         """E and q_E, from the rows of the first two stages."""
+        from spt.certificates import DistributionErrorLevel
+        from spt.defences.one_error_votes import MARGIN
+
         tested = rows["test"]
-        return self._defence(device).conclude_distribution(
-            f"{self.dataset} {self.error_split}",
+        return DistributionErrorLevel(
+            **self._defence(device).measured_for(),
+            dataset=f"{self.dataset} {self.error_split}",
             error=self._error(rows),
+            margin=MARGIN,
             largest=max(row["largest"] for row in rows["pilot"]),
             n_choice=self.n_choice,
-            pilot_sha256=[row["sha256"] for row in rows["pilot"]],
-            tested_sha256=[row["sha256"] for row in tested],
-            exceeding=[row["exceeding"] for row in tested],
+            pilot_sha256=tuple(row["sha256"] for row in rows["pilot"]),
+            image_sha256=tuple(row["sha256"] for row in tested),
+            exceeding=tuple(row["exceeding"] for row in tested),
             n_test=self.n_betas,
             rho=self.rho,
             alpha_error=self.alpha / 10,
             seed=self.seed,
+            seconds=0.0,
             image_alpha=IMAGE_ALPHA,
-        )
+        ).conclude()
 
     def summary(self, rows: Rows) -> dict[str, Cell]:
         images = self.counted(rows)
