@@ -188,9 +188,9 @@ def _count(case: Case, run: Run, slots: _Slots) -> None:
 
 def _draw_samples(case: Case, slots: _Slots, certificate: DistCertificate | None, running: bool = False) -> None:
     rows = figures.sample_rows(certificate) if certificate else []
-    n, done, most = case.settings.n_gamma, len(rows), max((row["rho"] for row in rows), default=0.3)
+    n, done, most = case.settings.n_gamma, len(rows), max((row["radius"] for row in rows), default=0.3)
     farthest = max((abs(value) for point in certificate.points for value in point), default=0.0) if certificate else 0.0
-    columns = None if rows else ["sample", "x", "y", "rho", "radius", "votes", "share", "outcome"]
+    columns = None if rows else ["sample", "x", "y", "radius", "radius_shown", "votes", "share", "outcome"]
     specification = figures.samples_specification(
         case.transform.dimensions, case.transform.unit, case.settings.parameter_sigma, most, farthest
     )
@@ -199,7 +199,7 @@ def _draw_samples(case: Case, slots: _Slots, certificate: DistCertificate | None
     slots.chart.vega_lite_chart(pd.DataFrame(rows, columns=columns), specification, alt=alt)
     text = f"{done:,} of {n:,} samples"
     if certificate:
-        text += f" · {figures.network_calls(certificate):,} network calls · {certificate.seconds:.1f} s"
+        text += f" · {certificate.network_calls:,} network calls · {certificate.seconds:.1f} s"
         if done < n and running:
             text += f", about {max(1, math.ceil(certificate.seconds / done * (n - done))):,} s to go"
     slots.progress.progress(done / n, text=text)
@@ -225,10 +225,7 @@ def _needed(case: Case) -> str:
     if some is None:
         return f"With n_γ = {n} nothing can be certified at α = {settings.alpha:g}: choose a larger n_γ."
     if all_of_it is None:
-        most = statistics.corrected_lower_bound(
-            statistics.clopper_pearson_lower(n, n, settings.alpha), case.defence.inner_alpha
-        )
-        radius = quantity(statistics.certified_radius(most, settings.parameter_sigma), unit)
+        radius = quantity(case.defence.largest_radius(n, settings.alpha), unit)
         return f"From **{some:,}** of {n:,} on something is certified; if all pass, {radius}."
     space = "" if unit == "°" else " "
     return (
@@ -257,7 +254,7 @@ def _show_conclusion(case: Case, run: Run) -> None:
         if certificate.label is None:
             st.markdown(f":orange-badge[ABSTAIN] nothing is certified\n\n{_why_not(case, certificate)}")
             return
-        statement = escape(figures.statement(certificate))
+        statement = escape(certificate.statement())
         st.markdown(
             f":green-badge[:material/verified: CERTIFIED] g answers {case.name(certificate.label)}\n\n"
             f"**{statement}**\n\n{certificate.passes:,} of {certificate.n_gamma:,} samples pass, so "
@@ -277,39 +274,27 @@ def _attacker_in_words(case: Case) -> str:
 
 
 def _why_not(case: Case, certificate: DistCertificate) -> str:
-    n, passes, alpha = certificate.n_gamma, certificate.passes, certificate.alpha
+    n, passes = certificate.n_gamma, certificate.passes
     words = [
         f"Only {passes:,} of {n:,} samples pass for {case.name(certificate.selected)}: the lower bound "
         f"{rounded_down(certificate.q_lower, 4)} is not above 1/2."
     ]
-    threshold = (1 + certificate.inner_alpha) / 2  # what the corrected bound needs: (m - a') / (1 - a') > 1/2
-    if passes <= threshold * n:
+    if passes <= certificate.share_needed * n:
         words.append("At this share no number of samples certifies.")
     else:
-        needed = statistics.samples_needed_to_certify(passes / n, alpha, threshold)
+        needed = certificate.samples_needed()
         words.append(
             "No realistic n_γ would do." if needed is None else f"At this share about {needed:,} would be needed."
         )
-    most, largest = _most_radius(certificate), max(certificate.radii)
+    most, largest = certificate.largest_testable_radius(), max(certificate.radii)
     if largest > most:
         words.append(
             f"With σ_ε = {certificate.pixel_sigma:g} no inner test can pass an error radius above {rounded_up(most)}, and "
             f"here they go up to {rounded_up(largest)}: try a larger σ_ε or a smaller Γ."
         )
-    elif figures.outcomes(certificate).count(figures.FUTILE) > n / 4:
+    elif certificate.outcomes().count(statistics.Decision.FUTILE) > n / 4:
         words.append("Many inner tests were futile: try a smaller σ_γ, or a network trained for this noise.")
     return " ".join(words)
-
-
-def _most_radius(certificate: DistCertificate) -> float:
-    """The largest rho that an inner test can pass: all of its votes for the class."""
-    low, high = 0.0, 10 * certificate.pixel_sigma
-    for _ in range(30):
-        middle = (low + high) / 2
-        test = certificate.inner_test(middle)
-        passes = test.decide(MOST_INNER_VOTES, MOST_INNER_VOTES) is statistics.Decision.ACCEPT
-        low, high = (middle, high) if passes else (low, middle)
-    return high
 
 
 # -------------------------------------------------------------------------------------------------- formulas and export
@@ -355,7 +340,7 @@ def _show_formulas(case: Case, certificate: DistCertificate) -> None:
         "**Outer bound**: passes are independent, and a test passes wrongly with probability at most a′; no union bound. "
         "Code: `spt.certificates.DistCertificate.conclude`; `verify()` recomputes all of it from the counts."
     )
-    share = statistics.clopper_pearson_lower(certificate.passes, n, certificate.alpha)
+    share = certificate.share_lower_of(certificate.passed())
     q_lower = rounded_down(certificate.q_lower, 4)
     st.latex(
         rf"m = \mathrm{{LowerConfBound}}({certificate.passes}, {n}, 1-{certificate.alpha:g}) = {rounded_down(share, 4)},\qquad "

@@ -14,8 +14,8 @@ import torch
 
 from spt.attacks import WorstOfK
 from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
-from spt.figures.certificates import Answer, covers, reach
 from spt.images import to_8_bit
 from spt.ui import cache, failures, pictures
 from spt.ui.certify_case import Case
@@ -38,7 +38,7 @@ def area(case: Case, certificate: DistCertificate) -> None:
     answers = _known(case) if certificate.label is not None else None
     points = answers if isinstance(answers, list) else []
     left, right = st.columns([1.25, 1], gap="large")
-    alt = f"Certified range: {figures.statement(certificate)}"
+    alt = f"Certified range: {certificate.statement()}"
     with left:
         st.plotly_chart(figures.certified_range(certificate, points), alt=alt)
     with right:
@@ -85,7 +85,7 @@ def _known(case: Case) -> list[Answer] | str | None:
 
 def _border(case: Case, certificate: DistCertificate) -> list[Point]:
     """Two points at the border of the certified range, inside it."""
-    far = float(rounded_down(reach(certificate)))
+    far = float(rounded_down(certificate.reach))
     return [(far,), (-far,)] if case.transform.dimensions == 1 else [(far, 0.0), (0.0, far)]
 
 
@@ -138,11 +138,11 @@ def _attack(case: Case, certificate: DistCertificate) -> list[Answer]:
     bar = st.progress(0.0, text="Searching for the worst parameters …")
     farthest = case.transform.parameters[0].limit
     limit = certificate.limit
-    beyond = limit if reach(certificate) < 0.9 * limit else min(3 * limit, farthest)
+    beyond = limit if certificate.reach < 0.9 * limit else min(3 * limit, farthest)
     with cache.heavy_work():
         found = [
             *_border(case, certificate),
-            *_worst(case, certificate, reach(certificate), True),
+            *_worst(case, certificate, certificate.reach, True),
             *_worst(case, certificate, beyond, False),
         ]
         places = _Places(bar, len(found))
@@ -164,10 +164,7 @@ def _ask(case: Case, certificate: DistCertificate, point: Point, number: int, pl
         settings.seed,
         places.asking(number, case.transform.describe(point)),
     )
-    holds = None if found.label is None else found.label == certificate.label
-    return Answer(
-        point, covers(certificate, point), names[base], found.class_name, holds, found.passes, len(found.inner_votes)
-    )
+    return Answer.compared(certificate, point, base=names[base], found=found)
 
 
 def _worst(case: Case, certificate: DistCertificate, limit: float, inside: bool) -> list[Point]:
@@ -187,7 +184,7 @@ def _worst(case: Case, certificate: DistCertificate, limit: float, inside: bool)
     for point in result.points.tolist():
         where = tuple(round(value, 6) + 0.0 for value in point)  # + 0: no −0
         apart = all(math.dist(where, other) >= limit / 10 for other in found)
-        if covers(certificate, where) == inside and apart and len(found) < WORST:
+        if certificate.covers_attack(where) == inside and apart and len(found) < WORST:
             found.append(where)
     return found
 
