@@ -1,14 +1,28 @@
 """IndivSPT: a certificate from a received image alone, without the original and without the attack.
 
-The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. The inverse (`spt.inverse`) finds
-which gammas and images explain x'; for each smoothing sample a ball holds everything the classifier can be shown
-(`spt.received_bounds.bounds`). Source: Fischer, Baader and Vechev 2020 (IndivSPT);
-derivations: docs/mathematics.md, sections 15 to 18.
+The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. g is nested as for DistSPT. CERTIFY
+(`IndivSPT.stream`) of the received image x':
 
-Two forms. `IndivSPT.certify` gives every sample a ball of its own. The paper's form has one number E for all samples
-(`measure`, `certify_with_one_error`), with the confidence divided as in the paper: 0.01 = 0.004 for the
-samples + 0.005 for their inner tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then
-an image whose own bound is too large is refused).
+    inverse ← which γ in Γ, and which images x, explain x' = T_γ x                         `IndivSPT._invert`
+    INCONSISTENT if none does
+    c ← the class with most of n0 votes f(P T_β x' + ε)                                    `IndivSPT._select`
+    for n_γ samples β ~ N(0, σ_γ² I):                                                      `IndivSPT._betas`
+        z, r ← centre and radius of a ball that holds P T_β x' and P T_{β+γ} x of all      `IndivSPT._balls`
+            that explains x'
+        count votes f(z + ε), ε ~ N(0, σ_ε² I), until a test at level a' shows             `inner_votes`
+            Pr_ε(f(z + ε) = c) > Φ(r / σ_ε): then h = c on the ball, and β passes
+    m ← LOWERCONFBOUND(how many pass, n_γ, 1 - α)                                          `IndividualCertificate.share_lower_of`
+    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `IndividualCertificate.q_lower_of`
+    R ← σ_γ Φ⁻¹(p_A) if p_A > 1/2, else ABSTAIN                                            `IndividualCertificate.conclude`
+
+Theorem 3.1 gives h = c on the ball: with pixel noise f's answer is kept within σ_ε/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)); with p_B = 1 - p_A,
+as here, within σ_ε Φ⁻¹(p_A). Theorem 3.2 gives R: over parameters it is σ_γ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)), and with p_B = 1 - p_A, as
+here, σ_γ Φ⁻¹(p_A). The inverse is `spt.inverse`, the balls are `spt.received_bounds.bounds`.
+
+The paper's form has one number E for all samples (`measure`, `certify_with_one_error`; its CERTIFY stands in
+`spt.defences.one_error_votes`), with the confidence divided as in the paper: 0.01 = 0.004 for the samples + 0.005 for their inner
+tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then an image whose own bound is too large is
+refused). Source: Fischer, Baader and Vechev 2020 (IndivSPT); derivations: docs/mathematics.md, sections 15 to 18.
 """
 
 import math
@@ -41,9 +55,9 @@ class IndivSPT(OneErrorDefence):
 
     Per sample: draw beta ~ N(0, parameter_sigma² I). P A_beta x' and P A_{beta+gamma} x for all that explains x' lie in a
     ball of centre z(beta) and proved radius r(beta). A sample passes if an anytime-valid test shows that h, f smoothed
-    over pixel noise, is the class c on the whole ball. Let q be the probability to pass; if q > 1/2 then g(x') = c. For x
+    over pixel noise, is the class c on the whole ball. Let p be the probability to pass; if p > 1/2 then g(x') = c. For x
     with x' = T_gamma x, h(P A_{b'} x) = c wherever b' - gamma passes, and b' ~ N(0, sigma²) is N(-gamma, sigma²) after
-    that shift: by Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(q).
+    that shift: by Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(p).
 
     With one E: if all explanations keep ||P A_beta x' - P A_{beta+gamma} x|| <= E except with probability rho over beta, and h
     is c on the ball of radius E around P A_beta x' with probability p, then g(x') = c, and g(x) = c if
