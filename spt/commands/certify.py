@@ -5,7 +5,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spt.commands.arguments import Case, Parser, add_command, add_smoothing, count, error_size, size, visible_progress
+from spt.commands.arguments import (
+    GivenImage,
+    Parser,
+    add_command,
+    add_smoothing,
+    count,
+    error_size,
+    size,
+    visible_progress,
+)
 from spt.experiments.files import check_file, write_whole
 
 if TYPE_CHECKING:
@@ -100,7 +109,7 @@ def _certify(arguments: argparse.Namespace) -> str:
         )
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
-    case = Case.read(arguments)
+    case = GivenImage.read(arguments)
     if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
     if arguments.defence == "base":
@@ -141,7 +150,7 @@ def _check_errors(arguments: argparse.Namespace) -> None:
         )
 
 
-def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":
+def _per_sample(case: GivenImage, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":
     from spt.certificates.per_sample import radius_of
     from spt.defences import DistSPT, IndivSPT
 
@@ -159,7 +168,7 @@ def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate |
     return list(defence.stream(case.image, *sizes, progress=progress, first_looks=looks))[-1]
 
 
-def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
+def _received_one_error(case: GivenImage, arguments: argparse.Namespace) -> str:
     """The certificate, or of an image that the E given beforehand refuses the measured error: that is an answer, too."""
     from spt import statistics
     from spt.defences import IndivSPT, shared_budget
@@ -189,7 +198,7 @@ def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
     return _answer(arguments, certificate, "\n".join(lines))
 
 
-def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificate":
+def _one_error(case: GivenImage, arguments: argparse.Namespace) -> "OneErrorCertificate":
     from spt import statistics
     from spt.defences import OneErrorSPT, shared_budget
 
@@ -231,12 +240,12 @@ def _tested_betas(arguments: argparse.Namespace) -> int:
     return TESTED_BETAS[arguments.votes] if arguments.error_betas is None else int(arguments.error_betas)
 
 
-def _limit(case: Case, arguments: argparse.Namespace) -> float:
+def _limit(case: GivenImage, arguments: argparse.Namespace) -> float:
     default = 30.0 if case.smoothed.transform.unit == "°" else 1.0
     return default if arguments.limit is None else float(arguments.limit)
 
 
-def _warn_if_outside(case: Case, arguments: argparse.Namespace) -> None:
+def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:
     """Say on standard error if --at is no attack of the range that the certificate for its result is about."""
     from spt.certificates import quantity
 
@@ -250,7 +259,7 @@ def _warn_if_outside(case: Case, arguments: argparse.Namespace) -> None:
         )
 
 
-def _warn_if_out_of_reach(largest: float, case: Case, limit: float, option: str) -> None:
+def _warn_if_out_of_reach(largest: float, case: GivenImage, limit: float, option: str) -> None:
     """Say on standard error if not even samples that all agree certify the whole attack range."""
     from spt.certificates import quantity
 

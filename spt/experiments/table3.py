@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean, pixel_noise
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean, pixel_noise
 
 if TYPE_CHECKING:
     from spt.certificates import DistributionErrorLevel
@@ -136,7 +136,7 @@ class Table3(Experiment):
             image_alpha=IMAGE_ALPHA,
         ).conclude()
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = self.counted(rows)
         count = len(images)
         level = self.level(rows) if len(rows.get("test", ())) == self.n_images else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, mean, pixel_noise
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, mean, pixel_noise
 
 if TYPE_CHECKING:
     from spt.classifiers import Classifier
@@ -101,7 +101,7 @@ class Table4(Experiment):
         sigma = pixel_noise(self.pixel_sigma, classifier)
         return classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = self.counted(rows)
         return {
             "images": float(len(images)),

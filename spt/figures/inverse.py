@@ -242,7 +242,7 @@ def constraints_svg(trace: Trace, done: int) -> str:
     The first ``done`` steps are filled with how much they cut; the last of them is taken apart: the part of its box in each
     cell, and the corner of each that decides the lower end.
     """
-    view = _View(trace)
+    view = _Drawing(trace)
     step = trace.steps[done - 1] if done else None
     parts = [_cell(view, right, below, step) for right in (-1, 0) for below in (-1, 0)]
     for number, each in enumerate(trace.steps, 1):
@@ -271,7 +271,7 @@ def constraints_svg(trace: Trace, done: int) -> str:
     return _svg(view.size, view.size, "".join(parts), f"The cells around pixel ({own}) and {count} boxes in them")
 
 
-class _View:
+class _Drawing:
     """Positions of a trace on the drawing, the original pixel in the middle."""
 
     def __init__(self, trace: Trace) -> None:
@@ -291,7 +291,7 @@ class _View:
         return f'<rect {corner} width="{wide:.1f}" height="{high:.1f}" {style}>{named}</rect>'
 
 
-def _cell(view: _View, right: int, below: int, step: Step | None) -> str:
+def _cell(view: _Drawing, right: int, below: int, step: Step | None) -> str:
     trace, p = view.trace, view.trace.pitch
     across = (trace.x + right * p, trace.x + (right + 1) * p)
     down = (trace.y + below * p, trace.y + (below + 1) * p)
@@ -303,7 +303,7 @@ def _cell(view: _View, right: int, below: int, step: Step | None) -> str:
     return view.rectangle(across, down, f'fill="{KNOWN}" fill-opacity="{opacity}" stroke="{KNOWN}" stroke-width="2"')
 
 
-def _points(view: _View) -> list[str]:
+def _points(view: _Drawing) -> list[str]:
     """The original pixel and its eight neighbours, with their indices."""
     trace, parts = view.trace, []
     for right in (-1, 0, 1):
@@ -321,7 +321,7 @@ def _points(view: _View) -> list[str]:
     return parts
 
 
-def _taken_apart(view: _View, step: Step) -> list[str]:
+def _taken_apart(view: _Drawing, step: Step) -> list[str]:
     """The box of the present step: its part in each cell, and the corner that decides the lower end there."""
     parts = []
     for number, cell in enumerate(step.cells):
