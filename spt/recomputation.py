@@ -228,7 +228,13 @@ def _prediction(
     transform, n0 = get_transform(certificate.transform), sum(certificate.selection_counts)
     defence = DistSPT(classifier, transform, certificate.parameter_sigma, certificate.pixel_sigma, limit=1.0)
     again = defence.predict(
-        image, n0, certificate.n, certificate.alpha, certificate.inner_alpha, certificate.seed, progress
+        image,
+        n0,
+        n=certificate.n,
+        alpha=certificate.alpha,
+        inner_alpha=certificate.inner_alpha,
+        seed=certificate.seed,
+        progress=progress,
     )
     return [
         _selection(certificate, again),
@@ -243,7 +249,7 @@ def _per_sample(
 ) -> tuple[list[Line], AnyCertificate]:
     about = _defence_fields(certificate, classifier, certificate.pixel_sigma)
     n0 = sum(certificate.selection_counts) or 100
-    sizes = (n0, certificate.n_gamma, certificate.alpha, certificate.seed)
+    n, alpha, seed = certificate.n_gamma, certificate.alpha, certificate.seed
     again: DistCertificate | IndividualCertificate
     lines = []
     if isinstance(certificate, IndividualCertificate):
@@ -254,7 +260,7 @@ def _per_sample(
             refinements=certificate.refinements,
             method=cast(Method, certificate.method),  # which IndivSPT refuses if it is none
         )
-        *_, again = received.stream(image, *sizes, progress=progress)
+        *_, again = received.stream(image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress)
         lines.append(
             _compare(
                 "inverse", certificate.surviving, again.surviving, lambda value: f"{len(value)} ranges of Γ survive"
@@ -263,7 +269,8 @@ def _per_sample(
     else:
         centre = cast(Literal["recentred", "shifted"], certificate.centre)  # as its record verified
         defence = DistSPT(**about, inner_alpha=certificate.inner_alpha, centre=centre)
-        *_, again = defence.stream(image, *sizes, progress=progress, first_looks=certificate.first_looks)
+        looks = certificate.first_looks
+        *_, again = defence.stream(image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress, first_looks=looks)
     lines += [
         _selection(certificate, again),
         _points(certificate, again),
@@ -365,15 +372,21 @@ def _one_error(
         found: ErrorLevel = received.measure(
             image,
             level.error if level.largest is None else None,
-            level.n_choice or 1,
-            level.n_test,
-            level.alpha_error,
-            level.seed,
+            n_choice=level.n_choice or 1,
+            n_test=level.n_test,
+            alpha_error=level.alpha_error,
+            seed=level.seed,
             progress=progress,
         )
         lines = [_level(level, found)]
         again = received.certify_with_one_error(
-            image, level, n0, certificate.n, certificate.budget, certificate.seed, progress=progress
+            image,
+            level,
+            n0=n0,
+            n=certificate.n,
+            budget=certificate.budget,
+            seed=certificate.seed,
+            progress=progress,
         )
     else:
         defence = OneErrorSPT(**about)
@@ -381,16 +394,23 @@ def _one_error(
             text = f"E = {level.error_in_words()} of the images of {level.dataset}, and q_E: measure them again with `measure`"
             lines = [Line("error E", "on trust", text)]
         else:
-            found = defence.measure(image, level.n_choice, level.n_test, level.alpha_error, level.seed, progress)
+            found = defence.measure(
+                image,
+                level.n_choice,
+                n_test=level.n_test,
+                alpha_error=level.alpha_error,
+                seed=level.seed,
+                progress=progress,
+            )
             lines = [_level(level, found)]
         again = defence.certify(
             image,
             level,
-            certificate.votes,
-            n0,
-            certificate.n,
-            certificate.budget,
-            certificate.seed,
+            votes=certificate.votes,
+            n0=n0,
+            n=certificate.n,
+            budget=certificate.budget,
+            seed=certificate.seed,
             progress=progress,
         )
     lines.append(_selection(certificate, again))

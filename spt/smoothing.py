@@ -18,7 +18,7 @@ from torch import Tensor
 from spt import statistics
 from spt.certificates import Certificate, Prediction
 from spt.certificates.concluded import most_votes
-from spt.certificates.votes import top_two
+from spt.certificates.votes import top_two, top_two_votes
 from spt.classifiers import Classifier
 from spt.device_memory import halving_on_oom
 from spt.images import image_digest
@@ -173,8 +173,8 @@ class SmoothedClassifier:
         """PREDICT's conclusion from votes of this g that were not looked at before to decide on n."""
         self.classifier.confirm()
         evidence = self._evidence(image, votes, alpha, seed)
-        c_a, c_b = top_two(votes.counts)
-        n_a, n_b = votes.counts[c_a], votes.counts[c_b] if c_b != c_a else 0
+        c_a, _ = top_two(votes.counts)
+        n_a, n_b = top_two_votes(votes.counts)
         p_value = statistics.binomial_p_value(n_a, n_a + n_b)
         return Prediction(**evidence, label=c_a if p_value <= alpha else None, p_value=p_value)
 

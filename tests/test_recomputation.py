@@ -56,7 +56,7 @@ def certificates(mnist_rotation, digit, received) -> dict[str, tuple[AnyCertific
         "looks": (DistSPT(*settings, 5.0).certify(digit, n_gamma=60, first_looks=(20,)), digit),
         "indiv": (indiv.certify(received, n_gamma=12), received),
         "nested": (one.certify(digit, level, n=25, budget=budget), digit),
-        "joint": (one.certify(digit, many, "joint", n=600, budget=budget), digit),
+        "joint": (one.certify(digit, many, votes="joint", n=600, budget=budget), digit),
         "received": (indiv.certify_with_one_error(received, found, n=12, budget=budget), received),
     }
 

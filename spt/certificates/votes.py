@@ -71,6 +71,11 @@ class Prediction(VoteEvidence):
         """Name of the predicted class, None for ABSTAIN."""
         return None if self.label is None else self.class_names[self.label]
 
+    @property
+    def leading_votes(self) -> tuple[int, int]:
+        """Votes for the two classes with most: what the test compares."""
+        return top_two_votes(self.counts)
+
     def explain(self) -> str:
         """The outcome in words: the answer and its reason."""
         return f"{'ABSTAIN' if self.label is None else f'PREDICT {self.class_name}'}: {self.reason()}"
@@ -78,7 +83,7 @@ class Prediction(VoteEvidence):
     def reason(self) -> str:
         """Why, in words; and what would be needed if it is ABSTAIN."""
         first, second = self.top_two()
-        n_a, n_b = self.counts[first], self.counts[second] if second != first else 0
+        n_a, n_b = self.leading_votes
         test = f"{n_a} against {n_b} votes, p-value {self.p_value:.3g}"
         if self.label is not None:
             return f"{test} ≤ α = {self.alpha:g}."
@@ -205,3 +210,9 @@ def top_two(counts: Sequence[int]) -> tuple[int, int]:
     """Indices of the classes with most votes, the same twice if there is one class; ties go to the smaller index."""
     order = sorted(range(len(counts)), key=lambda index: (-counts[index], index))
     return order[0], order[1] if len(order) > 1 else order[0]
+
+
+def top_two_votes(counts: Sequence[int]) -> tuple[int, int]:
+    """Votes for the two classes with most; 0 for the second if there is one class."""
+    first, second = top_two(counts)
+    return counts[first], counts[second] if second != first else 0

@@ -158,14 +158,16 @@ def _per_sample(case: GivenImage, arguments: argparse.Namespace) -> "DistCertifi
     settings = (g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     defence = IndivSPT(*settings) if arguments.defence == "indiv" else DistSPT(*settings)
     looks = tuple(arguments.first_looks)
-    alpha, inner_alpha = arguments.alpha / (len(looks) + 1), defence.inner_alpha
-    most = radius_of(n, n, alpha=alpha, inner_alpha=inner_alpha, parameter_sigma=g.parameter_sigma)
+    each = arguments.alpha / (len(looks) + 1)
+    most = radius_of(n, n, alpha=each, inner_alpha=defence.inner_alpha, parameter_sigma=g.parameter_sigma)
     _warn_if_out_of_reach(most, case, limit, "--n-gamma")
-    sizes, progress = (arguments.n0, n, arguments.alpha, arguments.seed), visible_progress()
+    n0, alpha, seed, progress = arguments.n0, arguments.alpha, arguments.seed, visible_progress()
     if isinstance(defence, IndivSPT):
         _warn_if_outside(case, arguments)
-        return list(defence.stream(case.image, *sizes, progress=progress))[-1]
-    return list(defence.stream(case.image, *sizes, progress=progress, first_looks=looks))[-1]
+        *_, found = defence.stream(case.image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress)
+        return found
+    *_, last = defence.stream(case.image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress, first_looks=looks)
+    return last
 
 
 def _received_one_error(case: GivenImage, arguments: argparse.Namespace) -> str:
@@ -192,7 +194,13 @@ def _received_one_error(case: GivenImage, arguments: argparse.Namespace) -> str:
     option = "--error-betas" if most < limit else "--n-gamma"
     _warn_if_out_of_reach(defence.largest_radius(level, n=n, budget=budget), case, limit, option)
     certificate = defence.certify_with_one_error(
-        case.image, level, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
+        case.image,
+        level,
+        n0=arguments.n0,
+        n=n,
+        budget=budget,
+        seed=arguments.seed,
+        progress=visible_progress(),
     )
     lines = (case.caption, *([level.explain()] if online else []), certificate.to_text())
     return _answer(arguments, certificate, "\n".join(lines))
@@ -216,11 +224,18 @@ def _one_error(case: GivenImage, arguments: argparse.Namespace) -> "OneErrorCert
     )
     defence.check_level(level, case.image, budget)
     n, option = (arguments.n_gamma, "--n-gamma") if nested else (arguments.n, "--n")
-    if defence.largest_radius(level, arguments.votes, statistics.MOST_SAMPLES, budget) < limit:
+    if defence.largest_radius(level, arguments.votes, n=statistics.MOST_SAMPLES, budget=budget) < limit:
         option = "--error-betas" if given is None else "--betas of measure and lower its --rho"
-    _warn_if_out_of_reach(defence.largest_radius(level, arguments.votes, n, budget), case, limit, option)
+    _warn_if_out_of_reach(defence.largest_radius(level, arguments.votes, n=n, budget=budget), case, limit, option)
     return defence.certify(
-        case.image, level, arguments.votes, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
+        case.image,
+        level,
+        votes=arguments.votes,
+        n0=arguments.n0,
+        n=n,
+        budget=budget,
+        seed=arguments.seed,
+        progress=visible_progress(),
     )
 
 

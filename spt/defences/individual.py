@@ -40,7 +40,7 @@ from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import as_points, at_least_radius
+from spt.defences.proving import at_least_radius, recorded_points
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
 from spt.plain_numbers import alpha_level, real, seed_number, whole
@@ -91,20 +91,21 @@ class IndivSPT(OneErrorDefence):
     # ---------------------------------------------------------------------------------------------- per-sample errors
 
     def certify(
-        self, received: Tensor, n0: int = 100, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
+        self, received: Tensor, n0: int = 100, *, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
     ) -> IndividualCertificate:
         """Certify one received image (C, H, W); wrong with probability at most ``alpha`` over the sampling.
 
         The class is selected from n0 one-level votes; every other sample is fresh. Where nothing explains the image the
         certificate says so (``inconsistent``) and nothing is sampled.
         """
-        *_, last = self.stream(received, n0, n_gamma, alpha, seed)
+        *_, last = self.stream(received, n0, n_gamma=n_gamma, alpha=alpha, seed=seed)
         return last
 
     def stream(
         self,
         received: Tensor,
         n0: int = 100,
+        *,
         n_gamma: int = 200,
         alpha: float = 0.01,
         seed: int = 0,
@@ -145,7 +146,7 @@ class IndivSPT(OneErrorDefence):
         votes: list[tuple[int, int]] = []
         for start in range(0, n_gamma, batch_size):
             batch = slice(start, start + batch_size)
-            centres, batch_radii = self._balls(image, betas[batch], inverse, progress)
+            centres, batch_radii = self._balls(image, betas[batch], inverse=inverse, progress=progress)
             votes += inner_votes(
                 self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
             )
@@ -156,14 +157,16 @@ class IndivSPT(OneErrorDefence):
                 begun,
                 selection_counts=selection,
                 selected=selected,
-                points=as_points(betas[: len(radii)]),
+                points=recorded_points(betas[: len(radii)]),
                 radii=tuple(radii),
                 rounding=(0.0,) * len(radii),  # part of what the inverse leaves open, if any
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
             ).conclude()
 
-    def _balls(self, image: Tensor, points: Tensor, inverse: Inverse, progress: Progress) -> tuple[Tensor, np.ndarray]:
+    def _balls(
+        self, image: Tensor, points: Tensor, *, inverse: Inverse, progress: Progress
+    ) -> tuple[Tensor, np.ndarray]:
         """Centres (N, C, H', W'), float64, and proved radii (N,) around these."""
         exact, radii = received_balls(
             image, self.transform, self.classifier.preprocessing, points, inverse, self.method, progress=progress
@@ -176,6 +179,7 @@ class IndivSPT(OneErrorDefence):
         self,
         received: Tensor,
         error: float | None = None,
+        *,
         n_choice: int = 100,
         n_test: int = 400,
         alpha_error: float = PAPER.alpha_error,
@@ -212,11 +216,25 @@ class IndivSPT(OneErrorDefence):
         largest = None
         if error is None:
             largest = max(
-                self._bounds(image, self._betas(n_choice, choice), inverse, "choosing E", batch_size, progress)
+                self._bounds(
+                    image,
+                    self._betas(n_choice, choice),
+                    inverse=inverse,
+                    step="choosing E",
+                    batch_size=batch_size,
+                    progress=progress,
+                )
             )
         level = error if largest is None else MARGIN * largest
         assert level is not None  # E was given or chosen
-        bounds = self._bounds(image, self._betas(n_test, test), inverse, "testing E", batch_size, progress)
+        bounds = self._bounds(
+            image,
+            self._betas(n_test, test),
+            inverse=inverse,
+            step="testing E",
+            batch_size=batch_size,
+            progress=progress,
+        )
         return ReceivedErrorLevel(
             **self.measured_for(),
             error=level,
@@ -241,6 +259,7 @@ class IndivSPT(OneErrorDefence):
         self,
         received: Tensor,
         level: ReceivedErrorLevel,
+        *,
         n0: int = 100,
         n: int = 200,
         budget: statistics.ConfidenceBudget = PAPER,
@@ -264,7 +283,7 @@ class IndivSPT(OneErrorDefence):
             raise ValueError(level.explain())
 
     def _bounds(
-        self, image: Tensor, betas: Tensor, inverse: Inverse, step: str, batch_size: int, progress: Progress
+        self, image: Tensor, betas: Tensor, *, inverse: Inverse, step: str, batch_size: int, progress: Progress
     ) -> tuple[float, ...]:
         """Proved bounds of the error over all explanations, for each beta."""
         bounds: list[float] = []

@@ -44,6 +44,7 @@ class OneErrorSPT(OneErrorDefence):
         self,
         image: Tensor,
         n_choice: int = 100,
+        *,
         n_test: int = 400,
         alpha_error: float = PAPER.alpha_error,
         seed: int = 0,
@@ -59,9 +60,9 @@ class OneErrorSPT(OneErrorDefence):
         alpha_error, seed = alpha_level("alpha_error", alpha_error), seed_number(seed)
         image = self.checked(image)
         choice, test = independent_generators(2, "image error", seed, n_choice, n_test)
-        largest = self.largest_error(image, n_choice, choice, progress)
+        largest = self.largest_error(image, n_choice, generator=choice, progress=progress)
         error = MARGIN * largest
-        exceeding = self.count_exceeding(image, error, n_test, test, progress)
+        exceeding = self.count_exceeding(image, error, n_test=n_test, generator=test, progress=progress)
         return ImageErrorLevel(
             **self.measured_for(),
             error=error,
@@ -81,6 +82,7 @@ class OneErrorSPT(OneErrorDefence):
         self,
         dataset: Dataset,
         rho: float = 0.02,
+        *,
         error: float | None = None,
         pilot_images: int = 10,
         n_choice: int = 100,
@@ -106,7 +108,7 @@ class OneErrorSPT(OneErrorDefence):
         error = None if error is None else real("E", error)
         if error is not None and not error > 0:
             raise ValueError(f"E must be positive and finite, but is {error}.")
-        _check_can_accept(rho, n_test, image_alpha)
+        _check_can_accept(rho, n_test, image_alpha=image_alpha)
         statistics.clopper_pearson_lower(0, images, alpha_error)  # refuses what is no level
         if pilot_images + images > len(dataset):
             raise ValueError(
@@ -115,20 +117,20 @@ class OneErrorSPT(OneErrorDefence):
         order, choice, test = independent_generators(
             3, "distribution error", seed, pilot_images, n_choice, images, n_test
         )
-        drawn = distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), pilot_images + images)
+        drawn = distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), count=pilot_images + images)
         pilots, tested = drawn[:pilot_images], drawn[pilot_images:]
         largest = None
         used: list[str] = []
         for index in progress(pilots, desc="choosing E", total=len(pilots)):
             image = self.checked(dataset.image(index))
-            largest = max(largest or 0.0, self.largest_error(image, n_choice, choice))
+            largest = max(largest or 0.0, self.largest_error(image, n_choice, generator=choice))
             used.append(image_digest(image))
         level = error if largest is None else MARGIN * largest
         assert level is not None  # there is an E given or a pilot image
         exceeding = []
         for index in progress(tested, desc="testing E", total=len(tested)):
             image = self.checked(dataset.image(index))
-            exceeding.append(self.count_exceeding(image, level, n_test, test))
+            exceeding.append(self.count_exceeding(image, level, n_test=n_test, generator=test))
             used.append(image_digest(image))
         return DistributionErrorLevel(
             **self.measured_for(),
@@ -149,13 +151,13 @@ class OneErrorSPT(OneErrorDefence):
         ).conclude()
 
     def largest_error(
-        self, image: Tensor, n_choice: int, generator: torch.Generator, progress: Progress = silent
+        self, image: Tensor, n_choice: int, *, generator: torch.Generator, progress: Progress = silent
     ) -> float:
         """The largest proved bound of n_choice betas on one image: what E is chosen from."""
         return float(self._bounds(self.checked(image), self._betas(n_choice, generator), None, progress).values.max())
 
     def count_exceeding(
-        self, image: Tensor, error: float, n_test: int, generator: torch.Generator, progress: Progress = silent
+        self, image: Tensor, error: float, *, n_test: int, generator: torch.Generator, progress: Progress = silent
     ) -> int:
         """How many of n_test betas are not proved to stay within E on one image: what tests E."""
         holds = self._bounds(self.checked(image), self._betas(n_test, generator), error, progress).holds
@@ -168,6 +170,7 @@ class OneErrorSPT(OneErrorDefence):
         self,
         image: Tensor,
         level: ErrorLevel,
+        *,
         votes: VoteKind = "nested",
         n0: int = 100,
         n: int = 200,
@@ -203,7 +206,7 @@ class OneErrorSPT(OneErrorDefence):
         )
 
 
-def distinct(dataset: Dataset, order: Sequence[int], count: int) -> list[int]:
+def distinct(dataset: Dataset, order: Sequence[int], *, count: int) -> list[int]:
     """The first ``count`` numbers of different images: a picture that is there twice must not test itself."""
     chosen: dict[str, int] = {}
     for index in order:
@@ -226,7 +229,7 @@ def shared_budget(alpha: float, alpha_error: float | None = None) -> statistics.
     return statistics.ConfidenceBudget(samples, inner, part)
 
 
-def _check_can_accept(rho: float, n_test: int, image_alpha: float) -> None:
+def _check_can_accept(rho: float, n_test: int, *, image_alpha: float) -> None:
     """ValueError if no outcome of an image's betas shows a probability of at most rho."""
     if not 0 < rho < 0.5:
         raise ValueError(f"rho must be greater than 0 and less than 1/2, but is {rho}.")

@@ -37,7 +37,7 @@ from spt.certificates.one_error import (
     vote_alpha,
 )
 from spt.defences.inner_tests import error_of_votes, inner_votes
-from spt.defences.proving import ProvingDefence, as_points
+from spt.defences.proving import ProvingDefence, recorded_points
 from spt.images import image_digest
 from spt.plain_numbers import seed_number, whole
 from spt.progress import Progress
@@ -83,7 +83,12 @@ class OneErrorDefence(ProvingDefence):
             )
 
     def largest_radius(
-        self, level: ErrorLevel, votes: VoteKind = "nested", n: int = 200, budget: statistics.ConfidenceBudget = PAPER
+        self,
+        level: ErrorLevel,
+        votes: VoteKind = "nested",
+        *,
+        n: int = 200,
+        budget: statistics.ConfidenceBudget = PAPER,
     ) -> float:
         """The radius that n samples certify with this E if all of them agree: no outcome gives more."""
         lost = error_of_votes(self.classifier, self.pixel_sigma)
@@ -134,7 +139,7 @@ class OneErrorDefence(ProvingDefence):
             begun,
             selection_counts=selection,
             selected=selected,
-            points=as_points(first_betas),
+            points=recorded_points(first_betas),
             inner_votes=tuple(inner),
             counts=counts,
             seconds=time.perf_counter() - started,

@@ -34,7 +34,7 @@ from spt import statistics
 from spt.certificates import DistCertificate
 from spt.certificates.per_sample import looks_hold, passes_needed, radius_of
 from spt.defences.inner_tests import count_votes, inner_votes
-from spt.defences.proving import ProvingDefence, as_points, at_least_radius
+from spt.defences.proving import ProvingDefence, at_least_radius, recorded_points
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.plain_numbers import alpha_level, seed_number, whole
@@ -78,6 +78,7 @@ class DistSPT(ProvingDefence):
         self,
         image: Tensor,
         n0: int = 100,
+        *,
         n_gamma: int = 200,
         alpha: float = 0.01,
         seed: int = 0,
@@ -89,13 +90,14 @@ class DistSPT(ProvingDefence):
         for n_gamma = 1000, sampling stops after so many samples if they cover Gamma or show that more would not; every
         look costs an equal share of alpha.
         """
-        *_, last = self.stream(image, n0, n_gamma, alpha, seed, first_looks=first_looks)
+        *_, last = self.stream(image, n0, n_gamma=n_gamma, alpha=alpha, seed=seed, first_looks=first_looks)
         return last
 
     def stream(
         self,
         image: Tensor,
         n0: int = 100,
+        *,
         n_gamma: int = 200,
         alpha: float = 0.01,
         seed: int = 0,
@@ -134,7 +136,9 @@ class DistSPT(ProvingDefence):
         rounding: list[float] = []
         votes: list[tuple[int, int]] = []
         for block, batches in blocks_of(n_gamma, batch_size, first_looks):
-            centres, block_radii, added = self._balls(image, samples[block], selected, pilot_seeds[block], progress)
+            centres, block_radii, added = self._balls(
+                image, samples[block], label=selected, pilot_seeds=pilot_seeds[block], progress=progress
+            )
             for batch in batches:
                 part = slice(batch.start - block.start, batch.stop - block.start)
                 part_radii = block_radii[part]
@@ -153,7 +157,7 @@ class DistSPT(ProvingDefence):
                     begun,
                     selection_counts=selection,
                     selected=selected,
-                    points=as_points(samples[: batch.stop]),
+                    points=recorded_points(samples[: batch.stop]),
                     radii=tuple(radii),
                     rounding=tuple(rounding),
                     inner_votes=tuple(votes),
@@ -170,13 +174,13 @@ class DistSPT(ProvingDefence):
         sigma = self.parameter_sigma
         return radius_of(n_gamma, n_gamma, alpha=alpha, inner_alpha=self.inner_alpha, parameter_sigma=sigma)
 
-    def passes_needed(self, radius: float, n_gamma: int, alpha: float) -> int | None:
+    def passes_needed(self, radius: float, n_gamma: int, *, alpha: float) -> int | None:
         """How many of n_gamma samples must pass to certify more than ``radius``; None if all are too few."""
         sigma = self.parameter_sigma
         return passes_needed(radius, n_gamma, alpha=alpha, inner_alpha=self.inner_alpha, parameter_sigma=sigma)
 
     def _balls(
-        self, image: Tensor, points: Tensor, label: int, pilot_seeds: Tensor, progress: Progress
+        self, image: Tensor, points: Tensor, *, label: int, pilot_seeds: Tensor, progress: Progress
     ) -> tuple[Tensor, np.ndarray, np.ndarray]:
         """Centres (N, C, H', W'), float64, proved radii (N,) around these, and what the attacker's rounding adds to them, (N,).
 

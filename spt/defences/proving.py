@@ -102,6 +102,7 @@ class ProvingDefence:
         self,
         image: Tensor,
         n0: int = 100,
+        *,
         n: int = 200,
         alpha: float = 0.01,
         inner_alpha: float = 0.01,
@@ -148,7 +149,7 @@ class ProvingDefence:
                 begun,
                 selection_counts=selection,
                 selected=selected,
-                points=as_points(betas[:look]),
+                points=recorded_points(betas[:look]),
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
             ).conclude()
@@ -198,7 +199,7 @@ class ProvingDefence:
         return self.transform.sample(count, self.parameter_sigma, generator)
 
 
-def as_points(betas: Tensor) -> tuple[tuple[float, ...], ...]:
+def recorded_points(betas: Tensor) -> tuple[tuple[float, ...], ...]:
     """Samples (N, d) as records have them."""
     return tuple(tuple(point) for point in betas.tolist())
 

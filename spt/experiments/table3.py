@@ -109,8 +109,10 @@ class Table3(Experiment):
             return row | {"b": b, "label": found.label, "radius": found.radius, "seconds": found.seconds}
         image, generator = defence.checked(image), torch.Generator().manual_seed(seed)
         if stage == "pilot":
-            return row | {"largest": defence.largest_error(image, self.n_choice, generator)}
-        return row | {"exceeding": defence.count_exceeding(image, self._error(earlier), self.n_betas, generator)}
+            return row | {"largest": defence.largest_error(image, self.n_choice, generator=generator)}
+        return row | {
+            "exceeding": defence.count_exceeding(image, self._error(earlier), n_test=self.n_betas, generator=generator)
+        }
 
     def level(self, rows: Rows, device: str = "cpu") -> "DistributionErrorLevel":
         """E and q_E, from the rows of the first two stages."""
@@ -183,4 +185,4 @@ def _drawn(experiment: Table3) -> list[int]:
     if experiment.error_split == "test":
         certified = range(experiment.first, experiment.first + experiment.images)
         order = [index for index in order if index not in certified]
-    return distinct(data, order, experiment.n_pilot + experiment.n_images)
+    return distinct(data, order, count=experiment.n_pilot + experiment.n_images)

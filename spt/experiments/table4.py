@@ -82,7 +82,9 @@ class Table4(Experiment):
             defence, budget = OneErrorSPT(*settings), shared_budget(self.alpha)
             level = defence.measure(image, n_test=2000 if joint else 400, alpha_error=budget.alpha_error, seed=seed)
             n = max(2000, self.n_gamma) if joint else self.n_gamma
-            certificate = defence.certify(image, level, "joint" if joint else "nested", n=n, budget=budget, seed=seed)
+            certificate = defence.certify(
+                image, level, votes="joint" if joint else "nested", n=n, budget=budget, seed=seed
+            )
             found = {"error": level.error, "label": certificate.label, "radius": certificate.radius}
             found |= {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
         else:

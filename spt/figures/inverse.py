@@ -89,15 +89,6 @@ def range_in_words(box: Sequence[Sequence[float]], unit: str) -> str:
     return " × ".join(place((low, high)) for low, high in box) + space + unit
 
 
-def cut(trace: Trace, step: Step) -> float:
-    """By how much a constraint alone shortens the interval that was known before: a share of it, 0 to 1."""
-    low, high = trace.start
-    if high <= low:
-        return 0.0
-    left = max(0.0, min(high, step.union[1]) - max(low, step.union[0]))
-    return 1 - left / (high - low)
-
-
 def cut_colour(share: float) -> str:
     """Cividis from 0 (cuts nothing) to 1 (leaves a single value)."""
     red, green, blue = (round(255 * float(channel[0, 0])) for channel in unsigned_picture(np.array([[[share]]]), 1.0))
@@ -246,7 +237,7 @@ def constraints_svg(trace: Trace, done: int) -> str:
     step = trace.steps[done - 1] if done else None
     parts = [_cell(view, right, below, step) for right in (-1, 0) for below in (-1, 0)]
     for number, each in enumerate(trace.steps, 1):
-        share = cut(trace, each)
+        share = trace.cut(each)
         title = (
             f"c({index_of(trace, each.x, each.y)}): p′ in {interval(each.value)} leaves {interval(each.union)}, "
             f"cuts {share:.0%} of what was known"

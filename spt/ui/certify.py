@@ -168,7 +168,13 @@ def _count(case: Case, run: Run, slots: _Slots) -> None:
 
     try:
         for certificate in case.defence.stream(
-            case.subject.image, settings.n0, settings.n_gamma, settings.alpha, settings.seed, BATCH, bounding
+            case.subject.image,
+            settings.n0,
+            n_gamma=settings.n_gamma,
+            alpha=settings.alpha,
+            seed=settings.seed,
+            batch_size=BATCH,
+            progress=bounding,
         ):
             _draw_samples(case, slots, certificate, running=True)
             if not certificate.complete:

@@ -158,11 +158,11 @@ def _ask(case: Case, certificate: DistCertificate, point: Point, number: int, pl
     found = case.defence.predict(
         received,
         settings.n0,
-        SAMPLES,
-        settings.alpha,
-        case.defence.inner_alpha,
-        settings.seed,
-        places.asking(number, case.transform.describe(point)),
+        n=SAMPLES,
+        alpha=settings.alpha,
+        inner_alpha=case.defence.inner_alpha,
+        seed=settings.seed,
+        progress=places.asking(number, case.transform.describe(point)),
     )
     return Answer.compared(certificate, point, base=names[base], found=found)
 

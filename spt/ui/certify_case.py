@@ -162,7 +162,7 @@ class Case:
     def passes_needed(self, radius: float) -> int | None:
         """How many of the n_gamma samples must pass for more than ``radius``; None if all are too few."""
         settings = self.settings
-        return self.defence.passes_needed(radius, settings.n_gamma, settings.alpha)
+        return self.defence.passes_needed(radius, settings.n_gamma, alpha=settings.alpha)
 
 
 @dataclass
