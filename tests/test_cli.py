@@ -22,7 +22,7 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.datasets import DATASETS
 from spt.images import to_8_bit
 from spt.inverse import invert
-from spt.training import RECIPES, Recipe
+from spt.recipes import RECIPES, Recipe
 from spt.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parent.parent
