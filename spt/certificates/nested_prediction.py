@@ -107,7 +107,8 @@ class NestedPrediction(Concluded):
 
     def _points_are_those_of_the_seed(self) -> bool:
         sizes, settings = (self.seed, sum(self.selection_counts), self.n), self.settings_in_words()
-        return points_of_the_seed(self.points, self.transform, self.parameter_sigma, sizes, settings)
+        sigma = self.parameter_sigma
+        return points_of_the_seed(self.points, self.transform, parameter_sigma=sigma, sizes=sizes, settings=settings)
 
     def explain(self) -> str:
         """The outcome in words: the answer and its reason."""

@@ -195,7 +195,8 @@ class OneErrorCertificate(ConcludedRange):
 
     def _points_are_those_of_the_seed(self) -> bool:
         sizes, settings = (self.seed, sum(self.selection_counts), self.n), self.settings_in_words()
-        return points_of_the_seed(self.points, self.level.transform, self.level.parameter_sigma, sizes, settings)
+        transform, sigma = self.level.transform, self.level.parameter_sigma
+        return points_of_the_seed(self.points, transform, parameter_sigma=sigma, sizes=sizes, settings=settings)
 
     def _tests_hold(self) -> bool:
         if not self.inner_votes:

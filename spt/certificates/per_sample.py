@@ -237,7 +237,14 @@ class PerSampleCertificate(ConcludedRange):
 
     def _points_are_those_of_the_seed(self) -> bool:
         sizes, settings = (self.seed, sum(self.selection_counts), self.n_gamma), self.settings_in_words()
-        return points_of_the_seed(self.points, self.transform, self.parameter_sigma, sizes, settings, self.first_looks)
+        return points_of_the_seed(
+            self.points,
+            self.transform,
+            parameter_sigma=self.parameter_sigma,
+            sizes=sizes,
+            settings=settings,
+            first_looks=self.first_looks,
+        )
 
     def _radii_hold(self) -> bool:
         """Whether every radius contains its rounding term, and this is one that the attacker can cause."""

@@ -23,6 +23,7 @@ def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) ->
 def points_of_the_seed(
     points: Sequence[Sequence[float]],
     transform: str,
+    *,
     parameter_sigma: float,
     sizes: tuple[int, int, int],
     settings: str,
