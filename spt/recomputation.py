@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict, TypeVar, cast
 
 from torch import Tensor
 
@@ -25,17 +25,21 @@ from spt.certificates import (
     ReceivedErrorLevel,
     rounded_down,
 )
-from spt.certificates.evidence import from_json_text
-from spt.certificates.per_sample import SAME_POINT, PerSampleCertificate
+from spt.certificates.fields import from_json_text
+from spt.certificates.per_sample import PerSampleCertificate
+from spt.certificates.samples import SAME_POINT
 from spt.classifiers import Classifier, NetworkError
 from spt.defences import DistSPT, IndivSPT, OneErrorSPT
 from spt.images import image_digest
 from spt.progress import Progress, silent
+from spt.received_bounds.bounds import Method
 from spt.smoothing import SmoothedClassifier
-from spt.transforms import get_transform
+from spt.threat_model import Attacker
+from spt.transforms import Transform, get_transform
 
 AnyCertificate = Certificate | DistCertificate | IndividualCertificate | OneErrorCertificate | NestedPrediction
 Verdict = Literal["agrees", "differs", "on trust"]
+_Value = TypeVar("_Value")
 
 _COULD_BE = ("error E", "device")
 """Lines that are on trust only because data or a device are not here."""
@@ -152,6 +156,22 @@ def recompute(
     return Recomputation((*lines, *found, _rest(certificate, again), *_trust(certificate)), again)
 
 
+def calls_to_recompute(certificate: AnyCertificate) -> int:
+    """How many votes the record wants to have been counted, at least: samples that are missing get one each."""
+    selection = sum(certificate.selection_counts)
+    if isinstance(certificate, Certificate):
+        return selection + certificate.n
+    n = certificate.n if isinstance(certificate, OneErrorCertificate | NestedPrediction) else certificate.n_gamma
+    betas = certificate.level.n_choice + certificate.level.n_test if isinstance(certificate, OneErrorCertificate) else 0
+    return selection + n + betas + sum(trials for _, trials in certificate.inner_votes)
+
+
+def seconds_spent(certificate: AnyCertificate) -> float:
+    """How long the certificate took, with its E if it has one."""
+    measuring = certificate.level.seconds if isinstance(certificate, OneErrorCertificate) else 0.0
+    return certificate.seconds + measuring
+
+
 def _consistency(certificate: AnyCertificate) -> Line:
     found = certificate.verify()
     text = (
@@ -183,7 +203,7 @@ def _identity(certificate: AnyCertificate, classifier: Classifier, image: Tensor
     return lines
 
 
-def _compare(subject: str, recorded: Any, found: Any, words: Callable[[Any], str]) -> Line:
+def _compare(subject: str, recorded: _Value, found: _Value, words: Callable[[_Value], str]) -> Line:
     if recorded == found:
         return Line(subject, "agrees", words(found))
     return Line(subject, "differs", f"{words(recorded)} in the certificate, {words(found)} here")
@@ -208,7 +228,13 @@ def _prediction(
     transform, n0 = get_transform(certificate.transform), sum(certificate.selection_counts)
     defence = DistSPT(classifier, transform, certificate.parameter_sigma, certificate.pixel_sigma, limit=1.0)
     again = defence.predict(
-        image, n0, certificate.n, certificate.alpha, certificate.inner_alpha, certificate.seed, progress
+        image,
+        n0,
+        n=certificate.n,
+        alpha=certificate.alpha,
+        inner_alpha=certificate.inner_alpha,
+        seed=certificate.seed,
+        progress=progress,
     )
     return [
         _selection(certificate, again),
@@ -221,29 +247,30 @@ def _prediction(
 def _per_sample(
     certificate: DistCertificate | IndividualCertificate, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
-    attacker: Any = certificate.attacker
-    settings: dict[str, Any] = {
-        "classifier": classifier,
-        "transform": get_transform(certificate.transform),
-        "attacker": attacker,
-        **{name: getattr(certificate, name) for name in ("parameter_sigma", "pixel_sigma", "limit", "inner_alpha")},
-    }
+    about = _defence_fields(certificate, classifier, certificate.pixel_sigma)
     n0 = sum(certificate.selection_counts) or 100
-    sizes = (n0, certificate.n_gamma, certificate.alpha, certificate.seed)
+    n, alpha, seed = certificate.n_gamma, certificate.alpha, certificate.seed
     again: DistCertificate | IndividualCertificate
     lines = []
     if isinstance(certificate, IndividualCertificate):
-        own = {name: getattr(certificate, name) for name in ("split_width", "refinements", "method")}
-        *_, again = IndivSPT(**settings, **own).stream(image, *sizes, progress=progress)
+        received = IndivSPT(
+            **about,
+            inner_alpha=certificate.inner_alpha,
+            split_width=certificate.split_width,
+            refinements=certificate.refinements,
+            method=cast(Method, certificate.method),  # which IndivSPT refuses if it is none
+        )
+        *_, again = received.stream(image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress)
         lines.append(
             _compare(
                 "inverse", certificate.surviving, again.surviving, lambda value: f"{len(value)} ranges of Γ survive"
             )
         )
     else:
-        centre: Any = certificate.centre
-        defence = DistSPT(**settings, centre=centre)
-        *_, again = defence.stream(image, *sizes, progress=progress, first_looks=certificate.first_looks)
+        centre = cast(Literal["recentred", "shifted"], certificate.centre)  # as its record verified
+        defence = DistSPT(**about, inner_alpha=certificate.inner_alpha, centre=centre)
+        looks = certificate.first_looks
+        *_, again = defence.stream(image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress, first_looks=looks)
     lines += [
         _selection(certificate, again),
         _points(certificate, again),
@@ -252,6 +279,31 @@ def _per_sample(
         _conclusion(certificate, again),
     ]
     return lines, again
+
+
+class _DefenceFields(TypedDict):
+    """The fields that all proving defences have."""
+
+    classifier: Classifier
+    transform: Transform
+    parameter_sigma: float
+    pixel_sigma: float
+    limit: float
+    attacker: Attacker
+
+
+def _defence_fields(
+    record: PerSampleCertificate | ErrorLevel, classifier: Classifier, pixel_sigma: float
+) -> _DefenceFields:
+    """The smoothed classifier and the attacks that a record, which verified, is about."""
+    return {
+        "classifier": classifier,
+        "transform": get_transform(record.transform),
+        "parameter_sigma": record.parameter_sigma,
+        "pixel_sigma": pixel_sigma,
+        "limit": record.limit,
+        "attacker": cast(Attacker, record.attacker),
+    }
 
 
 def _selection(certificate: AnyCertificate, again: AnyCertificate) -> Line:
@@ -307,45 +359,59 @@ def _one_error(
     certificate: OneErrorCertificate, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
     level = certificate.level
-    settings: dict[str, Any] = {
-        "classifier": classifier,
-        "transform": get_transform(level.transform),
-        "pixel_sigma": certificate.pixel_sigma,
-        **{name: getattr(level, name) for name in ("parameter_sigma", "limit", "attacker")},
-    }
-    n0, sizes = sum(certificate.selection_counts), {"budget": certificate.budget, "seed": certificate.seed}
+    about = _defence_fields(level, classifier, certificate.pixel_sigma)
+    n0 = sum(certificate.selection_counts)
     again: OneErrorCertificate
     if isinstance(level, ReceivedErrorLevel):
         received = IndivSPT(
-            **settings, **{name: getattr(level, name) for name in ("split_width", "refinements", "method")}
+            **about,
+            split_width=level.split_width,
+            refinements=level.refinements,
+            method=cast(Method, level.method),  # which IndivSPT refuses if it is none
         )
         found: ErrorLevel = received.measure(
             image,
             level.error if level.largest is None else None,
-            level.n_choice or 1,
-            level.n_test,
-            level.alpha_error,
-            level.seed,
+            n_choice=level.n_choice or 1,
+            n_test=level.n_test,
+            alpha_error=level.alpha_error,
+            seed=level.seed,
             progress=progress,
         )
         lines = [_level(level, found)]
-        again = received.certify_with_one_error(image, level, n0, certificate.n, progress=progress, **sizes)  # type: ignore[arg-type]
+        again = received.certify_with_one_error(
+            image,
+            level,
+            n0=n0,
+            n=certificate.n,
+            budget=certificate.budget,
+            seed=certificate.seed,
+            progress=progress,
+        )
     else:
-        defence = OneErrorSPT(**settings)
+        defence = OneErrorSPT(**about)
         if isinstance(level, DistributionErrorLevel):
             text = f"E = {level.error_in_words()} of the images of {level.dataset}, and q_E: measure them again with `measure`"
             lines = [Line("error E", "on trust", text)]
         else:
-            found = defence.measure(image, level.n_choice, level.n_test, level.alpha_error, level.seed, progress)
+            found = defence.measure(
+                image,
+                level.n_choice,
+                n_test=level.n_test,
+                alpha_error=level.alpha_error,
+                seed=level.seed,
+                progress=progress,
+            )
             lines = [_level(level, found)]
         again = defence.certify(
             image,
             level,
-            certificate.votes,
-            n0,
-            certificate.n,
+            votes=certificate.votes,
+            n0=n0,
+            n=certificate.n,
+            budget=certificate.budget,
+            seed=certificate.seed,
             progress=progress,
-            **sizes,  # type: ignore[arg-type]
         )
     lines.append(_selection(certificate, again))
     if certificate.votes == "nested":

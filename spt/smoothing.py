@@ -10,13 +10,15 @@ may differ, so that it would be another f from then on. A chunk that does not fi
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from spt import statistics
-from spt.certificates import Certificate, Evidence, Prediction
+from spt.certificates import Certificate, Prediction
+from spt.certificates.concluded import most_votes
+from spt.certificates.votes import top_two, top_two_votes
 from spt.classifiers import Classifier
 from spt.device_memory import halving_on_oom
 from spt.images import image_digest
@@ -44,6 +46,26 @@ class Votes:
     def n(self) -> int:
         """Number of votes so far."""
         return len(self.classes)
+
+
+class EvidenceFields(TypedDict):
+    """The fields of `spt.certificates.VoteEvidence`."""
+
+    defence: str
+    classifier: str
+    classifier_fingerprint: str
+    class_names: tuple[str, ...]
+    transform: str
+    unit: str
+    parameter_sigma: float
+    pixel_sigma: float
+    image_sha256: str
+    seed: int
+    alpha: float
+    counts: tuple[int, ...]
+    grid: float
+    device: str
+    number_format: str
 
 
 @dataclass(frozen=True)
@@ -116,13 +138,30 @@ class SmoothedClassifier:
         return last
 
     def predict(self, image: Tensor, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Prediction:
-        """PREDICT: the class of g, or ABSTAIN; wrong with probability at most ``alpha``."""
+        """PREDICT: the class of g, or ABSTAIN; wrong with probability at most ``alpha``.
+
+            counts ← SAMPLEUNDERNOISE(f, x, n)                                          `count`
+            c_A, c_B ← the two classes with most votes, n_A and n_B of them
+            c_A if BINOMPVALUE(n_A, n_A + n_B, 1/2) ≤ α, else ABSTAIN                    `conclude_prediction`
+
+        Source: Cohen, Rosenfeld and Kolter 2019, proposition 2.
+        """
         alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         votes = self.count(image, n, generators(seed, 0, n)[1])
         return self.conclude_prediction(image, votes, alpha, seed)
 
     def certify(self, image: Tensor, n0: int = 100, n: int = 1000, alpha: float = 0.001, seed: int = 0) -> Certificate:
-        """CERTIFY: select the class from n0 votes, bound its probability from n others; see `Certificate`."""
+        """CERTIFY: the class of g and a radius, or ABSTAIN; see `Certificate`.
+
+            counts0 ← SAMPLEUNDERNOISE(f, x, n0); c_A ← the class with most of them      `count`
+            counts ← SAMPLEUNDERNOISE(f, x, n), other samples                            `count`
+            p_A ← LOWERCONFBOUND(counts[c_A], n, 1 - α)                                  `conclude_certificate`
+            c_A with radius R = σ Φ⁻¹(p_A) if p_A > 1/2, else ABSTAIN
+
+        Theorem 3.2 (theorem 3.1 is the same for pixel noise alone): if c_A has probability at least p_A, and any other class
+        at most p_B, then g keeps its answer for |gamma| < σ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)). With p_B = 1 - p_A, as here, that is
+        σ Φ⁻¹(p_A). It holds for transformations that compose. Interpolated ones do not, so this radius is a heuristic.
+        """
         alpha, seed, n0, n = alpha_level("alpha", alpha), seed_number(seed), whole("n0", n0), whole("n", n)
         started = time.perf_counter()
         selection_generator, estimation_generator = generators(seed, n0, n)
@@ -134,10 +173,10 @@ class SmoothedClassifier:
         """PREDICT's conclusion from votes of this g that were not looked at before to decide on n."""
         self.classifier.confirm()
         evidence = self._evidence(image, votes, alpha, seed)
-        first, second = Evidence(**evidence).top_two()
-        n_a, n_b = votes.counts[first], votes.counts[second] if second != first else 0
+        c_a, _ = top_two(votes.counts)
+        n_a, n_b = top_two_votes(votes.counts)
         p_value = statistics.binomial_p_value(n_a, n_a + n_b)
-        return Prediction(**evidence, label=first if p_value <= alpha else None, p_value=p_value)
+        return Prediction(**evidence, label=c_a if p_value <= alpha else None, p_value=p_value)
 
     def conclude_certificate(
         self, image: Tensor, selection: Votes, estimation: Votes, alpha: float, seed: int, seconds: float
@@ -145,20 +184,20 @@ class SmoothedClassifier:
         """CERTIFY's conclusion from two independent sets of votes of this g, of sizes fixed beforehand."""
         self.classifier.confirm()
         evidence = self._evidence(image, estimation, alpha, seed)
-        selected = Evidence(**(evidence | {"counts": selection.counts})).top_two()[0]
-        p_lower = statistics.clopper_pearson_lower(estimation.counts[selected], estimation.n, alpha)
+        c_a = most_votes(selection.counts)
+        p_a = statistics.clopper_pearson_lower(estimation.counts[c_a], estimation.n, alpha)
         return Certificate(
             **evidence,
             selection_counts=selection.counts,
-            selected=selected,
-            label=selected if p_lower > 0.5 else None,
-            p_lower=p_lower,
-            radius=statistics.certified_radius(p_lower, self.parameter_sigma),
+            selected=c_a,
+            label=c_a if p_a > 0.5 else None,
+            p_lower=p_a,
+            radius=statistics.certified_radius(p_a, self.parameter_sigma),
             heuristic=True,
             seconds=seconds,
         )
 
-    def _evidence(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> dict[str, Any]:
+    def _evidence(self, image: Tensor, votes: Votes, alpha: float, seed: int) -> EvidenceFields:
         return {
             "defence": "BaseSPT",
             "classifier": self.classifier.name,

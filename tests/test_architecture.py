@@ -244,6 +244,17 @@ def test_public_names():
         _ = spt.no_such_name
 
 
+def test_a_class_of_the_core_shares_its_name_with_no_other():
+    """Who reads a name in the package finds one class of it, in the core or in a page."""
+    places: dict[str, list[Path]] = {}
+    for path in FILES:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path)
+    core = {name: found for name, found in places.items() if any(PACKAGE / "ui" not in path.parents for path in found)}
+    assert not {name: found for name, found in core.items() if len(found) > 1}
+
+
 def test_no_drawer_for_everything():
     names = {path.stem for path in FILES}
     assert not names & {"utils", "util", "helpers", "helper", "common", "misc", "tools"}

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -114,7 +115,7 @@ def level_of(exceeding: int, **changes: Any) -> DistributionErrorLevel:
         "image_alpha": 0.01,
     }
     names = {field.name for field in dataclasses.fields(DistributionErrorLevel)}
-    return DistributionErrorLevel.conclude(**{k: v for k, v in (settings | changes).items() if k in names})
+    return DistributionErrorLevel(**{k: v for k, v in (settings | changes).items() if k in names}).conclude()
 
 
 def test_an_image_that_is_tested_twice_is_no_evidence():
@@ -125,7 +126,7 @@ def test_an_image_that_is_tested_twice_is_no_evidence():
 def test_nothing_follows_from_an_e_that_holds_for_no_image():
     useless = level_of(400)
     assert useless.q_lower == 0 and not useless.usable
-    certificate = OneErrorCertificate.conclude(
+    certificate = OneErrorCertificate(
         classifier="c",
         classifier_fingerprint="f",
         class_names=("a", "b"),
@@ -146,7 +147,7 @@ def test_nothing_follows_from_an_e_that_holds_for_no_image():
         device="cpu",
         number_format="float32",
         points=(),
-    )
+    ).conclude()
     assert certificate.label is None and certificate.radius == 0 and not certificate.verify()
     assert not dataclasses.replace(certificate, level=None).verify()
 
@@ -157,3 +158,51 @@ def test_the_eight_bit_attacker_needs_an_image_in_range(threshold_classifier):
     settings = threshold_classifier(0.5).preprocessing
     with pytest.raises(ValueError, match=r"\[0, 1\].*2"):
         chord_bound(torch.full((1, 3, 3), 2.0), Rotation(), settings, [1.0], (-5, 5), attacker="8-bit")
+
+
+WRONG_EVIDENCE = {
+    "a field that there is not": ("replace(c, inner_vote=((1, 1),))", 'Unexpected keyword argument "inner_vote"'),
+    "a field of another type": ('replace(c, n_gamma="200")', 'incompatible type "str"; expected "int"'),
+    "a bare number for a tuple": ("replace(c, radii=0.1)", 'incompatible type "float"; expected "tuple[float, ...]"'),
+    "a conclusion that there is not": ("c.conclude().p_lower", 'has no attribute "p_lower"'),
+    "missing evidence": ("NestedPrediction(n=1)", 'Missing named argument "classifier"'),
+    "evidence for a conclusion": ("c.conclude(passes=3)", 'Unexpected keyword argument "passes" for "conclude"'),
+    "a level of another type": ('replace(e, level="E")', 'incompatible type "str"; expected "ErrorLevel"'),
+    "a share for a count": ("replace(q, exceeding=(0.1,))", 'incompatible type "tuple[float]"'),
+}
+
+
+def test_a_check_that_failed_is_named(columns, dark):
+    certificate = DistSPT(columns, Translation(), 0.2, 0.4, 0.2).certify(dark, n_gamma=100)
+    assert certificate.failed_check() is None
+    for change, sentence in (
+        ({"radius": 7.0}, "the conclusions follow from the evidence"),
+        ({"seed": 1}, "the points are those of the seed"),
+        ({"limit": -1.0}, "the attack range is positive and finite"),
+        ({"n_gamma": "100"}, "every field has its type, and numbers are finite"),
+        ({"transform": "shear"}, "the evidence can be computed with"),
+    ):
+        assert dataclasses.replace(certificate, **change).failed_check() == sentence
+
+
+@pytest.mark.slow
+def test_mypy_finds_wrong_evidence(tmp_path):
+    """One run for all: each wrong line of a program gets its error, and nothing else does."""
+    api = pytest.importorskip("mypy.api")
+    program = tmp_path / "program.py"
+    lines = [
+        "from dataclasses import replace",
+        "from spt.certificates import DistCertificate, DistributionErrorLevel, NestedPrediction, OneErrorCertificate",
+        "def program(c: DistCertificate, e: OneErrorCertificate, q: DistributionErrorLevel) -> None:",
+        "    assert replace(c, inner_votes=((1, 1),), radii=(0.1,)).conclude().q_lower <= 1",
+        *(f"    {code}" for code, _ in WRONG_EVIDENCE.values()),
+    ]
+    program.write_text("\n".join(lines))
+    root = Path(__file__).parent.parent
+    found, errors, _ = api.run(["--config-file", str(root / "pyproject.toml"), str(program)])
+    wrong = [line.partition(f"{program.name}:")[2] for line in found.splitlines() if "error:" in line]
+    assert not errors and {int(line.partition(":")[0]) for line in wrong} == set(range(5, 5 + len(WRONG_EVIDENCE))), (
+        found
+    )
+    for number, (_, message) in enumerate(WRONG_EVIDENCE.values(), 5):
+        assert any(line.startswith(f"{number}:") and message in line for line in wrong), found

@@ -63,7 +63,7 @@ def sharp_level(level: ImageErrorLevel) -> ImageErrorLevel:
 @pytest.fixture(scope="module")
 def joint(defence: OneErrorSPT, digit: torch.Tensor, sharp_level: ImageErrorLevel) -> OneErrorCertificate:
     """Its joint certificate."""
-    return defence.certify(digit, sharp_level, "joint", n0=20, n=2500)
+    return defence.certify(digit, sharp_level, votes="joint", n0=20, n=2500)
 
 
 @pytest.fixture(scope="module")
@@ -223,13 +223,11 @@ def test_false_bounds_of_the_distribution_stay_below_alpha(columns_defence, popu
     images, n_test, rho, image_alpha, alpha = 40, 100, 0.05, 0.1, 0.05
     good = random.random((RUNS, images)) < q
     exceeding = random.binomial(n_test, np.where(good, 0.0, rho * 1.0001))
-    evidence = vars(population) | {"n_test": n_test, "rho": rho, "image_alpha": image_alpha, "alpha_error": alpha}
+    level = dataclasses.replace(population, n_test=n_test, rho=rho, image_alpha=image_alpha, alpha_error=alpha)
     accept = upper_bounds(n_test, image_alpha) <= rho
     bounds = np.array(
         [
-            DistributionErrorLevel._conclusions(evidence | {"exceeding": (0,) * k + (n_test,) * (images - k)})[
-                "q_lower"
-            ]
+            dataclasses.replace(level, exceeding=(0,) * k + (n_test,) * (images - k)).conclude().q_lower
             for k in range(images + 1)
         ]
     )
@@ -360,7 +358,7 @@ def test_certificates_hold_against_attacks(columns: Classifier, votes):
     image = torch.zeros(1, 3, 3)
     image[0, :, 1] = 1.0
     level = defence.measure(image, n_test=3000)
-    certificate = defence.certify(image, level, votes, n=200 if votes == "nested" else 4000)
+    certificate = defence.certify(image, level, votes=votes, n=200 if votes == "nested" else 4000)
     assert certificate.label == 1 and certificate.radius > 0.02
     generator = torch.Generator().manual_seed(3)
     for _ in range(10):
@@ -379,7 +377,7 @@ def test_an_error_out_of_reach_abstains_at_once(defence, digit, level):
     certificate = defence.certify(digit, far, n0=10, n=30)
     assert certificate.label is None and certificate.verify() and certificate.network_calls == 10
     assert "E = 3 is out of reach" in certificate.explain()
-    joint = defence.certify(digit, far, "joint", n0=10, n=100)
+    joint = defence.certify(digit, far, votes="joint", n0=10, n=100)
     assert joint.label is None and "out of reach with this ρ" in joint.explain()
 
 
@@ -392,7 +390,7 @@ def test_the_batch_size_and_the_progress_change_nothing(defence, digit, level, n
 
     again = defence.certify(digit, level, n0=20, n=20, batch_size=7, progress=progress)
     assert dataclasses.replace(again, seconds=nested.seconds) == nested
-    again = defence.certify(digit, sharp_level, "joint", n0=20, n=2500, batch_size=999, progress=progress)
+    again = defence.certify(digit, sharp_level, votes="joint", n0=20, n=2500, batch_size=999, progress=progress)
     assert dataclasses.replace(again, seconds=joint.seconds) == joint
     assert seen == [("inner tests", 3), ("joint votes", 3)]
 
@@ -400,14 +398,14 @@ def test_the_batch_size_and_the_progress_change_nothing(defence, digit, level, n
 def test_the_seed_decides(columns_defence, bright_pixel):
     level, again, other = (columns_defence.measure(bright_pixel, seed=seed) for seed in (0, 0, 1))
     assert dataclasses.replace(again, seconds=level.seconds) == level and other.largest != level.largest
-    one, same, another = (columns_defence.certify(bright_pixel, level, "joint", seed=seed) for seed in (0, 0, 1))
+    one, same, another = (columns_defence.certify(bright_pixel, level, votes="joint", seed=seed) for seed in (0, 0, 1))
     assert dataclasses.replace(same, seconds=one.seconds) == one and another.counts != one.counts
 
 
 def test_the_largest_radius(defence, level):
     everything = nested_radius(statistics.clopper_pearson_lower(20, 20, 0.004), level.rho, 30.0)
-    assert defence.largest_radius(level, "nested", 20) == everything
-    assert defence.largest_radius(level, "joint", 20) == 0
+    assert defence.largest_radius(level, "nested", n=20) == everything
+    assert defence.largest_radius(level, "joint", n=20) == 0
 
 
 def test_shared_budget():
@@ -522,7 +520,7 @@ def test_an_error_level_of_something_else_is_refused(defence, digit, level, chan
 
 def test_what_else_is_refused(defence, digit, level, columns_defence, bright_pixel):
     with pytest.raises(ValueError, match="another preprocessing"):
-        settings = columns_defence._settings() | {"preprocessing": level.preprocessing}
+        settings = columns_defence.measured_for() | {"preprocessing": level.preprocessing}
         columns_defence.certify(bright_pixel, dataclasses.replace(level, **settings))
     with pytest.raises(ValueError, match="measured on another image"):
         defence.certify(1 - digit, level)
@@ -531,7 +529,7 @@ def test_what_else_is_refused(defence, digit, level, columns_defence, bright_pix
     with pytest.raises(ValueError, match=r"wrong with probability 0.001, but the budget leaves it 0.0001"):
         defence.certify(digit, level, budget=ConfidenceBudget(0.004, 0.005, 0.0001))
     with pytest.raises(ValueError, match="votes must be 'nested' or 'joint', but is 'best'"):
-        defence.certify(digit, level, "best")
+        defence.certify(digit, level, votes="best")
     with pytest.raises(ValueError, match=r"\[0, 1\].*2"):
         defence.measure(2 * digit)
     for sizes in ({"n": 0}, {"n0": 0}, {"batch_size": 0}):

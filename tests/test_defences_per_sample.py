@@ -73,9 +73,6 @@ def test_too_much_noise_abstains_and_says_why(columns, bright_column):
     assert certificate.explain().startswith("ABSTAIN") and "1/2" in certificate.explain()
 
 
-CONCLUSIONS = ("passes", "q_lower", "radius", "label")
-
-
 class TestLooks:
     """Sampling may stop at sizes fixed beforehand; the level is shared among all looks."""
 
@@ -109,20 +106,15 @@ class TestLooks:
 
     def test_is_wrong_no_more_often_than_alpha(self, certificate):
         """Pr(pass) is just too small to cover Gamma: it is called covered in at most alpha of 2,000 runs."""
-        evidence = {name: value for name, value in vars(certificate).items() if name not in CONCLUSIONS} | {
-            "inner_alpha": 1e-9,
-            "alpha": 0.05,
-            "n_gamma": 50,
-            "first_looks": (20,),
-            "limit": 0.1,
-            "parameter_sigma": 0.2,
-        }
+        begun = dataclasses.replace(
+            certificate, inner_alpha=1e-9, alpha=0.05, n_gamma=50, first_looks=(20,), limit=0.1, parameter_sigma=0.2
+        )
         accepted, refused = (200, 200), (0, 200)
         generator, q, wrong, stopped = np.random.default_rng(0), float(norm.cdf(0.1 / 0.2)), 0, 0
         for _ in range(2000):
             votes = [accepted if hit else refused for hit in generator.random(50) < q]
-            early = DistCertificate.conclude(**evidence | run_of(votes[:20]))
-            final = early if early.complete else DistCertificate.conclude(**evidence | run_of(votes))
+            early = dataclasses.replace(begun, **run_of(votes[:20])).conclude()
+            final = early if early.complete else dataclasses.replace(begun, **run_of(votes)).conclude()
             wrong += final.radius > 0.1
             stopped += early.complete
         assert 0 < wrong <= norm.ppf(0.999, 2000 * 0.05, (2000 * 0.05 * 0.95) ** 0.5)
@@ -146,14 +138,11 @@ class TestLooks:
         defence = DistSPT(columns, Translation(), parameter_sigma=0.2, pixel_sigma=0.4, limit=0.05)
         whole = defence.certify(bright_column, n_gamma=130)
         assert whole.verify()
-        looked = DistCertificate.conclude(
-            **{name: value for name, value in vars(whole).items() if name not in CONCLUSIONS} | {"first_looks": (120,)}
-        )
+        looked = dataclasses.replace(whole, first_looks=(120,)).conclude()
         assert not looked.verify()  # sampling would have stopped after 120
-        doubtful = {"alpha": 1.5, "first_looks": (120,)}
         early = defence.certify(bright_column, n_gamma=130, first_looks=(120,))
-        evidence = {name: value for name, value in vars(early).items() if name not in CONCLUSIONS}
-        assert early.verify() and not DistCertificate.conclude(**evidence | doubtful).verify()
+        doubtful = dataclasses.replace(early, alpha=1.5, first_looks=(120,)).conclude()
+        assert early.verify() and not doubtful.verify()
 
     @pytest.mark.parametrize("looks", [(200,), (50, 50), (60, 30)])
     def test_looks_must_ascend(self, defence, bright_column, looks):

@@ -599,7 +599,9 @@ def test_scalars_of_numpy_and_torch_are_taken(columns, bright_pixel):
         own = g.certify(bright_pixel, np.int64(10), torch.tensor(50), 0.01, np.int32(3))
         assert own.counts == plain.counts and own.from_json(own.to_json()) == own
     proof = DistSPT(columns, Rotation(), np.float32(10.0), torch.tensor(0.25), np.float32(5.0))
-    certificate = proof.certify(bright_pixel, np.int64(10), np.int64(20), np.float64(0.01), torch.tensor(3))
+    certificate = proof.certify(
+        bright_pixel, np.int64(10), n_gamma=np.int64(20), alpha=np.float64(0.01), seed=torch.tensor(3)
+    )
     assert certificate.verify() and certificate.from_json(certificate.to_json()) == certificate
 
 

@@ -370,7 +370,7 @@ def test_certificates(transform, device):
     image = torch.rand(1, 6, 6, generator=GENERATOR().manual_seed(0))
     for kind in (DistSPT, IndivSPT):
         defence = kind(classifier("cuda"), transform, 5.0, 0.3, 1.0)
-        certificate = defence.certify(image, 20, 4)
+        certificate = defence.certify(image, 20, n_gamma=4)
         assert certificate.device == "cuda" and len(certificate.radii) == 4
         assert min(certificate.radii) > 0 and certificate.verify()
 

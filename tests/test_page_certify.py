@@ -13,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from spt import get_transform, load_classifier, load_dataset
 from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
+from spt.certificates.answer import Answer
 from spt.defences import DistSPT
 from spt.figures import certificates as figures
-from spt.figures.certificates import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
+from spt.figures.certificates import certificate_svg, certified_range, outcomes, sample_rows
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.presets import PRESETS
 from spt.ui.shared.session import PageRun
@@ -99,11 +100,8 @@ def test_a_stopped_run_is_provisional_and_certifies_nothing(page):
     run = page.session_state["certify_run"]
     # AppTest cannot press a button in mid-run; this is the state that pressing leaves.
     part = {"points": 5, "radii": 5, "inner_votes": 5}
-    fields = {f.name: getattr(run.certificate, f.name) for f in dataclasses.fields(run.certificate)}
-    evidence = {name: value[: part[name]] if name in part else value for name, value in fields.items()}
-    for name in ("passes", "q_lower", "radius", "label"):
-        evidence.pop(name)
-    run.certificate, run.status = DistCertificate.conclude(**evidence), "stopped"
+    first = {name: getattr(run.certificate, name)[:count] for name, count in part.items()}
+    run.certificate, run.status = dataclasses.replace(run.certificate, **first).conclude(), "stopped"
     page.session_state["certify_run"] = run
     page.run()
     assert_healthy(page)
@@ -122,7 +120,7 @@ def test_translation():
     app.button(key="certify_attack").click().run()
     assert_healthy(app)
     (answers,) = app.session_state["certify_answers"].values()
-    assert all(covers(certificate, answer.point) == answer.inside for answer in answers)
+    assert all(certificate.covers_attack(answer.point) == answer.inside for answer in answers)
 
 
 def test_the_certified_g_is_asked_inside_and_outside_and_its_links_show_these_images(page):
@@ -133,7 +131,7 @@ def test_the_certified_g_is_asked_inside_and_outside_and_its_links_show_these_im
     (answers,) = page.session_state["certify_answers"].values()
     assert {answer.inside for answer in answers} == {True, False} and len(answers) <= 8
     assert [answer.point for answer in answers[:2]] == [(2.0,), (-2.0,)] and all(a.inside for a in answers[:2])
-    assert all(covers(certificate, answer.point) == answer.inside for answer in answers)
+    assert all(certificate.covers_attack(answer.point) == answer.inside for answer in answers)
     assert "nested one" in texts(page) and texts(page).count("survived") >= 3 and "one-level" not in texts(page)
     links = [element.proto for element in page.get("page_link")]
     assert len(links) == len(answers) - 2  # not of the two at the border
@@ -285,8 +283,8 @@ def test_error_radii_are_rounded_up(value: float):
 def test_rows_are_the_evidence(expected):
     rows = sample_rows(expected)
     assert [row["x"] for row in rows] == [point[0] for point in expected.points]
-    assert [row["rho"] for row in rows] == list(expected.radii)
-    assert all(float(row["radius"]) >= row["rho"] for row in rows)
+    assert [row["radius"] for row in rows] == list(expected.radii)
+    assert all(float(row["radius_shown"]) >= row["radius"] for row in rows)
     assert [row["outcome"] for row in rows] == list(outcomes(expected))
     assert outcomes(expected).count(figures.PASSED) == expected.passes
 

@@ -505,7 +505,7 @@ def test_the_figures_are_well_formed_and_name_what_they_show(papers_trace, done:
 
 
 def test_cuts_are_shares_and_have_colours(papers_trace):
-    shares = [inverse_figures.cut(papers_trace, step) for step in papers_trace.steps]
+    shares = [papers_trace.cut(step) for step in papers_trace.steps]
     assert all(0 <= share <= 1 for share in shares) and max(shares) > 0.7
     assert inverse_figures.cut_colour(0.0) == "#00224e" and inverse_figures.cut_colour(1.0) == "#fee838"
 

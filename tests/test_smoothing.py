@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from torch import nn
 
 from spt import statistics
-from spt.certificates import HEURISTIC_NOTE, Certificate, Evidence, Prediction, quantity
+from spt.certificates import HEURISTIC_NOTE, Certificate, Prediction, VoteEvidence, quantity
 from spt.classifiers import Classifier
 from spt.images import image_digest
 from spt.preprocessing import Preprocessing
@@ -572,7 +572,7 @@ class TestErrors:
 def test_top_two():
     def top_two(*counts: int) -> tuple[int, int]:
         names = tuple(map(str, range(len(counts))))
-        return Evidence("", "", "", names, "", "", 1.0, 0.0, "", 0, 0.1, counts, 2**-10, "cpu", "float32").top_two()
+        return VoteEvidence("", "", "", names, "", "", 1.0, 0.0, "", 0, 0.1, counts, 2**-10, "cpu", "float32").top_two()
 
     assert top_two(3, 9, 5) == (1, 2)
     assert top_two(5, 5, 5) == (0, 1)

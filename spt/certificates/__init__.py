@@ -9,7 +9,7 @@ from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate, IndividualCertificate
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Evidence, Prediction
+from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Prediction, VoteEvidence
 
 __all__ = [
     "HEURISTIC_NOTE",
@@ -17,13 +17,13 @@ __all__ = [
     "DistCertificate",
     "DistributionErrorLevel",
     "ErrorLevel",
-    "Evidence",
     "ImageErrorLevel",
     "IndividualCertificate",
     "NestedPrediction",
     "OneErrorCertificate",
     "Prediction",
     "ReceivedErrorLevel",
+    "VoteEvidence",
     "confidence",
     "quantity",
     "rounded_down",

@@ -6,18 +6,19 @@ Source: Fischer, Baader and Vechev 2020, section 4.2: rho_E for one image (DistS
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 from spt import statistics
-from spt.certificates.evidence import as_declared, as_json, as_tuples, fields_are_typed, from_json_text
+from spt.certificates.concluded import Check, first_failure
+from spt.certificates.fields import as_declared, as_json, as_tuples, from_json_text
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import confidence, rounded_down, rounded_up
 from spt.transforms import TRANSFORMS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ErrorLevel(ABC):
     """One number E for the interpolation error of a vote beta ~ N(0, parameter_sigma² I).
 
@@ -68,25 +69,26 @@ class ErrorLevel(ABC):
         return True
 
     @abstractmethod
-    def _evidence_holds(self) -> bool:
+    def _checks_of_the_test(self) -> Iterator[Check]:
         """Whether the numbers that follow from counts do."""
 
     def verify(self) -> bool:
         """Recompute E, rho, q_E and shares from the evidence; True if all agree with the record. Never raises."""
-        try:
-            return (
-                fields_are_typed(self)
-                and self._choice_holds()
-                and self.transform in TRANSFORMS
-                and self.unit == TRANSFORMS[self.transform].unit
-                and 0 < self.error < math.inf
-                and 0 < self.parameter_sigma < math.inf
-                and 0 < self.limit < math.inf
-                and self.attacker in ("8-bit", "exact")
-                and self._evidence_holds()
-            )
-        except Exception:  # whatever an invented record makes go wrong: it does not verify
-            return False
+        return self.failed_check() is None
+
+    def failed_check(self) -> str | None:
+        """The first sentence about the record that does not hold; None if it verifies. Never raises."""
+        return first_failure(self, self._checks())
+
+    def _checks(self) -> Iterator[Check]:
+        yield "E is what the betas that chose it say, or given", self._choice_holds()
+        yield "the transformation is a known one", self.transform in TRANSFORMS
+        yield "the unit is the transformation's", self.unit == TRANSFORMS[self.transform].unit
+        yield "E is positive and finite", 0 < self.error < math.inf
+        yield "the smoothing noise is positive and finite", 0 < self.parameter_sigma < math.inf
+        yield "the attack range is positive and finite", 0 < self.limit < math.inf
+        yield "the attacker is a known one", self.attacker in ("8-bit", "exact")
+        yield from self._checks_of_the_test()
 
     def _choice_holds(self) -> bool:
         """Whether E is what the betas that chose it say, or given."""
@@ -115,7 +117,7 @@ class ErrorLevel(ABC):
             raise ValueError(f"This is no record of an error level as `measure` writes it ({error}).") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageErrorLevel(ErrorLevel):
     """E of one image: DistSPT^x.
 
@@ -138,11 +140,12 @@ class ImageErrorLevel(ErrorLevel):
     def scope(self) -> str:
         return "this image"
 
-    def _evidence_holds(self) -> bool:
-        return self.rho == statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
+    def _checks_of_the_test(self) -> Iterator[Check]:
+        rho = statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
+        yield "rho follows from the betas that tested E", self.rho == rho
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DistributionErrorLevel(ErrorLevel):
     """E of a data distribution, for which the images of a data set stand: DistSPT^D.
 
@@ -159,7 +162,8 @@ class DistributionErrorLevel(ErrorLevel):
     Attributes:
         dataset: its name. pilot_sha256: images that chose E; image_sha256: other images, that tested it.
         exceeding: for each tested image how many of its betas exceed E.
-        accepted: how many tested images were accepted; q_lower: q_E.
+        accepted: how many tested images were accepted; q_lower: q_E, the probability of an image, not of a sample. Both follow
+            from the others.
     """
 
     dataset: str
@@ -167,23 +171,18 @@ class DistributionErrorLevel(ErrorLevel):
     image_sha256: tuple[str, ...]
     exceeding: tuple[int, ...]
     image_alpha: float
-    accepted: int
-    q_lower: float
+    accepted: int = 0
+    q_lower: float = 0.0
 
-    @classmethod
-    def conclude(cls, **evidence: Any) -> "DistributionErrorLevel":
-        """The level that follows from the evidence: images accepted, and q_E."""
-        return cls(**evidence, **cls._conclusions(evidence))
-
-    @staticmethod
-    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        exceeding, image_alpha = evidence["exceeding"], evidence["image_alpha"]
+    def conclude(self) -> "DistributionErrorLevel":
+        """The level with what follows from its evidence: how many images are accepted, and q_E from their share."""
         accepted = sum(
-            statistics.clopper_pearson_upper(count, evidence["n_test"], image_alpha) <= evidence["rho"]
-            for count in exceeding
+            statistics.clopper_pearson_upper(count, self.n_test, self.image_alpha) <= self.rho
+            for count in self.exceeding
         )
-        share = statistics.clopper_pearson_lower(accepted, len(exceeding), evidence["alpha_error"])
-        return {"accepted": accepted, "q_lower": statistics.corrected_lower_bound(share, image_alpha)}
+        share = statistics.clopper_pearson_lower(accepted, len(self.exceeding), self.alpha_error)
+        q_lower = statistics.corrected_lower_bound(share, self.image_alpha)
+        return replace(self, accepted=accepted, q_lower=q_lower)
 
     @property
     def usable(self) -> bool:
@@ -199,15 +198,13 @@ class DistributionErrorLevel(ErrorLevel):
     def scope(self) -> str:
         return f"a fresh image of {self.dataset} with probability at least {rounded_down(self.q_lower, 4)}"
 
-    def _evidence_holds(self) -> bool:
-        claimed = {"accepted": self.accepted, "q_lower": self.q_lower}
-        return (
-            0 < self.rho < 1
-            and len(self.exceeding) == len(self.image_sha256)
-            and len({*self.pilot_sha256, *self.image_sha256}) == len(self.pilot_sha256) + len(self.image_sha256)
-            and bool(self.pilot_sha256) == (self.largest is not None)
-            and self._conclusions(vars(self)) == claimed
-        )
+    def _checks_of_the_test(self) -> Iterator[Check]:
+        images, pilots = len(self.image_sha256), len(self.pilot_sha256)
+        yield "rho is a probability", 0 < self.rho < 1
+        yield "there is a count for each image", len(self.exceeding) == images
+        yield "no image is used twice", len({*self.pilot_sha256, *self.image_sha256}) == pilots + images
+        yield "there are pilot images if they chose E", bool(self.pilot_sha256) == (self.largest is not None)
+        yield "the images accepted and q_E follow from the counts", self == self.conclude()
 
     def to_text(self) -> str:
         """The measurement as lines of text for a terminal."""
@@ -229,7 +226,7 @@ class DistributionErrorLevel(ErrorLevel):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReceivedErrorLevel(ErrorLevel):
     """E of one received image x' and of everything that explains it: IndivSPT with one E.
 
@@ -285,15 +282,16 @@ class ReceivedErrorLevel(ErrorLevel):
     def scope(self) -> str:
         return "this received image and every original that explains it"
 
-    def _evidence_holds(self) -> bool:
-        return (
-            len(self.bounds) == self.n_test
-            and all(0 <= bound < math.inf for bound in self.bounds)
-            and self.rho == statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
-            and self.share > 0
-            and ranges_hold(self.surviving, self.share, self.limit, TRANSFORMS[self.transform].dimensions)
-            and 0 < self.split_width < math.inf
-        )
+    def _checks_of_the_test(self) -> Iterator[Check]:
+        yield "there is a bound for each beta", len(self.bounds) == self.n_test
+        yield "no bound is negative or infinite", all(0 <= bound < math.inf for bound in self.bounds)
+        rho = statistics.clopper_pearson_upper(self.exceeding, self.n_test, self.alpha_error)
+        yield "rho follows from the betas that tested E", self.rho == rho
+        yield "something of the attack range survives", self.share > 0
+        dimensions = TRANSFORMS[self.transform].dimensions
+        within = ranges_hold(self.surviving, self.share, self.limit, dimensions)
+        yield "the ranges that survive lie in the attack range and make up their share of it", within
+        yield "the splits have a positive, finite width", 0 < self.split_width < math.inf
 
     def explain(self) -> str:
         """Whether this E can serve for this image, in words, with the reason."""

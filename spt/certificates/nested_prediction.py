@@ -1,20 +1,20 @@
 """`NestedPrediction`: what the nested smoothed classifier g answers for an image, the one that the proving defences certify."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
 from spt import statistics
-from spt.certificates.evidence import Concluded
+from spt.certificates.concluded import Check, Concluded
 from spt.certificates.inner_tests import LOOKS, can_have_stopped
-from spt.certificates.per_sample import computed_in_words, points_hold, points_of_the_seed
-from spt.certificates.rounding import confidence
-from spt.noise import vote_error
+from spt.certificates.rounding import computed_in_words, confidence
+from spt.certificates.samples import points_hold, points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NestedPrediction(Concluded):
     """PREDICT for g(x) = argmax_c Pr_beta(h(P T_beta x) = c), h(z) = argmax_c Pr_eps(f(z + eps) = c).
 
@@ -30,10 +30,9 @@ class NestedPrediction(Concluded):
         n: the most samples that were to be drawn; points: the beta of each that was; inner_votes: (votes for the class, votes)
             at which each one's inner test stopped.
         radius: what floating point can have changed in P T_beta x.
-        passes: how many samples pass.
+        passes, label: how many samples pass, and the class if they show a majority: what follows from the others.
     """
 
-    CONCLUSIONS: ClassVar[tuple[str, ...]] = ("passes", "label")
     SETTINGS: ClassVar[tuple[str, ...]] = (
         *("classifier", "classifier_fingerprint", "class_names", "network_shape", "grid", "transform", "unit"),
         *("parameter_sigma", "pixel_sigma", "image_sha256", "alpha", "inner_alpha"),
@@ -56,45 +55,60 @@ class NestedPrediction(Concluded):
     alpha: float
     inner_alpha: float
     radius: float
-    selection_counts: tuple[int, ...]
-    selected: int
+    selection_counts: tuple[int, ...] = ()
+    selected: int = 0
     n: int
-    points: tuple[tuple[float, ...], ...]
-    inner_votes: tuple[tuple[int, int], ...]
-    seconds: float
-    passes: int
-    label: int | None
+    points: tuple[tuple[float, ...], ...] = ()
+    inner_votes: tuple[tuple[int, int], ...] = ()
+    seconds: float = 0.0
+    passes: int = 0
+    label: int | None = None
 
-    @staticmethod
-    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        test = _inner_test(evidence)
-        passes = sum(test.decide(*pair) is statistics.Decision.ACCEPT for pair in evidence["inner_votes"])
-        verdict = outer_test(evidence["alpha"], evidence["inner_alpha"]).decide(passes, len(evidence["inner_votes"]))
-        accepted = verdict is statistics.Decision.ACCEPT
-        return {"passes": passes, "label": evidence["selected"] if accepted else None}
+    def conclude(self) -> Self:
+        """Count the samples that pass, and ask the outer test whether these show a majority."""
+        test = self.inner_test()
+        passes = sum(test.decide(*pair) is statistics.Decision.ACCEPT for pair in self.inner_votes)
+        verdict = self.outer_test().decide(passes, len(self.inner_votes))
+        label = self.selected if verdict is statistics.Decision.ACCEPT else None
+        return dataclasses.replace(self, passes=passes, label=label)
 
-    @classmethod
-    def settings_in_words(cls, fields: Mapping[str, Any]) -> str:
+    def inner_test(self) -> statistics.SequentialTest:
+        """The test of each sample, whose acceptance shows that h is the class there."""
+        alpha = self.inner_alpha
+        return statistics.SequentialTest.for_radius(self.radius, self.pixel_sigma, alpha, alpha, self.vote_error)
+
+    def outer_test(self) -> statistics.SequentialTest:
+        """The test whose acceptance shows that more than half of all samples have h = the class; gives up at the same
+        level."""
+        null = math.nextafter((1 + self.inner_alpha) / 2, 1.0)
+        return statistics.SequentialTest(null, self.alpha, self.alpha)
+
+    def decided(self) -> bool:
+        """Whether the outer test is done: no further sample is needed."""
+        return self.outer_test().decide(self.passes, len(self.inner_votes)) is not statistics.Decision.CONTINUE
+
+    def settings_in_words(self) -> str:
         """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
-        return repr(("predict", *((name, fields[name]) for name in cls.SETTINGS)))
+        return repr(("predict", *((name, getattr(self, name)) for name in self.SETTINGS)))
 
-    def _well_formed(self) -> bool:
-        return (
-            len(self.points) == len(self.inner_votes) <= self.n <= MOST_SAMPLES
-            and sum(self.selection_counts) > 0
-            and points_hold(self.points, self.transform, self.unit)
-            and points_of_the_seed(
-                self.points,
-                self.transform,
-                self.parameter_sigma,
-                (self.seed, sum(self.selection_counts), self.n),
-                self.settings_in_words(vars(self)),
-            )
-            and 0 < self.alpha < 1
-            and 0 < self.inner_alpha < 1
-            and self.radius >= 0
-            and all(can_have_stopped(pair, _inner_test(vars(self)), LOOKS) for pair in set(self.inner_votes))
+    def _checks_of_the_run(self) -> Iterator[Check]:
+        drawn = len(self.points)
+        yield "every sample has a point and inner votes", drawn == len(self.inner_votes)
+        yield "there are not more samples than were to be drawn", drawn <= self.n <= MOST_SAMPLES
+        yield "the class was selected by votes", sum(self.selection_counts) > 0
+        yield "the points can be samples", points_hold(self.points, self.transform, self.unit)
+        yield "the points are those of the seed", self._points_are_those_of_the_seed()
+        yield "alpha and inner_alpha are probabilities", 0 < self.alpha < 1 and 0 < self.inner_alpha < 1
+        yield "the radius is not negative", self.radius >= 0
+        yield (
+            "every inner test can have stopped where it did",
+            all(can_have_stopped(pair, self.inner_test(), LOOKS) for pair in set(self.inner_votes)),
         )
+
+    def _points_are_those_of_the_seed(self) -> bool:
+        sizes, settings = (self.seed, sum(self.selection_counts), self.n), self.settings_in_words()
+        sigma = self.parameter_sigma
+        return points_of_the_seed(self.points, self.transform, parameter_sigma=sigma, sizes=sizes, settings=settings)
 
     def explain(self) -> str:
         """The outcome in words: the answer and its reason."""
@@ -109,7 +123,6 @@ class NestedPrediction(Concluded):
 
     def to_text(self) -> str:
         """The prediction as lines of text for a terminal."""
-        votes = sum(trials for _, trials in self.inner_votes) + sum(self.selection_counts)
         return "\n".join(
             (
                 self.explain(),
@@ -118,18 +131,6 @@ class NestedPrediction(Concluded):
                 f"  computed     {computed_in_words(self.device, self.number_format, self.grid)}",
                 f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
                 f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
-                f"  time         {self.seconds:.2f} s, {votes:,} network calls",
+                f"  time         {self.seconds:.2f} s, {self.network_calls:,} network calls",
             )
         )
-
-
-def outer_test(alpha: float, inner_alpha: float) -> statistics.SequentialTest:
-    """The test whose acceptance shows that more than half of all samples have h = the class; gives up at the same level."""
-    null = math.nextafter((1 + inner_alpha) / 2, 1.0)
-    return statistics.SequentialTest(null, alpha, alpha)
-
-
-def _inner_test(fields: Mapping[str, Any]) -> statistics.SequentialTest:
-    sigma, alpha = fields["pixel_sigma"], fields["inner_alpha"]
-    error = vote_error(math.prod(fields["network_shape"]), sigma, fields["grid"])
-    return statistics.SequentialTest.for_radius(fields["radius"], sigma, alpha, alpha, error)

@@ -4,12 +4,14 @@ Source: Fischer, Baader and Vechev 2020 (DistSPT^x, DistSPT^D, IndivSPT; section
 docs/mathematics.md, sections 12 to 14 and 17.
 """
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal, Self
 
 from spt import statistics
+from spt.certificates.concluded import Check, ConcludedRange
 from spt.certificates.error_level import (
     DistributionErrorLevel,
     ErrorLevel,
@@ -17,14 +19,14 @@ from spt.certificates.error_level import (
     ReceivedErrorLevel,
     level_from,
 )
-from spt.certificates.evidence import Concluded, read_fields
+from spt.certificates.fields import read_fields
 from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
-from spt.certificates.per_sample import computed_in_words, points_hold, points_of_the_seed
-from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import vote_error
+from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down, rounded_up
+from spt.certificates.samples import points_hold, points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES
 
-Votes = Literal["nested", "joint"]
+VoteKind = Literal["nested", "joint"]
+"""Which classifier g votes: see `OneErrorCertificate`."""
 MOST_POINTS = 200
 SETTINGS = (
     *("classifier", "classifier_fingerprint", "class_names", "network_shape", "grid", "pixel_sigma", "image_sha256"),
@@ -75,8 +77,8 @@ def _less(p_lower: float, rho: float) -> float:
     return max(0.0, math.nextafter(p_lower - rho, -1.0))
 
 
-@dataclass(frozen=True)
-class OneErrorCertificate(Concluded):
+@dataclass(frozen=True, kw_only=True)
+class OneErrorCertificate(ConcludedRange):
     """DistSPT or IndivSPT with one E: a proof about every attack gamma in Gamma, with its whole evidence.
 
     Guarantee of DistSPT: with probability at least 1 - budget.total over all sampling, if ``label`` is not None then
@@ -107,9 +109,8 @@ class OneErrorCertificate(Concluded):
             at level alpha_eps / n stopped. counts (joint): votes for each class. The other one is empty.
         p_lower: lower confidence bound of the samples' probability to pass (nested) or to vote for the class (joint), at
             level alpha_gamma (nested) or alpha_gamma + alpha_eps (joint), the latter less `spt.noise.vote_error`.
+        successes, p_lower, radius, label: what follows from the others.
     """
-
-    CONCLUSIONS: ClassVar[tuple[str, ...]] = ("successes", "p_lower", "radius", "label")
 
     classifier: str
     classifier_fingerprint: str
@@ -121,81 +122,90 @@ class OneErrorCertificate(Concluded):
     pixel_sigma: float
     image_sha256: str
     seed: int
-    votes: Votes
+    votes: VoteKind
     budget: statistics.ConfidenceBudget
     level: ErrorLevel
-    selection_counts: tuple[int, ...]
-    selected: int
+    selection_counts: tuple[int, ...] = ()
+    selected: int = 0
     n: int
-    points: tuple[tuple[float, ...], ...]
-    inner_votes: tuple[tuple[int, int], ...]
-    counts: tuple[int, ...]
-    seconds: float
-    successes: int
-    p_lower: float
-    radius: float
-    label: int | None
+    points: tuple[tuple[float, ...], ...] = ()
+    inner_votes: tuple[tuple[int, int], ...] = ()
+    counts: tuple[int, ...] = ()
+    seconds: float = 0.0
+    successes: int = 0
+    p_lower: float = 0.0
+    radius: float = 0.0
+    label: int | None = None
 
-    @classmethod
-    def settings_in_words(cls, fields: Mapping[str, Any]) -> str:
-        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
-        level = {name: value for name, value in vars(fields["level"]).items() if name != "seconds"}
-        return repr((*((name, fields[name]) for name in SETTINGS), sorted(level.items())))
+    # ------------------------------------------------------------------------------------------------- what follows
 
-    @staticmethod
-    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        budget, level, pixel_sigma, n = (evidence[name] for name in ("budget", "level", "pixel_sigma", "n"))
-        lost = vote_error(math.prod(evidence["network_shape"]), pixel_sigma, evidence["grid"])
-        if evidence["votes"] == "nested":
-            test = nested_test(level, pixel_sigma, budget, n, lost)
-            successes = sum(test.decide(*pair) is statistics.Decision.ACCEPT for pair in evidence["inner_votes"])
+    def conclude(self) -> Self:
+        """Count the samples that pass (nested) or vote for the class (joint), bound their probability from below, and turn
+        the bound, E and rho into a radius."""
+        if self.votes == "nested":
+            test = self.inner_test()
+            successes = sum(test.decide(*pair) is statistics.Decision.ACCEPT for pair in self.inner_votes)
         else:
-            successes = evidence["counts"][evidence["selected"]]
-        p_lower = lower_bound(evidence["votes"], successes, n, budget, lost)
-        radius = radius_for(evidence["votes"], p_lower, level, pixel_sigma)
-        radius = radius if level.usable else 0.0
-        label = evidence["selected"] if radius > 0 else None
-        return {"successes": successes, "p_lower": p_lower, "radius": radius, "label": label}
+            successes = self.counts[self.selected]
+        p_lower = lower_bound(self.votes, successes, n=self.n, budget=self.budget, lost=self.vote_error)
+        radius = radius_for(self.votes, p_lower, level=self.level, pixel_sigma=self.pixel_sigma)
+        radius = radius if self.level.usable else 0.0
+        label = self.selected if radius > 0 else None
+        return dataclasses.replace(self, successes=successes, p_lower=p_lower, radius=radius, label=label)
+
+    def inner_test(self) -> statistics.SequentialTest:
+        """The test of each nested vote: is h the class within E?"""
+        return nested_test(self.level, self.pixel_sigma, budget=self.budget, n=self.n, lost=self.vote_error)
+
+    @property
+    def gamma_limit(self) -> float:
+        return self.level.limit
 
     @property
     def network_calls(self) -> int:
         """Votes spent, selection, inner and joint votes together."""
-        return sum(self.selection_counts) + sum(trials for _, trials in self.inner_votes) + sum(self.counts)
+        return super().network_calls + sum(self.counts)
 
-    def _well_formed(self) -> bool:
-        """Whether the evidence is of one piece: as many votes as it says, counts that tests can have, a level for this image."""
-        nested = self.votes == "nested" and len(self.inner_votes) == self.n and not self.counts
-        joint = self.votes == "joint" and sum(self.counts) == self.n and not self.inner_votes
-        return (
-            (nested or (joint and len(self.counts) == len(self.class_names)))
-            and min(self.counts, default=0) >= 0
-            and 1 <= self.n <= MOST_SAMPLES
-            and self.level.verify()
-            and self.level.usable
-            and self.level.covers(self.image_sha256)
-            and sum(self.selection_counts) > 0
-            and (nested or not isinstance(self.level, ReceivedErrorLevel))
-            and self.level.alpha_error <= self.budget.alpha_error
-            and len(self.points) == min(self.n, MOST_POINTS)
-            and points_hold(self.points, self.level.transform, self.level.unit)
-            and points_of_the_seed(
-                self.points,
-                self.level.transform,
-                self.level.parameter_sigma,
-                (self.seed, sum(self.selection_counts), self.n),
-                self.settings_in_words(vars(self)),
-            )
-            and self._tests_hold()
-        )
+    # ----------------------------------------------------------------------------------------------------- checking
+
+    def settings_in_words(self) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
+        level = {name: value for name, value in vars(self.level).items() if name != "seconds"}
+        return repr((*((name, getattr(self, name)) for name in SETTINGS), sorted(level.items())))
+
+    def _checks_of_the_run(self) -> Iterator[Check]:
+        nested = self.votes == "nested"
+        if nested:
+            yield "every sample has inner votes, and no other", len(self.inner_votes) == self.n and not self.counts
+        else:
+            yield "there are n votes, and no inner ones", sum(self.counts) == self.n and not self.inner_votes
+            yield "there is a count of votes for each class", len(self.counts) == len(self.class_names)
+        yield "no count of votes is negative", min(self.counts, default=0) >= 0
+        yield "there are samples, not more than a run can have", 1 <= self.n <= MOST_SAMPLES
+        yield "E follows from its own evidence", self.level.verify()
+        yield "something can follow from E", self.level.usable
+        yield "E is about this image", self.level.covers(self.image_sha256)
+        yield "the class was selected by votes", sum(self.selection_counts) > 0
+        yield "a received image has nested votes", nested or not isinstance(self.level, ReceivedErrorLevel)
+        yield "the budget covers what E may be wrong with", self.level.alpha_error <= self.budget.alpha_error
+        yield "the first points are there", len(self.points) == min(self.n, MOST_POINTS)
+        yield "the points can be samples", points_hold(self.points, self.level.transform, self.level.unit)
+        yield "the points are those of the seed", self._points_are_those_of_the_seed()
+        yield "every inner test can have stopped where it did", self._tests_hold()
+
+    def _points_are_those_of_the_seed(self) -> bool:
+        sizes, settings = (self.seed, sum(self.selection_counts), self.n), self.settings_in_words()
+        transform, sigma = self.level.transform, self.level.parameter_sigma
+        return points_of_the_seed(self.points, transform, parameter_sigma=sigma, sizes=sizes, settings=settings)
 
     def _tests_hold(self) -> bool:
-        """Whether every inner test can have stopped where it did."""
         if not self.inner_votes:
             return True
-        lost = vote_error(math.prod(self.network_shape), self.pixel_sigma, self.grid)
-        test = nested_test(self.level, self.pixel_sigma, self.budget, self.n, lost)
+        test = self.inner_test()
         looks = looks_with_one_error(test)
         return all(can_have_stopped(pair, test, looks) for pair in set(self.inner_votes))
+
+    # ----------------------------------------------------------------------------------------------------- in words
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
@@ -206,16 +216,16 @@ class OneErrorCertificate(Concluded):
         )
         if self.label is None:
             return f"ABSTAIN: {share}; {self._missing()}"
-        reach = min(self.radius, level.limit)
+        reach = quantity(self.reach, level.unit)
         confident = f"confidence {confidence(self.budget.total)}"
         if isinstance(level, ReceivedErrorLevel):
             return (
                 f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a "
-                f"{level.transform} of less than {quantity(reach, level.unit)} turned into this ({share}, {confident})."
+                f"{level.transform} of less than {reach} turned into this ({share}, {confident})."
             )
         where = "" if isinstance(level, ImageErrorLevel) else f", for {level.scope()}"
         return (
-            f"CERTIFIED {self.class_name}: no {level.transform} of less than {quantity(reach, level.unit)} changes g's "
+            f"CERTIFIED {self.class_name}: no {level.transform} of less than {reach} changes g's "
             f"answer ({share}, {confident}{where})."
         )
 
@@ -290,24 +300,24 @@ class OneErrorCertificate(Concluded):
 
 
 def nested_test(
-    level: ErrorLevel, pixel_sigma: float, budget: statistics.ConfidenceBudget, n: int, lost: float
+    level: ErrorLevel, pixel_sigma: float, *, budget: statistics.ConfidenceBudget, n: int, lost: float
 ) -> statistics.SequentialTest:
     """The inner test of each of n nested votes: is h the class within E? ``lost``: `spt.noise.vote_error`."""
     return statistics.SequentialTest.for_radius(level.error, pixel_sigma, budget.inner_level(n), FUTILITY_ALPHA, lost)
 
 
-def lower_bound(votes: Votes, successes: int, n: int, budget: statistics.ConfidenceBudget, lost: float) -> float:
+def lower_bound(votes: VoteKind, successes: int, *, n: int, budget: statistics.ConfidenceBudget, lost: float) -> float:
     """``p_lower`` of `OneErrorCertificate`."""
     bound = statistics.clopper_pearson_lower(successes, n, vote_alpha(votes, budget))
     return bound if votes == "nested" else _less(bound, lost)
 
 
-def vote_alpha(votes: Votes, budget: statistics.ConfidenceBudget) -> float:
+def vote_alpha(votes: VoteKind, budget: statistics.ConfidenceBudget) -> float:
     """The level at which the samples' probability is bounded: joint votes need no inner tests, so theirs is added."""
     return budget.alpha_gamma if votes == "nested" else budget.alpha_gamma + budget.alpha_eps
 
 
-def radius_for(votes: Votes, p_lower: float, level: ErrorLevel, pixel_sigma: float) -> float:
+def radius_for(votes: VoteKind, p_lower: float, *, level: ErrorLevel, pixel_sigma: float) -> float:
     """The radius that a lower bound of the samples' probability certifies, in the unit of the transformation."""
     if votes == "nested":
         return nested_radius(p_lower, level.rho, level.parameter_sigma)

@@ -4,28 +4,25 @@ import dataclasses
 import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from spt import statistics
-from spt.certificates.evidence import Concluded
-from spt.certificates.inner_tests import LOOKS, can_have_stopped
+from spt.certificates.concluded import Check, ConcludedRange
+from spt.certificates.inner_tests import LOOKS, MOST_INNER_VOTES, can_have_stopped
 from spt.certificates.ranges import ranges_hold, ranges_in_words
-from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.noise import vote_error
+from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down, rounded_up
+from spt.certificates.samples import points_hold, points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES
-from spt.seeds import generators
 from spt.transforms import TRANSFORMS
 
 LEAST_RADIUS = 1e-9
 """Of every ball beyond the attacker's rounding: what floating point can have changed is never nothing."""
-SAME_POINT = 1e-9
-"""By how much (relative, at least of 1) a sample may differ from that of its seed: processors differ in the last digits."""
 
 
-@dataclass(frozen=True)
-class PerSampleCertificate(Concluded):
+@dataclass(frozen=True, kw_only=True)
+class PerSampleCertificate(ConcludedRange):
     """What both rest on: the settings, the samples with their radii and inner tests, and what follows from these.
 
     Attributes:
@@ -40,10 +37,11 @@ class PerSampleCertificate(Concluded):
         points: each sample; they follow from the seed, the sizes and the settings named in ``SETTINGS``.
         radii: the proved radius r of each sample's ball; rounding: what the attacker's rounding adds to it, contained in it.
         inner_votes: (votes for the class, votes) at which each inner test stopped. A sample passes if that test accepts.
-        q_lower: lower confidence bound of the probability to pass, corrected for inner tests that accept wrongly.
+        passes, q_lower: how many samples pass, and the lower confidence bound of the probability to pass, corrected for
+            inner tests that accept wrongly. (It has nothing to do with the paper's q_E: see `DistributionErrorLevel`.)
+        radius, label: what follows: nothing is certified where q_lower is at most 1/2.
     """
 
-    CONCLUSIONS: ClassVar[tuple[str, ...]] = ("passes", "q_lower", "radius", "label")
     SETTINGS: ClassVar[tuple[str, ...]] = (
         *(
             "classifier",
@@ -89,19 +87,19 @@ class PerSampleCertificate(Concluded):
     seed: int
     alpha: float
     inner_alpha: float
-    selection_counts: tuple[int, ...]
-    selected: int
+    selection_counts: tuple[int, ...] = ()
+    selected: int = 0
     n_gamma: int
-    points: tuple[tuple[float, ...], ...]
-    radii: tuple[float, ...]
-    rounding: tuple[float, ...]
-    inner_votes: tuple[tuple[int, int], ...]
-    seconds: float
-    passes: int
-    q_lower: float
-    radius: float
-    label: int | None
-    first_looks: tuple[int, ...] = dataclasses.field(default=(), kw_only=True)
+    points: tuple[tuple[float, ...], ...] = ()
+    radii: tuple[float, ...] = ()
+    rounding: tuple[float, ...] = ()
+    inner_votes: tuple[tuple[int, int], ...] = ()
+    seconds: float = 0.0
+    passes: int = 0
+    q_lower: float = 0.0
+    radius: float = 0.0
+    label: int | None = None
+    first_looks: tuple[int, ...] = ()
 
     @property
     @abstractmethod
@@ -109,7 +107,7 @@ class PerSampleCertificate(Concluded):
         """Whether nothing in Gamma explains the image, so that there is nothing to sample."""
 
     @abstractmethod
-    def _own_evidence_holds(self) -> bool:
+    def _own_checks(self) -> Iterator[Check]:
         """Whether the fields of the subclass can be those of a run."""
 
     @abstractmethod
@@ -120,83 +118,133 @@ class PerSampleCertificate(Concluded):
     def _own_lines(self) -> dict[str, str]:
         """Lines of `to_text` that the subclass adds, by their names; one is named "defence"."""
 
-    @classmethod
-    def conclude(cls, **evidence: Any) -> Self:
-        """The certificate that follows from the evidence: passes, bound, radius and label."""
-        return super().conclude(**({"first_looks": ()} | evidence))
+    # ----------------------------------------------------------------------------------------------- what follows
 
-    @staticmethod
-    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        inner_alpha = evidence["inner_alpha"]
-        verdicts = [
-            _inner_test(radius, evidence).decide(*votes)
-            for radius, votes in zip(evidence["radii"], evidence["inner_votes"], strict=True)
-        ]
-        passed = [verdict is statistics.Decision.ACCEPT for verdict in verdicts]
-        n, looks = len(passed), (*evidence["first_looks"], evidence["n_gamma"])
-        q_lower = radius = 0.0
-        if n in looks:
-            share = max(
-                statistics.clopper_pearson_lower(sum(passed[:look]), look, evidence["alpha"] / len(looks))
-                for look in looks
-                if look <= n
-            )
-            q_lower = statistics.corrected_lower_bound(share, inner_alpha)
-            radius = statistics.certified_radius(q_lower, evidence["parameter_sigma"])
-        if n in evidence["first_looks"] and not stops(sum(passed) / n, radius, evidence):
+    def conclude(self) -> Self:
+        """Count the samples that pass, bound the probability to pass from below, and turn the bound into a radius.
+
+        Between two looks nothing follows yet, nor at one at which sampling goes on: q_lower and radius are 0 then.
+        """
+        passed = self.passed()
+        q_lower = self.q_lower_of(passed)
+        radius = statistics.certified_radius(q_lower, self.parameter_sigma)
+        if len(passed) in self.first_looks and not self._stops(sum(passed) / len(passed), radius):
             q_lower = radius = 0.0  # sampling goes on
-        return {
-            "passes": sum(passed),
-            "q_lower": q_lower,
-            "radius": radius,
-            "label": evidence["selected"] if q_lower > 0.5 else None,
-        }
+        label = self.selected if q_lower > 0.5 else None
+        return dataclasses.replace(self, passes=sum(passed), q_lower=q_lower, radius=radius, label=label)
 
     def inner_test(self, radius: float) -> statistics.SequentialTest:
         """The test whose acceptance shows h constant on a ball of that radius, as this run made it."""
-        return _inner_test(radius, vars(self))
+        alpha = self.inner_alpha
+        return statistics.SequentialTest.for_radius(radius, self.pixel_sigma, alpha, alpha, self.vote_error)
+
+    def outcomes(self) -> tuple[statistics.Decision, ...]:
+        """What each sample's inner test said at last."""
+        return tuple(
+            self.inner_test(radius).decide(*votes) for radius, votes in zip(self.radii, self.inner_votes, strict=True)
+        )
+
+    def passed(self) -> list[bool]:
+        """Whether each sample passes: its inner test accepts."""
+        return [outcome is statistics.Decision.ACCEPT for outcome in self.outcomes()]
+
+    def share_lower_of(self, passed: Sequence[bool]) -> float:
+        """Lower confidence bound of the probability that an inner test accepts, from all looks so far; 0 between two."""
+        looks = (*self.first_looks, self.n_gamma)
+        if len(passed) not in looks:
+            return 0.0
+        return max(
+            statistics.clopper_pearson_lower(sum(passed[:look]), look, self.alpha / len(looks))
+            for look in looks
+            if look <= len(passed)
+        )
+
+    def q_lower_of(self, passed: Sequence[bool]) -> float:
+        """The same bound less what inner tests that accept wrongly may have added."""
+        return statistics.corrected_lower_bound(self.share_lower_of(passed), self.inner_alpha)
+
+    @property
+    def gamma_limit(self) -> float:
+        return self.limit
 
     @property
     def complete(self) -> bool:
         """Whether all samples are in, or a look was the last, or none is needed; before that nothing is certified."""
         n = len(self.radii)
-        stopped = n in self.first_looks and stops(self.passes / n, self.radius, vars(self))
+        stopped = n in self.first_looks and self._stops(self.passes / n, self.radius)
         return self.inconsistent or n == self.n_gamma or stopped
 
-    @classmethod
-    def settings_in_words(cls, fields: Mapping[str, Any]) -> str:
-        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
-        return repr(tuple((name, fields[name]) for name in (*cls.SETTINGS, *cls.OWN_SETTINGS)))
+    def _stops(self, share: float, radius: float) -> bool:
+        """Whether sampling stops at a look: Gamma (of a translation its disc of radius ``limit``) is covered, or would not
+        be even if all samples were as those so far."""
+        if radius > self.limit or share == 1:
+            return radius > self.limit
+        return not statistics.certified_radius(share, self.parameter_sigma) > self.limit
 
-    def _well_formed(self) -> bool:
-        """Whether the evidence is of one piece: as many samples as it says, points, radii and counts that a run can have."""
+    # ------------------------------------------------------------------------------------------------- what is missing
+
+    def largest_testable_radius(self) -> float:
+        """The largest error radius that an inner test can pass: all of its votes for the class."""
+        low, high = 0.0, 10 * self.pixel_sigma
+        for _ in range(30):
+            middle = (low + high) / 2
+            verdict = self.inner_test(middle).decide(MOST_INNER_VOTES, MOST_INNER_VOTES)
+            low, high = (middle, high) if verdict is statistics.Decision.ACCEPT else (low, middle)
+        return high
+
+    @property
+    def share_needed(self) -> float:
+        """The share of samples that must pass if there are very many: the corrected bound exceeds 1/2 beyond it."""
+        return (1 + self.inner_alpha) / 2  # (m - a') / (1 - a') > 1/2
+
+    def samples_needed(self) -> int | None:
+        """How many samples would certify if the share that passes stayed; None if no realistic number would.
+
+        ValueError where the share is not above `share_needed`: then no number does.
+        """
+        return statistics.samples_needed_to_certify(self.passes / self.n_gamma, self.alpha, self.share_needed)
+
+    # ------------------------------------------------------------------------------------------------------ checking
+
+    def settings_in_words(self) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
+        return repr(tuple((name, getattr(self, name)) for name in (*self.SETTINGS, *self.OWN_SETTINGS)))
+
+    def _checks_of_the_run(self) -> Iterator[Check]:
         sizes = {len(self.points), len(self.radii), len(self.rounding), len(self.inner_votes)}
-        return (
-            len(sizes) == 1
-            and max(sizes) <= (0 if self.inconsistent else self.n_gamma) <= MOST_SAMPLES
-            and (self.inconsistent or sum(self.selection_counts) > 0)
-            and min(self.input_shape) >= 1
-            and points_hold(self.points, self.transform, self.unit)
-            and 0 < self.alpha < 1
-            and 0 < self.inner_alpha < 1
-            and self.parameter_sigma > 0
-            and looks_hold(self.first_looks, self.n_gamma)
-            and not self._went_on_too_long()
-            and self.attacker in ("8-bit", "exact")
-            and 0 < self.limit < math.inf
-            and self._own_evidence_holds()
-            and self._points_are_those_of_the_seed()
-            and self._radii_hold()
-            and all(
+        most = 0 if self.inconsistent else self.n_gamma
+        yield "every sample has a point, a radius, a rounding term and inner votes", len(sizes) == 1
+        yield "there are not more samples than were to be drawn", max(sizes) <= most <= MOST_SAMPLES
+        yield "the class was selected by votes", self.inconsistent or sum(self.selection_counts) > 0
+        yield "the image has at least one pixel", min(self.input_shape) >= 1
+        yield "the points can be samples", points_hold(self.points, self.transform, self.unit)
+        yield "alpha and inner_alpha are probabilities", 0 < self.alpha < 1 and 0 < self.inner_alpha < 1
+        yield "the smoothing noise is positive", self.parameter_sigma > 0
+        yield "the looks ascend", looks_hold(self.first_looks, self.n_gamma)
+        yield "sampling stopped where it does", not self._went_on_too_long()
+        yield "the attacker is a known one", self.attacker in ("8-bit", "exact")
+        yield "the attack range is positive and finite", 0 < self.limit < math.inf
+        yield from self._own_checks()
+        yield "the points are those of the seed", self._points_are_those_of_the_seed()
+        yield "every radius contains its rounding term, and the attacker can cause this", self._radii_hold()
+        yield (
+            "every inner test can have stopped where it did",
+            all(
                 can_have_stopped(pair, self.inner_test(radius), LOOKS)
                 for radius, pair in zip(self.radii, self.inner_votes, strict=True)
-            )
+            ),
         )
 
     def _points_are_those_of_the_seed(self) -> bool:
-        sizes = (self.seed, sum(self.selection_counts), self.n_gamma)
-        settings = self.settings_in_words(vars(self))
-        return points_of_the_seed(self.points, self.transform, self.parameter_sigma, sizes, settings, self.first_looks)
+        sizes, settings = (self.seed, sum(self.selection_counts), self.n_gamma), self.settings_in_words()
+        return points_of_the_seed(
+            self.points,
+            self.transform,
+            parameter_sigma=self.parameter_sigma,
+            sizes=sizes,
+            settings=settings,
+            first_looks=self.first_looks,
+        )
 
     def _radii_hold(self) -> bool:
         """Whether every radius contains its rounding term, and this is one that the attacker can cause."""
@@ -208,14 +256,20 @@ class PerSampleCertificate(Concluded):
 
     def _went_on_too_long(self) -> bool:
         """Whether there are samples after a look at which sampling stops."""
-        fields = vars(self)
         for look in self.first_looks:
             if look < len(self.radii):
-                first = {name: fields[name][:look] for name in ("points", "radii", "rounding", "inner_votes")}
-                found = self._conclusions(fields | first)
-                if stops(found["passes"] / look, found["radius"], fields):
+                first = dataclasses.replace(
+                    self,
+                    points=self.points[:look],
+                    radii=self.radii[:look],
+                    rounding=self.rounding[:look],
+                    inner_votes=self.inner_votes[:look],
+                ).conclude()
+                if first._stops(first.passes / look, first.radius):
                     return True
         return False
+
+    # ------------------------------------------------------------------------------------------------------- in words
 
     def explain(self) -> str:
         """The outcome in words, with the reason."""
@@ -231,7 +285,6 @@ class PerSampleCertificate(Concluded):
 
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
-        votes = sum(trials for _, trials in self.inner_votes) + sum(self.selection_counts)
         own = self._own_lines()
         lines = {
             "defence": own.pop("defence"),
@@ -247,11 +300,11 @@ class PerSampleCertificate(Concluded):
         if self.radii:
             lines["errors"] = f"radii from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}"
         lines["image"] = f"sha256 {self.image_sha256[:16]}…, seed {self.seed}"
-        lines["time"] = f"{self.seconds:.2f} s, {votes:,} network calls"
+        lines["time"] = f"{self.seconds:.2f} s, {self.network_calls:,} network calls"
         return "\n".join([self.explain(), *(f"  {name:<12} {text}" for name, text in lines.items())])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DistCertificate(PerSampleCertificate):
     """DistSPT^x: a proof about every attack gamma in Gamma on one image, with its whole evidence.
 
@@ -272,18 +325,28 @@ class DistCertificate(PerSampleCertificate):
         """Never: the image is known."""
         return False
 
-    def _own_evidence_holds(self) -> bool:
-        return self.centre in ("recentred", "shifted")
+    def _own_checks(self) -> Iterator[Check]:
+        yield "the centres are chosen in a known way", self.centre in ("recentred", "shifted")
+
+    def statement(self) -> str:
+        """What a complete certificate says, in one short sentence."""
+        if self.label is None:
+            return f"Nothing is certified: the lower bound {rounded_down(self.q_lower, 4)} is not above 1/2."
+        if self.radius > self.limit * math.sqrt(TRANSFORMS[self.transform].dimensions):
+            attacks = f"within ±{self.limit:.15g}{'' if self.unit == '°' else ' '}{self.unit}"
+        else:
+            attacks = f"of less than {quantity(self.reach, self.unit)}"
+        return f"No {self.transform} {attacks} changes g's answer (confidence {confidence(self.alpha)})."
 
     def _claim(self, tests: str) -> str:
-        reach = quantity(min(self.radius, self.limit), self.unit)
+        reach = quantity(self.reach, self.unit)
         return f"CERTIFIED {self.class_name}: no {self.transform} of less than {reach} changes g's answer ({tests})."
 
     def _own_lines(self) -> dict[str, str]:
         return {"defence": f"DistSPT^x, {self.centre} per-sample errors"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IndividualCertificate(PerSampleCertificate):
     """IndivSPT: a proof about one received image x' and all the originals that it can come from, with its whole evidence.
 
@@ -313,10 +376,13 @@ class IndividualCertificate(PerSampleCertificate):
         """Whether nothing explains x': no image with pixels in [0, 1] becomes x' under any gamma in Gamma."""
         return not self.surviving
 
-    def _own_evidence_holds(self) -> bool:
+    def _own_checks(self) -> Iterator[Check]:
         dimensions = TRANSFORMS[self.transform].dimensions
-        surviving = ranges_hold(self.surviving, self.share, self.limit, dimensions)
-        return surviving and 0 < self.split_width < math.inf and self.refinements >= 0 and not self.first_looks
+        within = ranges_hold(self.surviving, self.share, self.limit, dimensions)
+        yield "the ranges that survive lie in the attack range and make up their share of it", within
+        yield "the splits have a positive, finite width", 0 < self.split_width < math.inf
+        yield "there are no fewer than 0 refinements", self.refinements >= 0
+        yield "there is one look", not self.first_looks
 
     def _claim(self, tests: str) -> str:
         if self.inconsistent:
@@ -324,7 +390,7 @@ class IndividualCertificate(PerSampleCertificate):
                 f"INCONSISTENT WITH Γ: no image with pixels in [0, 1] gives this one by a {self.transform} in "
                 f"±{self.limit:.15g} {self.unit} ({self.attacker} images)."
             )
-        reach = quantity(min(self.radius, self.limit), self.unit)
+        reach = quantity(self.reach, self.unit)
         return (
             f"CERTIFIED {self.class_name}: g answers {self.class_name} here, and on every original that a {self.transform} of "
             f"less than {reach} turned into this ({tests})."
@@ -343,53 +409,22 @@ def looks_hold(first_looks: Sequence[int], n_gamma: int) -> bool:
     return all(low < high for low, high in itertools.pairwise(looks))
 
 
-def stops(share: float, radius: float, settings: Mapping[str, Any]) -> bool:
-    """Whether sampling stops at a look: Gamma (of a translation its disc of radius ``limit``) is covered, or would not be
-    even if all samples were as those so far."""
-    limit: float = settings["limit"]
-    if radius > limit or share == 1:
-        return radius > limit
-    return not statistics.certified_radius(share, settings["parameter_sigma"]) > limit
+def radius_of(passes: int, n: int, *, alpha: float, inner_alpha: float, parameter_sigma: float) -> float:
+    """The radius that ``passes`` of n samples certify at a look of level ``alpha``, the last or only one."""
+    share = statistics.clopper_pearson_lower(passes, n, alpha)
+    return statistics.certified_radius(statistics.corrected_lower_bound(share, inner_alpha), parameter_sigma)
 
 
-def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) -> bool:
-    """Whether these can be the samples of a run: finite points of that transformation, no two alike."""
-    known = TRANSFORMS[transform]
-    return (
-        known.unit == unit
-        and all(len(point) == known.dimensions and all(map(math.isfinite, point)) for point in points)
-        and len(set(map(tuple, points))) == len(points)
-    )
+def passes_needed(radius: float, n: int, *, alpha: float, inner_alpha: float, parameter_sigma: float) -> int | None:
+    """How many of n samples must pass to certify more than ``radius`` at one look; None if all are too few."""
 
+    def enough(passes: int) -> bool:
+        return radius_of(passes, n, alpha=alpha, inner_alpha=inner_alpha, parameter_sigma=parameter_sigma) > radius
 
-def points_of_the_seed(
-    points: Sequence[Sequence[float]],
-    transform: str,
-    parameter_sigma: float,
-    sizes: tuple[int, int, int],
-    settings: str,
-    first_looks: Sequence[int] = (),
-) -> bool:
-    """Whether these are the first samples that a run with (seed, n0, n) = ``sizes`` and these settings draws."""
-    if not points:
-        return True
-    seed, n0, n = sizes
-    _, generator = generators(seed, n0, n, first_looks, settings)
-    drawn = TRANSFORMS[transform].sample(n, parameter_sigma, generator).tolist()
-    return all(
-        abs(found - value) <= SAME_POINT * max(1.0, abs(value))
-        for mine, theirs in zip(points, drawn, strict=False)
-        for found, value in zip(mine, theirs, strict=True)
-    )
-
-
-def computed_in_words(device: str, number_format: str, grid: float) -> str:
-    """Where and how f answered: cpu, network in float32, input rounded to multiples of 2^-10."""
-    return f"{device}, network in {number_format}, its input rounded to multiples of 2^{math.frexp(grid)[1] - 1}"
-
-
-def _inner_test(radius: float, fields: Mapping[str, Any]) -> statistics.SequentialTest:
-    """The inner test of a ball of that radius."""
-    error = vote_error(math.prod(fields["network_shape"]), fields["pixel_sigma"], fields["grid"])
-    alpha = fields["inner_alpha"]
-    return statistics.SequentialTest.for_radius(radius, fields["pixel_sigma"], alpha, alpha, error)
+    low, high = 0, n
+    if not enough(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

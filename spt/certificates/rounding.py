@@ -1,5 +1,6 @@
 """Numbers as they are shown: rounded to the side on which a bound still holds."""
 
+import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 
@@ -27,3 +28,8 @@ def confidence(alpha: float) -> str:
     error = Decimal(repr(alpha))
     step = Decimal(1).scaleb(min(-4, error.adjusted() - 1))
     return format((1 - error).quantize(step, ROUND_FLOOR).normalize(), "f")
+
+
+def computed_in_words(device: str, number_format: str, grid: float) -> str:
+    """Where and how f answered: cpu, network in float32, input rounded to multiples of 2^-10."""
+    return f"{device}, network in {number_format}, its input rounded to multiples of 2^{math.frexp(grid)[1] - 1}"

@@ -1,11 +1,12 @@
 """What the votes of one level say: `Prediction` (PREDICT) and `Certificate` (CERTIFY)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from spt import statistics
-from spt.certificates.evidence import as_json, fields_are_typed, read_fields
-from spt.certificates.per_sample import computed_in_words
-from spt.certificates.rounding import confidence, quantity, rounded_down
+from spt.certificates.concluded import Check, first_failure, most_votes
+from spt.certificates.fields import as_json, read_fields
+from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down
 from spt.noise import is_grid
 from spt.plain_numbers import LARGEST_SIGMA
 from spt.transforms import TRANSFORMS
@@ -17,7 +18,7 @@ HEURISTIC_NOTE = (
 
 
 @dataclass(frozen=True)
-class Evidence:
+class VoteEvidence:
     """What both results rest on: the smoothed classifier in words, the image, and the votes.
 
     ``counts`` are votes for each class name among n samples; ``image_sha256`` is `spt.images.image_digest`. ``device`` and
@@ -46,9 +47,8 @@ class Evidence:
         return sum(self.counts)
 
     def top_two(self) -> tuple[int, int]:
-        """Indices of the classes with most votes; ties go to the smaller index."""
-        order = sorted(range(len(self.counts)), key=lambda index: (-self.counts[index], index))
-        return order[0], order[1] if len(order) > 1 else order[0]
+        """Indices of the classes with most votes: `top_two`."""
+        return top_two(self.counts)
 
     def to_json(self) -> str:
         """All fields as JSON."""
@@ -56,7 +56,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Prediction(Evidence):
+class Prediction(VoteEvidence):
     """PREDICT: the class g answers, or None for ABSTAIN.
 
     Guarantee: if ``label`` is not None, it equals argmax_c Pr(vote = c) with probability at least 1 - alpha over the
@@ -71,6 +71,11 @@ class Prediction(Evidence):
         """Name of the predicted class, None for ABSTAIN."""
         return None if self.label is None else self.class_names[self.label]
 
+    @property
+    def leading_votes(self) -> tuple[int, int]:
+        """Votes for the two classes with most: what the test compares."""
+        return top_two_votes(self.counts)
+
     def explain(self) -> str:
         """The outcome in words: the answer and its reason."""
         return f"{'ABSTAIN' if self.label is None else f'PREDICT {self.class_name}'}: {self.reason()}"
@@ -78,7 +83,7 @@ class Prediction(Evidence):
     def reason(self) -> str:
         """Why, in words; and what would be needed if it is ABSTAIN."""
         first, second = self.top_two()
-        n_a, n_b = self.counts[first], self.counts[second] if second != first else 0
+        n_a, n_b = self.leading_votes
         test = f"{n_a} against {n_b} votes, p-value {self.p_value:.3g}"
         if self.label is not None:
             return f"{test} ≤ α = {self.alpha:g}."
@@ -96,7 +101,7 @@ class Prediction(Evidence):
 
 
 @dataclass(frozen=True)
-class Certificate(Evidence):
+class Certificate(VoteEvidence):
     """CERTIFY: the class and the radius, or None and 0 for ABSTAIN.
 
     ``selection_counts`` are the n0 votes that chose the class; ``counts`` the n other votes that the bound rests on.
@@ -127,31 +132,29 @@ class Certificate(Evidence):
 
         False as well for numbers that no run could have counted. Never raises.
         """
-        try:
-            return fields_are_typed(self) and self._follows()
-        except Exception:  # whatever an invented record makes go wrong: it does not verify
-            return False
+        return self.failed_check() is None
 
-    def _follows(self) -> bool:
-        classes = len(self.class_names)
-        if (
-            not len(self.counts) == len(self.selection_counts) == classes >= 2
-            or min(*self.counts, *self.selection_counts) < 0
-            or not sum(self.selection_counts)
-            or not 0 <= self.pixel_sigma <= LARGEST_SIGMA
-            or not is_grid(self.grid)
-        ):
-            return False
-        if self.defence != "BaseSPT" or self.heuristic is not True:
-            return False
-        known = TRANSFORMS.get(self.transform)
-        if known is not None and known.unit != self.unit:
-            return False
-        selected = max(range(classes), key=lambda index: (self.selection_counts[index], -index))
+    def failed_check(self) -> str | None:
+        """The first sentence about the record that does not hold; None if it verifies. Never raises."""
+        return first_failure(self, self._checks())
+
+    def _checks(self) -> Iterator[Check]:
+        classes, known = len(self.class_names), TRANSFORMS.get(self.transform)
+        counted = len(self.counts) == len(self.selection_counts) == classes >= 2
+        yield "there are counts for each class, of at least two", counted
+        yield "no count of votes is negative", min(*self.counts, *self.selection_counts) >= 0
+        yield "the class was selected by votes", sum(self.selection_counts) > 0
+        yield "the pixel noise is not negative, and not too large", 0 <= self.pixel_sigma <= LARGEST_SIGMA
+        yield "the grid is one that inputs are rounded to", is_grid(self.grid)
+        yield "the defence is BaseSPT, and called heuristic", self.defence == "BaseSPT" and self.heuristic is True
+        yield "the unit is the transformation's", known is None or known.unit == self.unit
+        selected = most_votes(self.selection_counts)
+        yield "the class has most selection votes", self.selected == selected
         p_lower = statistics.clopper_pearson_lower(self.counts[selected], self.n, self.alpha)
+        yield "the lower bound follows from the votes", self.p_lower == p_lower
         radius = statistics.certified_radius(p_lower, self.parameter_sigma)
-        label = selected if p_lower > 0.5 else None
-        return (selected, p_lower, radius, label) == (self.selected, self.p_lower, self.radius, self.label)
+        yield "the radius follows from the lower bound", self.radius == radius
+        yield "a class is certified if it has a majority", self.label == (selected if p_lower > 0.5 else None)
 
     def explain(self) -> str:
         """The outcome in words: the answer and its reason."""
@@ -201,3 +204,15 @@ class Certificate(Evidence):
     def from_json(cls, text: str) -> "Certificate":
         """The certificate that `to_json` wrote; ValueError, one sentence, if the text is none."""
         return cls(**read_fields(text, cls))
+
+
+def top_two(counts: Sequence[int]) -> tuple[int, int]:
+    """Indices of the classes with most votes, the same twice if there is one class; ties go to the smaller index."""
+    order = sorted(range(len(counts)), key=lambda index: (-counts[index], index))
+    return order[0], order[1] if len(order) > 1 else order[0]
+
+
+def top_two_votes(counts: Sequence[int]) -> tuple[int, int]:
+    """Votes for the two classes with most; 0 for the second if there is one class."""
+    first, second = top_two(counts)
+    return counts[first], counts[second] if second != first else 0

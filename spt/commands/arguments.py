@@ -74,7 +74,7 @@ parameter = checked_number(float, Range(-10_000.0, 10_000.0))
 
 
 def add_smoothing(parser: Parser) -> None:
-    """The arguments that say which image, which f and which g; read by `Case`."""
+    """The arguments that say which image, which f and which g; read by `GivenImage`."""
     _add_image(parser)
     add_classifier(parser)
     cost = parser.add_argument_group("procedure")
@@ -170,7 +170,7 @@ def check_device(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Case:
+class GivenImage:
     """One image and one smoothed classifier, as the arguments of `add_smoothing` name them."""
 
     smoothed: "SmoothedClassifier"
@@ -179,7 +179,7 @@ class Case:
     caption: str
 
     @classmethod
-    def read(cls, arguments: argparse.Namespace) -> "Case":
+    def read(cls, arguments: argparse.Namespace) -> "GivenImage":
         """Load what the arguments name; ValueError or OSError if something is not there or does not fit."""
         smoothed = read_smoothed(arguments)
         transform = smoothed.transform

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from spt.commands.answers import add_g, in_words, predict
-from spt.commands.arguments import Case, add_command, add_smoothing, checked_number, size
+from spt.commands.arguments import GivenImage, add_command, add_smoothing, checked_number, size
 from spt.experiments.files import json_text
 from spt.experiments.settings import ATTACKS, Range
 
@@ -36,7 +36,7 @@ def _attack(arguments: argparse.Namespace) -> str:
     from spt.attacks import Grid, WorstOfK
     from spt.certificates import quantity
 
-    case = Case.read(arguments)
+    case = GivenImage.read(arguments)
     smoothed, classifier, transform = case.smoothed, case.smoothed.classifier, case.smoothed.transform
     names = classifier.class_names
     limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit

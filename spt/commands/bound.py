@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from spt.commands.arguments import Case, add_command, add_smoothing, parameter, parameter_point, size, small_count
+from spt.commands.arguments import GivenImage, add_command, add_smoothing, parameter, parameter_point, size, small_count
 from spt.experiments.files import json_text
 
 
@@ -27,7 +27,7 @@ def _bound(arguments: argparse.Namespace) -> str:
     from spt.threat_model import check_bounded
     from spt.transforms import Rotation
 
-    case = Case.read(arguments)
+    case = GivenImage.read(arguments)
     transform = case.smoothed.transform
     check_bounded(transform)
     rotation = isinstance(transform, Rotation)

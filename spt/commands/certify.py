@@ -5,7 +5,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spt.commands.arguments import Case, Parser, add_command, add_smoothing, count, error_size, size, visible_progress
+from spt.commands.arguments import (
+    GivenImage,
+    Parser,
+    add_command,
+    add_smoothing,
+    count,
+    error_size,
+    size,
+    visible_progress,
+)
 from spt.experiments.files import check_file, write_whole
 
 if TYPE_CHECKING:
@@ -100,7 +109,7 @@ def _certify(arguments: argparse.Namespace) -> str:
         )
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
-    case = Case.read(arguments)
+    case = GivenImage.read(arguments)
     if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
     if arguments.defence == "base":
@@ -141,25 +150,27 @@ def _check_errors(arguments: argparse.Namespace) -> None:
         )
 
 
-def _per_sample(case: Case, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":
-    from spt import statistics
+def _per_sample(case: GivenImage, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":
+    from spt.certificates.per_sample import radius_of
     from spt.defences import DistSPT, IndivSPT
 
     g, limit, n = case.smoothed, _limit(case, arguments), arguments.n_gamma
     settings = (g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, limit, arguments.attacker)
     defence = IndivSPT(*settings) if arguments.defence == "indiv" else DistSPT(*settings)
     looks = tuple(arguments.first_looks)
-    share = statistics.clopper_pearson_lower(n, n, arguments.alpha / (len(looks) + 1))
-    most = statistics.corrected_lower_bound(share, defence.inner_alpha)
-    _warn_if_out_of_reach(statistics.certified_radius(most, g.parameter_sigma), case, limit, "--n-gamma")
-    sizes, progress = (arguments.n0, n, arguments.alpha, arguments.seed), visible_progress()
+    each = arguments.alpha / (len(looks) + 1)
+    most = radius_of(n, n, alpha=each, inner_alpha=defence.inner_alpha, parameter_sigma=g.parameter_sigma)
+    _warn_if_out_of_reach(most, case, limit, "--n-gamma")
+    n0, alpha, seed, progress = arguments.n0, arguments.alpha, arguments.seed, visible_progress()
     if isinstance(defence, IndivSPT):
         _warn_if_outside(case, arguments)
-        return list(defence.stream(case.image, *sizes, progress=progress))[-1]
-    return list(defence.stream(case.image, *sizes, progress=progress, first_looks=looks))[-1]
+        *_, found = defence.stream(case.image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress)
+        return found
+    *_, last = defence.stream(case.image, n0, n_gamma=n, alpha=alpha, seed=seed, progress=progress, first_looks=looks)
+    return last
 
 
-def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
+def _received_one_error(case: GivenImage, arguments: argparse.Namespace) -> str:
     """The certificate, or of an image that the E given beforehand refuses the measured error: that is an answer, too."""
     from spt import statistics
     from spt.defences import IndivSPT, shared_budget
@@ -183,13 +194,19 @@ def _received_one_error(case: Case, arguments: argparse.Namespace) -> str:
     option = "--error-betas" if most < limit else "--n-gamma"
     _warn_if_out_of_reach(defence.largest_radius(level, n=n, budget=budget), case, limit, option)
     certificate = defence.certify_with_one_error(
-        case.image, level, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
+        case.image,
+        level,
+        n0=arguments.n0,
+        n=n,
+        budget=budget,
+        seed=arguments.seed,
+        progress=visible_progress(),
     )
     lines = (case.caption, *([level.explain()] if online else []), certificate.to_text())
     return _answer(arguments, certificate, "\n".join(lines))
 
 
-def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificate":
+def _one_error(case: GivenImage, arguments: argparse.Namespace) -> "OneErrorCertificate":
     from spt import statistics
     from spt.defences import OneErrorSPT, shared_budget
 
@@ -207,11 +224,18 @@ def _one_error(case: Case, arguments: argparse.Namespace) -> "OneErrorCertificat
     )
     defence.check_level(level, case.image, budget)
     n, option = (arguments.n_gamma, "--n-gamma") if nested else (arguments.n, "--n")
-    if defence.largest_radius(level, arguments.votes, statistics.MOST_SAMPLES, budget) < limit:
+    if defence.largest_radius(level, arguments.votes, n=statistics.MOST_SAMPLES, budget=budget) < limit:
         option = "--error-betas" if given is None else "--betas of measure and lower its --rho"
-    _warn_if_out_of_reach(defence.largest_radius(level, arguments.votes, n, budget), case, limit, option)
+    _warn_if_out_of_reach(defence.largest_radius(level, arguments.votes, n=n, budget=budget), case, limit, option)
     return defence.certify(
-        case.image, level, arguments.votes, arguments.n0, n, budget, arguments.seed, progress=visible_progress()
+        case.image,
+        level,
+        votes=arguments.votes,
+        n0=arguments.n0,
+        n=n,
+        budget=budget,
+        seed=arguments.seed,
+        progress=visible_progress(),
     )
 
 
@@ -231,12 +255,12 @@ def _tested_betas(arguments: argparse.Namespace) -> int:
     return TESTED_BETAS[arguments.votes] if arguments.error_betas is None else int(arguments.error_betas)
 
 
-def _limit(case: Case, arguments: argparse.Namespace) -> float:
+def _limit(case: GivenImage, arguments: argparse.Namespace) -> float:
     default = 30.0 if case.smoothed.transform.unit == "°" else 1.0
     return default if arguments.limit is None else float(arguments.limit)
 
 
-def _warn_if_outside(case: Case, arguments: argparse.Namespace) -> None:
+def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:
     """Say on standard error if --at is no attack of the range that the certificate for its result is about."""
     from spt.certificates import quantity
 
@@ -250,7 +274,7 @@ def _warn_if_outside(case: Case, arguments: argparse.Namespace) -> None:
         )
 
 
-def _warn_if_out_of_reach(largest: float, case: Case, limit: float, option: str) -> None:
+def _warn_if_out_of_reach(largest: float, case: GivenImage, limit: float, option: str) -> None:
     """Say on standard error if not even samples that all agree certify the whole attack range."""
     from spt.certificates import quantity
 

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from spt.commands.answers import add_g, predict
-from spt.commands.arguments import Case, add_command, add_smoothing
+from spt.commands.arguments import GivenImage, add_command, add_smoothing
 
 
 def add(commands: Any) -> None:
@@ -15,6 +15,6 @@ def add(commands: Any) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> str:
-    case = Case.read(arguments)
+    case = GivenImage.read(arguments)
     prediction = predict(case.smoothed, case.image, arguments)
     return prediction.to_json() if arguments.json else f"{case.caption}\n{prediction.explain()}"

@@ -1,20 +1,34 @@
 """IndivSPT: a certificate from a received image alone, without the original and without the attack.
 
-The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. The inverse (`spt.inverse`) finds
-which gammas and images explain x'; for each smoothing sample a ball holds everything the classifier can be shown
-(`spt.received_bounds.bounds`). Source: Fischer, Baader and Vechev 2020 (IndivSPT);
-derivations: docs/mathematics.md, sections 15 to 18.
+The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. g is nested as for DistSPT. CERTIFY
+(`IndivSPT.stream`) of the received image x':
 
-Two forms. `IndivSPT.certify` gives every sample a ball of its own. The paper's form has one number E for all samples
-(`measure`, `certify_with_one_error`), with the confidence divided as in the paper: 0.01 = 0.004 for the
-samples + 0.005 for their inner tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then
-an image whose own bound is too large is refused).
+    inverse ← which γ in Γ, and which images x, explain x' = T_γ x                         `IndivSPT._invert`
+    INCONSISTENT if none does
+    c ← the class with most of n0 votes f(P T_β x' + ε)                                    `IndivSPT._select`
+    for n_γ samples β ~ N(0, σ_γ² I):                                                      `IndivSPT._betas`
+        z, r ← centre and radius of a ball that holds P T_β x' and P T_{β+γ} x of all      `IndivSPT._balls`
+            that explains x'
+        count votes f(z + ε), ε ~ N(0, σ_ε² I), until a test at level a' shows             `inner_votes`
+            Pr_ε(f(z + ε) = c) > Φ(r / σ_ε): then h = c on the ball, and β passes
+    m ← LOWERCONFBOUND(how many pass, n_γ, 1 - α)                                          `IndividualCertificate.share_lower_of`
+    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `IndividualCertificate.q_lower_of`
+    R ← σ_γ Φ⁻¹(p_A) if p_A > 1/2, else ABSTAIN                                            `IndividualCertificate.conclude`
+
+Theorem 3.1 gives h = c on the ball: with pixel noise f's answer is kept within σ_ε/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)); with p_B = 1 - p_A,
+as here, within σ_ε Φ⁻¹(p_A). Theorem 3.2 gives R: over parameters it is σ_γ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)), and with p_B = 1 - p_A, as
+here, σ_γ Φ⁻¹(p_A). The inverse is `spt.inverse`, the balls are `spt.received_bounds.bounds`.
+
+The paper's form has one number E for all samples (`measure`, `certify_with_one_error`; its CERTIFY stands in
+`spt.defences.one_error_votes`), with the confidence divided as in the paper: 0.01 = 0.004 for the samples + 0.005 for their inner
+tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then an image whose own bound is too large is
+refused). Source: Fischer, Baader and Vechev 2020 (IndivSPT); derivations: docs/mathematics.md, sections 15 to 18.
 """
 
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +40,7 @@ from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import at_least_radius
+from spt.defences.proving import at_least_radius, recorded_points
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
 from spt.plain_numbers import alpha_level, real, seed_number, whole
@@ -41,9 +55,9 @@ class IndivSPT(OneErrorDefence):
 
     Per sample: draw beta ~ N(0, parameter_sigma² I). P A_beta x' and P A_{beta+gamma} x for all that explains x' lie in a
     ball of centre z(beta) and proved radius r(beta). A sample passes if an anytime-valid test shows that h, f smoothed
-    over pixel noise, is the class c on the whole ball. Let q be the probability to pass; if q > 1/2 then g(x') = c. For x
+    over pixel noise, is the class c on the whole ball. Let p be the probability to pass; if p > 1/2 then g(x') = c. For x
     with x' = T_gamma x, h(P A_{b'} x) = c wherever b' - gamma passes, and b' ~ N(0, sigma²) is N(-gamma, sigma²) after
-    that shift: by Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(q).
+    that shift: by Neyman-Pearson g(x) = c if also |gamma| < parameter_sigma Phi^-1(p).
 
     With one E: if all explanations keep ||P A_beta x' - P A_{beta+gamma} x|| <= E except with probability rho over beta, and h
     is c on the ball of radius E around P A_beta x' with probability p, then g(x') = c, and g(x) = c if
@@ -77,20 +91,21 @@ class IndivSPT(OneErrorDefence):
     # ---------------------------------------------------------------------------------------------- per-sample errors
 
     def certify(
-        self, received: Tensor, n0: int = 100, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
+        self, received: Tensor, n0: int = 100, *, n_gamma: int = 200, alpha: float = 0.01, seed: int = 0
     ) -> IndividualCertificate:
         """Certify one received image (C, H, W); wrong with probability at most ``alpha`` over the sampling.
 
         The class is selected from n0 one-level votes; every other sample is fresh. Where nothing explains the image the
         certificate says so (``inconsistent``) and nothing is sampled.
         """
-        *_, last = self.stream(received, n0, n_gamma, alpha, seed)
+        *_, last = self.stream(received, n0, n_gamma=n_gamma, alpha=alpha, seed=seed)
         return last
 
     def stream(
         self,
         received: Tensor,
         n0: int = 100,
+        *,
         n_gamma: int = 200,
         alpha: float = 0.01,
         seed: int = 0,
@@ -106,48 +121,52 @@ class IndivSPT(OneErrorDefence):
         n0, n_gamma, batch_size = whole("n0", n0), whole("n_gamma", n_gamma), whole("batch_size", batch_size)
         alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         image = self.checked(received)
-        evidence = self._per_sample(image, seed) | {
-            "alpha": alpha,
-            "inner_alpha": self.inner_alpha,
-            "split_width": self.split_width,
-            "n_gamma": n_gamma,
-            "refinements": self.refinements,
-            "method": self.method,
-        }
         inverse = self._invert(image, progress)
-        settings = IndividualCertificate.settings_in_words(evidence)
-        selection_generator, generator = generators(seed, n0, n_gamma, settings=settings)
-        selection, selected = (0,) * len(self.classifier.class_names), 0
-        if inverse.consistent:
-            selection, selected = self._select(image, n0, selection_generator)
-        points = self._betas(n_gamma, generator)
-        seeds = noise_seeds(n_gamma, generator)
+        begun = IndividualCertificate(
+            **self._about(image, seed),
+            **self.measured_for(),
+            alpha=alpha,
+            inner_alpha=self.inner_alpha,
+            n_gamma=n_gamma,
+            surviving=_ranges(inverse),
+            share=inverse.share,
+            split_width=self.split_width,
+            refinements=self.refinements,
+            method=self.method,
+        )
+        selection_generator, generator = generators(seed, n0, n_gamma, settings=begun.settings_in_words())
+        if not inverse.consistent:
+            self.classifier.confirm()
+            none = (0,) * len(self.classifier.class_names)
+            yield replace(begun, selection_counts=none, seconds=time.perf_counter() - started).conclude()
+            return
+        selection, selected = self._select(image, n0, selection_generator)
+        betas, seeds = self._betas(n_gamma, generator), noise_seeds(n_gamma, generator)
         radii: list[float] = []
         votes: list[tuple[int, int]] = []
-        for start in range(0, n_gamma if inverse.consistent else 1, batch_size):
+        for start in range(0, n_gamma, batch_size):
             batch = slice(start, start + batch_size)
-            if inverse.consistent:
-                centres, batch_radii = self._balls(image, points[batch], inverse, progress)
-                votes += inner_votes(
-                    self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
-                )
-                radii += batch_radii.tolist()
-            if len(radii) == n_gamma or not inverse.consistent:
+            centres, batch_radii = self._balls(image, betas[batch], inverse=inverse, progress=progress)
+            votes += inner_votes(
+                self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
+            )
+            radii += batch_radii.tolist()
+            if len(radii) == n_gamma:
                 self.classifier.confirm()
-            yield IndividualCertificate.conclude(
-                **evidence,
-                surviving=_ranges(inverse),
-                share=inverse.share,
+            yield replace(
+                begun,
                 selection_counts=selection,
                 selected=selected,
-                points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
+                points=recorded_points(betas[: len(radii)]),
                 radii=tuple(radii),
                 rounding=(0.0,) * len(radii),  # part of what the inverse leaves open, if any
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
-            )
+            ).conclude()
 
-    def _balls(self, image: Tensor, points: Tensor, inverse: Inverse, progress: Progress) -> tuple[Tensor, np.ndarray]:
+    def _balls(
+        self, image: Tensor, points: Tensor, *, inverse: Inverse, progress: Progress
+    ) -> tuple[Tensor, np.ndarray]:
         """Centres (N, C, H', W'), float64, and proved radii (N,) around these."""
         exact, radii = received_balls(
             image, self.transform, self.classifier.preprocessing, points, inverse, self.method, progress=progress
@@ -160,6 +179,7 @@ class IndivSPT(OneErrorDefence):
         self,
         received: Tensor,
         error: float | None = None,
+        *,
         n_choice: int = 100,
         n_test: int = 400,
         alpha_error: float = PAPER.alpha_error,
@@ -196,13 +216,27 @@ class IndivSPT(OneErrorDefence):
         largest = None
         if error is None:
             largest = max(
-                self._bounds(image, self._betas(n_choice, choice), inverse, "choosing E", batch_size, progress)
+                self._bounds(
+                    image,
+                    self._betas(n_choice, choice),
+                    inverse=inverse,
+                    step="choosing E",
+                    batch_size=batch_size,
+                    progress=progress,
+                )
             )
         level = error if largest is None else MARGIN * largest
         assert level is not None  # E was given or chosen
-        bounds = self._bounds(image, self._betas(n_test, test), inverse, "testing E", batch_size, progress)
+        bounds = self._bounds(
+            image,
+            self._betas(n_test, test),
+            inverse=inverse,
+            step="testing E",
+            batch_size=batch_size,
+            progress=progress,
+        )
         return ReceivedErrorLevel(
-            **self._settings(),
+            **self.measured_for(),
             error=level,
             margin=None if largest is None else MARGIN,
             largest=largest,
@@ -225,6 +259,7 @@ class IndivSPT(OneErrorDefence):
         self,
         received: Tensor,
         level: ReceivedErrorLevel,
+        *,
         n0: int = 100,
         n: int = 200,
         budget: statistics.ConfidenceBudget = PAPER,
@@ -238,7 +273,8 @@ class IndivSPT(OneErrorDefence):
         that h is the class within E. ``batch_size`` changes how often ``progress`` moves, not the result. ValueError if E was
         measured for something else or for another image, or if the image was refused (``level.explain()`` says why).
         """
-        return self._certify(received, level, "nested", n0, n, budget, seed, batch_size, progress)
+        begun = self._begin(received, level, votes="nested", n=n, budget=budget, seed=seed)
+        return self._certify(received, begun, n0=n0, batch_size=batch_size, progress=progress)
 
     def check_level(self, level: ErrorLevel, image: Tensor, budget: statistics.ConfidenceBudget = PAPER) -> None:
         """ValueError unless this E may be used for this defence, image and budget, and the image was not refused."""
@@ -247,7 +283,7 @@ class IndivSPT(OneErrorDefence):
             raise ValueError(level.explain())
 
     def _bounds(
-        self, image: Tensor, betas: Tensor, inverse: Inverse, step: str, batch_size: int, progress: Progress
+        self, image: Tensor, betas: Tensor, *, inverse: Inverse, step: str, batch_size: int, progress: Progress
     ) -> tuple[float, ...]:
         """Proved bounds of the error over all explanations, for each beta."""
         bounds: list[float] = []

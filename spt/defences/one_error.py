@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel
-from spt.certificates.one_error import OneErrorCertificate, Votes
+from spt.certificates.one_error import OneErrorCertificate, VoteKind
 from spt.datasets import Dataset
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.error_bounds.chord import chord_bound
@@ -44,6 +44,7 @@ class OneErrorSPT(OneErrorDefence):
         self,
         image: Tensor,
         n_choice: int = 100,
+        *,
         n_test: int = 400,
         alpha_error: float = PAPER.alpha_error,
         seed: int = 0,
@@ -59,11 +60,11 @@ class OneErrorSPT(OneErrorDefence):
         alpha_error, seed = alpha_level("alpha_error", alpha_error), seed_number(seed)
         image = self.checked(image)
         choice, test = independent_generators(2, "image error", seed, n_choice, n_test)
-        largest = self.largest_error(image, n_choice, choice, progress)
+        largest = self.largest_error(image, n_choice, generator=choice, progress=progress)
         error = MARGIN * largest
-        exceeding = self.count_exceeding(image, error, n_test, test, progress)
+        exceeding = self.count_exceeding(image, error, n_test=n_test, generator=test, progress=progress)
         return ImageErrorLevel(
-            **self._settings(),
+            **self.measured_for(),
             error=error,
             margin=MARGIN,
             largest=largest,
@@ -81,6 +82,7 @@ class OneErrorSPT(OneErrorDefence):
         self,
         dataset: Dataset,
         rho: float = 0.02,
+        *,
         error: float | None = None,
         pilot_images: int = 10,
         n_choice: int = 100,
@@ -106,7 +108,7 @@ class OneErrorSPT(OneErrorDefence):
         error = None if error is None else real("E", error)
         if error is not None and not error > 0:
             raise ValueError(f"E must be positive and finite, but is {error}.")
-        _check_can_accept(rho, n_test, image_alpha)
+        _check_can_accept(rho, n_test, image_alpha=image_alpha)
         statistics.clopper_pearson_lower(0, images, alpha_error)  # refuses what is no level
         if pilot_images + images > len(dataset):
             raise ValueError(
@@ -115,71 +117,24 @@ class OneErrorSPT(OneErrorDefence):
         order, choice, test = independent_generators(
             3, "distribution error", seed, pilot_images, n_choice, images, n_test
         )
-        drawn = distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), pilot_images + images)
+        drawn = distinct(dataset, torch.randperm(len(dataset), generator=order).tolist(), count=pilot_images + images)
         pilots, tested = drawn[:pilot_images], drawn[pilot_images:]
         largest = None
         used: list[str] = []
         for index in progress(pilots, desc="choosing E", total=len(pilots)):
             image = self.checked(dataset.image(index))
-            largest = max(largest or 0.0, self.largest_error(image, n_choice, choice))
+            largest = max(largest or 0.0, self.largest_error(image, n_choice, generator=choice))
             used.append(image_digest(image))
         level = error if largest is None else MARGIN * largest
         assert level is not None  # there is an E given or a pilot image
         exceeding = []
         for index in progress(tested, desc="testing E", total=len(tested)):
             image = self.checked(dataset.image(index))
-            exceeding.append(self.count_exceeding(image, level, n_test, test))
+            exceeding.append(self.count_exceeding(image, level, n_test=n_test, generator=test))
             used.append(image_digest(image))
-        return self.conclude_distribution(
-            dataset.name,
-            level,
-            largest,
-            n_choice,
-            used[:pilot_images],
-            used[pilot_images:],
-            exceeding,
-            n_test,
-            rho,
-            alpha_error,
-            seed,
-            image_alpha,
-            time.perf_counter() - started,
-        )
-
-    def largest_error(
-        self, image: Tensor, n_choice: int, generator: torch.Generator, progress: Progress = silent
-    ) -> float:
-        """The largest proved bound of n_choice betas on one image: what E is chosen from."""
-        return float(self._bounds(self.checked(image), self._betas(n_choice, generator), None, progress).values.max())
-
-    def count_exceeding(
-        self, image: Tensor, error: float, n_test: int, generator: torch.Generator, progress: Progress = silent
-    ) -> int:
-        """How many of n_test betas are not proved to stay within E on one image: what tests E."""
-        holds = self._bounds(self.checked(image), self._betas(n_test, generator), error, progress).holds
-        assert holds is not None  # as there is a target
-        return int((~holds).sum())
-
-    def conclude_distribution(
-        self,
-        dataset: str,
-        error: float,
-        largest: float | None,
-        n_choice: int,
-        pilot_sha256: Sequence[str],
-        tested_sha256: Sequence[str],
-        exceeding: Sequence[int],
-        n_test: int,
-        rho: float,
-        alpha_error: float,
-        seed: int,
-        image_alpha: float = 0.01,
-        seconds: float = 0.0,
-    ) -> DistributionErrorLevel:
-        """What follows from `largest_error` of the pilot images and `count_exceeding` of the others, all drawn at random."""
-        return DistributionErrorLevel.conclude(
-            **self._settings(),
-            error=error,
+        return DistributionErrorLevel(
+            **self.measured_for(),
+            error=level,
             margin=None if largest is None else MARGIN,
             largest=largest,
             n_choice=n_choice,
@@ -187,13 +142,27 @@ class OneErrorSPT(OneErrorDefence):
             rho=rho,
             alpha_error=alpha_error,
             seed=seed,
-            seconds=seconds,
-            dataset=dataset,
-            pilot_sha256=tuple(pilot_sha256),
-            image_sha256=tuple(tested_sha256),
+            seconds=time.perf_counter() - started,
+            dataset=dataset.name,
+            pilot_sha256=tuple(used[:pilot_images]),
+            image_sha256=tuple(used[pilot_images:]),
             exceeding=tuple(exceeding),
             image_alpha=image_alpha,
-        )
+        ).conclude()
+
+    def largest_error(
+        self, image: Tensor, n_choice: int, *, generator: torch.Generator, progress: Progress = silent
+    ) -> float:
+        """The largest proved bound of n_choice betas on one image: what E is chosen from."""
+        return float(self._bounds(self.checked(image), self._betas(n_choice, generator), None, progress).values.max())
+
+    def count_exceeding(
+        self, image: Tensor, error: float, *, n_test: int, generator: torch.Generator, progress: Progress = silent
+    ) -> int:
+        """How many of n_test betas are not proved to stay within E on one image: what tests E."""
+        holds = self._bounds(self.checked(image), self._betas(n_test, generator), error, progress).holds
+        assert holds is not None  # as there is a target
+        return int((~holds).sum())
 
     # ----------------------------------------------------------------------------------------------------- certifying
 
@@ -201,7 +170,8 @@ class OneErrorSPT(OneErrorDefence):
         self,
         image: Tensor,
         level: ErrorLevel,
-        votes: Votes = "nested",
+        *,
+        votes: VoteKind = "nested",
         n0: int = 100,
         n: int = 200,
         budget: statistics.ConfidenceBudget = PAPER,
@@ -216,7 +186,8 @@ class OneErrorSPT(OneErrorDefence):
         ``batch_size`` changes how often ``progress`` moves, not the result. ValueError if E was measured for something
         else, or is about images other than this one.
         """
-        return self._certify(image, level, votes, n0, n, budget, seed, batch_size, progress)
+        begun = self._begin(image, level, votes=votes, n=n, budget=budget, seed=seed)
+        return self._certify(image, begun, n0=n0, batch_size=batch_size, progress=progress)
 
     # --------------------------------------------------------------------------------------------------------- bounds
 
@@ -235,7 +206,7 @@ class OneErrorSPT(OneErrorDefence):
         )
 
 
-def distinct(dataset: Dataset, order: Sequence[int], count: int) -> list[int]:
+def distinct(dataset: Dataset, order: Sequence[int], *, count: int) -> list[int]:
     """The first ``count`` numbers of different images: a picture that is there twice must not test itself."""
     chosen: dict[str, int] = {}
     for index in order:
@@ -258,7 +229,7 @@ def shared_budget(alpha: float, alpha_error: float | None = None) -> statistics.
     return statistics.ConfidenceBudget(samples, inner, part)
 
 
-def _check_can_accept(rho: float, n_test: int, image_alpha: float) -> None:
+def _check_can_accept(rho: float, n_test: int, *, image_alpha: float) -> None:
     """ValueError if no outcome of an image's betas shows a probability of at most rho."""
     if not 0 < rho < 0.5:
         raise ValueError(f"rho must be greater than 0 and less than 1/2, but is {rho}.")

@@ -1,11 +1,24 @@
 """`OneErrorDefence`: certifying with one E, by nested or joint votes, whatever the E is about.
 
-What is proved, and why, stands at `spt.certificates.OneErrorCertificate` and the radii next to it.
+CERTIFY with E and rho as they were measured (the paper's procedure with nested votes):
+
+    c ← the class with most of n0 votes f(P T_β x + ε)                              `_select`
+    for n fresh samples β ~ N(0, σ_γ² I):                                           `_nested_votes`
+        z ← P T_β x
+        count votes f(z + ε), ε ~ N(0, σ_ε² I), until a test at level α_ε / n shows
+            Pr_ε(f(z + ε) = c) > Φ(E / σ_ε): then h = c within E of z, and β passes
+    p_A ← LOWERCONFBOUND(how many pass, n, 1 - α_γ)                                 `OneErrorCertificate.conclude`
+    R ← σ_γ Φ⁻¹(p_A - ρ) if p_A - ρ > 1/2, else ABSTAIN                             `spt.certificates.one_error.nested_radius`
+
+Theorem 3.1 gives h = c within E: with pixel noise, f's answer is kept within σ_ε/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)); with p_B = 1 - p_A, as
+here, within σ_ε Φ⁻¹(p_A). Theorem 3.2 gives R: over parameters it is σ_γ/2 (Φ⁻¹(p_A - ρ) - Φ⁻¹(p_B + ρ)), and with p_B =
+1 - p_A, as here, σ_γ Φ⁻¹(p_A - ρ). Joint votes ask another g and have a radius of their own (`joint_radius`). What is proved, and
+why, stands at `spt.certificates.OneErrorCertificate` and the radii next to it.
 """
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,14 +31,13 @@ from spt.certificates.inner_tests import FUTILITY_ALPHA, looks_with_one_error
 from spt.certificates.one_error import (
     MOST_POINTS,
     OneErrorCertificate,
-    Votes,
+    VoteKind,
     lower_bound,
-    nested_test,
     radius_for,
     vote_alpha,
 )
 from spt.defences.inner_tests import error_of_votes, inner_votes
-from spt.defences.proving import ProvingDefence
+from spt.defences.proving import ProvingDefence, recorded_points
 from spt.images import image_digest
 from spt.plain_numbers import seed_number, whole
 from spt.progress import Progress
@@ -49,7 +61,7 @@ class OneErrorDefence(ProvingDefence):
                 f"This E is about {level.scope()}, which is not what {self.name} certifies: measure E with "
                 f"{type(self).__name__}."
             )
-        for name, wanted in self._settings().items():
+        for name, wanted in self.measured_for().items():
             if (found := getattr(level, name)) != wanted:
                 raise ValueError(
                     f"This E was measured for another {name.replace('_', ' ')}: {found}, but {wanted} is wanted here."
@@ -71,71 +83,82 @@ class OneErrorDefence(ProvingDefence):
             )
 
     def largest_radius(
-        self, level: ErrorLevel, votes: Votes = "nested", n: int = 200, budget: statistics.ConfidenceBudget = PAPER
+        self,
+        level: ErrorLevel,
+        votes: VoteKind = "nested",
+        *,
+        n: int = 200,
+        budget: statistics.ConfidenceBudget = PAPER,
     ) -> float:
         """The radius that n samples certify with this E if all of them agree: no outcome gives more."""
         lost = error_of_votes(self.classifier, self.pixel_sigma)
-        return radius_for(votes, lower_bound(votes, n, n, budget, lost), level, self.pixel_sigma)
+        p_lower = lower_bound(votes, n, n=n, budget=budget, lost=lost)
+        return radius_for(votes, p_lower, level=level, pixel_sigma=self.pixel_sigma)
 
-    def _certify(
+    def _begin(
         self,
         image: Tensor,
         level: ErrorLevel,
-        votes: Votes,
-        n0: int,
+        *,
+        votes: VoteKind,
         n: int,
         budget: statistics.ConfidenceBudget,
         seed: int,
-        batch_size: int,
-        progress: Progress,
     ) -> OneErrorCertificate:
-        """Selection from n0 one-level votes, then n nested or joint ones; see the public methods of the subclasses."""
-        started = time.perf_counter()
+        """The certificate before anything is drawn; ValueError for what cannot be certified."""
         if votes not in ("nested", "joint"):
             raise ValueError(f"votes must be 'nested' or 'joint', but is {votes!r}.")
-        n0, n, batch_size, seed = whole("n0", n0), whole("n", n), whole("batch_size", batch_size), seed_number(seed)
+        n, seed = whole("n", n), seed_number(seed)
         statistics.clopper_pearson_lower(0, n, vote_alpha(votes, budget))  # refuses what is no level
         image = self.checked(image)
         self.check_level(level, image, budget)
-        evidence = self._about(image, seed) | {"votes": votes, "budget": budget, "level": level, "n": n}
-        settings = OneErrorCertificate.settings_in_words(evidence)
-        selection_generator, generator = generators(seed, n0, n, settings=settings)
-        drawn = self._betas(n, generators(seed, n0, n, settings=settings)[1])[:MOST_POINTS]
+        return OneErrorCertificate(**self._about(image, seed), votes=votes, budget=budget, level=level, n=n)
+
+    def _certify(
+        self, image: Tensor, begun: OneErrorCertificate, *, n0: int, batch_size: int, progress: Progress
+    ) -> OneErrorCertificate:
+        """The procedure that the module's docstring writes down, from what `_begin` gave."""
+        started = time.perf_counter()
+        n, n0, batch_size = begun.n, whole("n0", n0), whole("batch_size", batch_size)
+        image, settings = self.checked(image), begun.settings_in_words()
+        selection_generator, generator = generators(begun.seed, n0, n, settings=settings)
+        first_betas = self._betas(n, generators(begun.seed, n0, n, settings=settings)[1])[:MOST_POINTS]
         selection, selected = self._select(image, n0, selection_generator)
         inner: list[tuple[int, int]] = []
         counts: tuple[int, ...] = ()
-        if votes == "nested":
-            inner = self._nested(image, level, selected, n, budget, generator, batch_size, progress)
+        if begun.votes == "nested":
+            inner = self._nested_votes(
+                image, begun, selected, generator=generator, batch_size=batch_size, progress=progress
+            )
         else:
             stream = self._one_level().votes(image, n, generator, batch_size)
             *_, last = progress(stream, desc="joint votes", total=math.ceil(n / batch_size))
             counts = last.counts
         self.classifier.confirm()
-        return OneErrorCertificate.conclude(
-            **evidence,
+        return replace(
+            begun,
             selection_counts=selection,
             selected=selected,
-            points=tuple(tuple(point) for point in drawn.tolist()),
+            points=recorded_points(first_betas),
             inner_votes=tuple(inner),
             counts=counts,
             seconds=time.perf_counter() - started,
-        )
+        ).conclude()
 
-    def _nested(
+    def _nested_votes(
         self,
         image: Tensor,
-        level: ErrorLevel,
+        begun: OneErrorCertificate,
         label: int,
-        n: int,
-        budget: statistics.ConfidenceBudget,
+        *,
         generator: torch.Generator,
         batch_size: int,
         progress: Progress,
     ) -> list[tuple[int, int]]:
-        """The inner votes of n fresh betas; (0, 0) for each where not even the most votes, all equal, would pass."""
-        alpha = budget.inner_level(n)
-        lost = error_of_votes(self.classifier, self.pixel_sigma)
-        looks = looks_with_one_error(nested_test(level, self.pixel_sigma, budget, n, lost))
+        """(votes for the class, votes) of n fresh betas, at which their inner tests stop; (0, 0) for each where not even the
+        most votes, all equal, would pass."""
+        n, test = begun.n, begun.inner_test()
+        looks = looks_with_one_error(test)
         if not looks:
             return [(0, 0)] * n
         betas, seeds = self._betas(n, generator), noise_seeds(n, generator)
@@ -144,11 +167,16 @@ class OneErrorDefence(ProvingDefence):
         for start in progress(starts, desc="inner tests", total=len(starts)):
             batch = slice(start, start + batch_size)
             centres = self.classifier.preprocessing(self.transform(image.double(), betas[batch]))
-            radii = np.full(len(centres), level.error)
+            radii = np.full(len(centres), begun.level.error)
             found += inner_votes(
-                self.classifier, centres, radii, label, self.pixel_sigma, alpha, seeds[batch], FUTILITY_ALPHA, looks
+                self.classifier,
+                centres,
+                radii,
+                label,
+                self.pixel_sigma,
+                test.alpha,
+                seeds[batch],
+                FUTILITY_ALPHA,
+                looks,
             )
         return found
-
-    def _betas(self, count: int, generator: torch.Generator) -> Tensor:
-        return self.transform.sample(count, self.parameter_sigma, generator)

@@ -1,13 +1,29 @@
 """DistSPT for one image: a certificate against every attack gamma in Gamma, with the interpolation error accounted for.
 
 The smoothed classifier is nested: h(z) = argmax_c Pr_eps(f(z + eps) = c) over pixel noise, and
-g(x) = argmax_c Pr_beta(h(P T_beta x) = c) over parameters. Source: Fischer, Baader and Vechev 2020 (DistSPT^x);
-per-sample radii and sequential inner tests: docs/mathematics.md, sections 9 and 18.
+g(x) = argmax_c Pr_beta(h(P T_beta x) = c) over parameters. CERTIFY (`DistSPT.stream`) of an image x:
+
+    c ← the class with most of n0 votes f(P T_β x + ε)                                     `DistSPT._select`
+    for n_γ samples b' ~ N(0, σ_γ² I):                                                     `DistSPT._betas`
+        z, r ← centre and radius of a ball that holds P T_{b'-γ} T_γ x for all γ in Γ      `DistSPT._balls`
+        count votes f(z + ε), ε ~ N(0, σ_ε² I), until a test at level a' shows             `inner_votes`
+            Pr_ε(f(z + ε) = c) > Φ(r / σ_ε): then h = c on the ball, and b' passes
+    m ← LOWERCONFBOUND(how many pass, n_γ, 1 - α)                                          `DistCertificate.share_lower_of`
+    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `DistCertificate.q_lower_of`
+    R ← σ_γ Φ⁻¹(p_A) if p_A > 1/2, else ABSTAIN                                            `DistCertificate.conclude`
+
+Theorem 3.1 gives h = c on the ball: with pixel noise f's answer is kept within σ_ε/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)); with p_B = 1 - p_A,
+as here, within σ_ε Φ⁻¹(p_A). Theorem 3.2 gives R: over parameters it is σ_γ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)), and with p_B = 1 - p_A, as
+here, σ_γ Φ⁻¹(p_A). No rho is subtracted: every sample's own error is bounded, so that none exceeds its bound. (The record calls p_A
+``q_lower``; it is not the paper's q_E.)
+
+Source: Fischer, Baader and Vechev 2020 (DistSPT^x); per-sample radii and sequential inner tests: docs/mathematics.md,
+sections 9 and 18.
 """
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -16,9 +32,9 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates import DistCertificate
-from spt.certificates.per_sample import looks_hold
+from spt.certificates.per_sample import looks_hold, passes_needed, radius_of
 from spt.defences.inner_tests import count_votes, inner_votes
-from spt.defences.proving import ProvingDefence, at_least_radius
+from spt.defences.proving import ProvingDefence, at_least_radius, recorded_points
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE
 from spt.plain_numbers import alpha_level, seed_number, whole
@@ -38,8 +54,8 @@ class DistSPT(ProvingDefence):
 
     Draw b' ~ N(0, parameter_sigma² I). All that h can be shown when beta + gamma lands on b' lies in a ball of centre
     z(b') and radius r(b'), proved by `spt.error_bounds.sample_bound`. A sample passes if an anytime-valid test shows
-    Pr_eps(f(z + eps) = c) > Phi(r(b') / pixel_sigma), hence h = c on the whole ball. With q the probability to pass,
-    g(T_gamma x) = c for every gamma in Gamma with |gamma| < parameter_sigma Phi^-1(q) (Neyman-Pearson).
+    Pr_eps(f(z + eps) = c) > Phi(r(b') / pixel_sigma), hence h = c on the whole ball. With p_A the probability to pass,
+    g(T_gamma x) = c for every gamma in Gamma with |gamma| < parameter_sigma Phi^-1(p_A) (Neyman-Pearson).
 
     Attributes (see also `ProvingDefence`):
         inner_alpha: level a' of each inner test; corrected for, so it does not add to alpha.
@@ -62,6 +78,7 @@ class DistSPT(ProvingDefence):
         self,
         image: Tensor,
         n0: int = 100,
+        *,
         n_gamma: int = 200,
         alpha: float = 0.01,
         seed: int = 0,
@@ -73,13 +90,14 @@ class DistSPT(ProvingDefence):
         for n_gamma = 1000, sampling stops after so many samples if they cover Gamma or show that more would not; every
         look costs an equal share of alpha.
         """
-        *_, last = self.stream(image, n0, n_gamma, alpha, seed, first_looks=first_looks)
+        *_, last = self.stream(image, n0, n_gamma=n_gamma, alpha=alpha, seed=seed, first_looks=first_looks)
         return last
 
     def stream(
         self,
         image: Tensor,
         n0: int = 100,
+        *,
         n_gamma: int = 200,
         alpha: float = 0.01,
         seed: int = 0,
@@ -101,62 +119,68 @@ class DistSPT(ProvingDefence):
                 f"first_looks must ascend, from at least 1 to less than n_gamma = {n_gamma}, but are {tuple(first_looks)}."
             )
         image = self.checked(image)
-        evidence = self._per_sample(image, seed) | {
-            "alpha": alpha,
-            "inner_alpha": self.inner_alpha,
-            "centre": self.centre,
-            "n_gamma": n_gamma,
-            "first_looks": first_looks,
-        }
-        settings = DistCertificate.settings_in_words(evidence)
-        selection_generator, generator = generators(seed, n0, n_gamma, first_looks, settings)
+        begun = DistCertificate(
+            **self._about(image, seed),
+            **self.measured_for(),
+            alpha=alpha,
+            inner_alpha=self.inner_alpha,
+            centre=self.centre,
+            n_gamma=n_gamma,
+            first_looks=first_looks,
+        )
+        selection_generator, generator = generators(seed, n0, n_gamma, first_looks, begun.settings_in_words())
         selection, selected = self._select(image, n0, selection_generator)
-        points = self.transform.sample(n_gamma, self.parameter_sigma, generator)
+        samples = self._betas(n_gamma, generator)
         seeds, pilot_seeds = noise_seeds(2 * n_gamma, generator).chunk(2)
-        block_size = batch_size * max(1, BALLS_AT_ONCE // batch_size)
         radii: list[float] = []
         rounding: list[float] = []
         votes: list[tuple[int, int]] = []
-        done = block_end = 0
-        while done < n_gamma:
-            look = min(each for each in (*first_looks, n_gamma) if each > done)
-            if done == block_end:  # bounds are faster in large blocks, which share what they compute
-                block_start, block_end = done, min(done + block_size, look)
-                block = slice(block_start, block_end)
-                centres, block_radii, added = self._balls(image, points[block], selected, pilot_seeds[block], progress)
-            end = min(done + batch_size, block_end)
-            within = slice(done - block_start, end - block_start)
-            within_radii = block_radii[within]
-            votes += inner_votes(
-                self.classifier,
-                centres[within],
-                within_radii,
-                selected,
-                self.pixel_sigma,
-                self.inner_alpha,
-                seeds[done:end],
+        for block, batches in blocks_of(n_gamma, batch_size, first_looks):
+            centres, block_radii, added = self._balls(
+                image, samples[block], label=selected, pilot_seeds=pilot_seeds[block], progress=progress
             )
-            done = end
-            radii += within_radii.tolist()
-            rounding += added[within].tolist()
-            certificate = DistCertificate.conclude(
-                **evidence,
-                selection_counts=selection,
-                selected=selected,
-                points=tuple(tuple(point) for point in points[: len(radii)].tolist()),
-                radii=tuple(radii),
-                rounding=tuple(rounding),
-                inner_votes=tuple(votes),
-                seconds=time.perf_counter() - started,
-            )
-            if certificate.complete:
-                self.classifier.confirm()
-            yield certificate
-            if certificate.complete:
-                return
+            for batch in batches:
+                part = slice(batch.start - block.start, batch.stop - block.start)
+                part_radii = block_radii[part]
+                votes += inner_votes(
+                    self.classifier,
+                    centres[part],
+                    part_radii,
+                    selected,
+                    self.pixel_sigma,
+                    self.inner_alpha,
+                    seeds[batch],
+                )
+                radii += part_radii.tolist()
+                rounding += added[part].tolist()
+                certificate = replace(
+                    begun,
+                    selection_counts=selection,
+                    selected=selected,
+                    points=recorded_points(samples[: batch.stop]),
+                    radii=tuple(radii),
+                    rounding=tuple(rounding),
+                    inner_votes=tuple(votes),
+                    seconds=time.perf_counter() - started,
+                ).conclude()
+                if certificate.complete:
+                    self.classifier.confirm()
+                yield certificate
+                if certificate.complete:
+                    return
+
+    def largest_radius(self, n_gamma: int, alpha: float) -> float:
+        """The radius that n_gamma samples certify if all of them pass: no outcome gives more."""
+        sigma = self.parameter_sigma
+        return radius_of(n_gamma, n_gamma, alpha=alpha, inner_alpha=self.inner_alpha, parameter_sigma=sigma)
+
+    def passes_needed(self, radius: float, n_gamma: int, *, alpha: float) -> int | None:
+        """How many of n_gamma samples must pass to certify more than ``radius``; None if all are too few."""
+        sigma = self.parameter_sigma
+        return passes_needed(radius, n_gamma, alpha=alpha, inner_alpha=self.inner_alpha, parameter_sigma=sigma)
 
     def _balls(
-        self, image: Tensor, points: Tensor, label: int, pilot_seeds: Tensor, progress: Progress
+        self, image: Tensor, points: Tensor, *, label: int, pilot_seeds: Tensor, progress: Progress
     ) -> tuple[Tensor, np.ndarray, np.ndarray]:
         """Centres (N, C, H', W'), float64, proved radii (N,) around these, and what the attacker's rounding adds to them, (N,).
 
@@ -182,6 +206,18 @@ class DistSPT(ProvingDefence):
             progress=progress,
         )
         return exact, at_least_radius(rounding, np.asarray(ball.values)), rounding
+
+
+def blocks_of(n: int, batch_size: int, first_looks: Sequence[int]) -> Iterator[tuple[slice, list[slice]]]:
+    """Samples whose balls are bounded together, which is faster, as they share what they compute; and the batches in which
+    each of these blocks is tested. None goes across a look."""
+    block_size = batch_size * max(1, BALLS_AT_ONCE // batch_size)
+    start = 0
+    while start < n:
+        look = min(each for each in (*first_looks, n) if each > start)
+        end = min(start + block_size, look)
+        yield slice(start, end), [slice(at, min(at + batch_size, end)) for at in range(start, end, batch_size)]
+        start = end
 
 
 def radii_to_aim_at(votes: np.ndarray, pixel_sigma: float, least: np.ndarray, rounding: np.ndarray) -> np.ndarray:

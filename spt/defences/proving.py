@@ -2,15 +2,15 @@
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spt import statistics
-from spt.certificates.nested_prediction import NestedPrediction, outer_test
+from spt.certificates.concluded import most_votes
+from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.per_sample import LEAST_RADIUS
 from spt.classifiers import Classifier
 from spt.defences.inner_tests import inner_votes
@@ -27,6 +27,33 @@ EVALUATION = 1e-8
 PREDICTION_LOOKS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 LARGEST_LIMIT = 3600.0
 """Of an attack range: beyond, `spt.error_bounds` promises nothing."""
+
+
+class MeasuredFor(TypedDict):
+    """What an interpolation error depends on besides the image, as records have it: smoothing, attacks, and P."""
+
+    transform: str
+    unit: str
+    parameter_sigma: float
+    limit: float
+    attacker: str
+    preprocessing: str
+    input_shape: tuple[int, int, int]
+
+
+class About(TypedDict):
+    """What a record says of the classifier, of the image and of where the samples come from."""
+
+    classifier: str
+    classifier_fingerprint: str
+    class_names: tuple[str, ...]
+    network_shape: tuple[int, int, int]
+    grid: float
+    device: str
+    number_format: str
+    pixel_sigma: float
+    image_sha256: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -69,12 +96,13 @@ class ProvingDefence:
     def _select(self, image: Tensor, n0: int, generator: torch.Generator) -> tuple[tuple[int, ...], int]:
         """n0 one-level votes for each class, and the class that got most."""
         counts = self._one_level().count(image, n0, generator).counts
-        return counts, max(range(len(counts)), key=lambda index: (counts[index], -index))
+        return counts, most_votes(counts)
 
     def predict(
         self,
         image: Tensor,
         n0: int = 100,
+        *,
         n: int = 200,
         alpha: float = 0.01,
         inner_alpha: float = 0.01,
@@ -84,41 +112,48 @@ class ProvingDefence:
         """PREDICT for the nested g that is certified: its answer for one image (C, H, W), or ABSTAIN; wrong with probability at
         most ``alpha``.
 
-        The class is selected from n0 one-level votes; then fresh samples of beta are tested until they show a majority, or
-        that there is probably none, or n are done. ``progress`` goes round these looks, tqdm-shaped; it may raise to cancel.
+            c ← the class with most of n0 one-level votes
+            until decided, for fresh samples β ~ N(0, parameter_sigma² I):
+                z ← P T_β x
+                the sample passes if more than half of the votes f(z + ε) are shown to be for c, so that h(z) = c
+            c if the passes show that h(P T_β x) = c with probability more than 1/2 over β, else ABSTAIN
+
+        Both tests are anytime-valid: votes stop where the inner test decides, samples where the outer one does, or when n
+        are done. See `NestedPrediction`. ``progress`` goes round the looks, tqdm-shaped; it may raise to cancel.
         """
         started = time.perf_counter()
         n0, n, seed = whole("n0", n0), whole("n", n), seed_number(seed)
         alpha, inner_alpha = alpha_level("alpha", alpha), alpha_level("inner_alpha", inner_alpha)
         image = self.checked(image)
-        about, against = self._about(image, seed), self._against()
-        evidence = about | {name: against[name] for name in ("transform", "unit", "parameter_sigma")}
-        evidence |= {"alpha": alpha, "inner_alpha": inner_alpha}
-        settings = NestedPrediction.settings_in_words(evidence)
-        selection_generator, generator = generators(seed, n0, n, settings=settings)
+        begun = NestedPrediction(
+            **self._about(image, seed),
+            transform=self.transform.name,
+            unit=self.transform.unit,
+            parameter_sigma=self.parameter_sigma,
+            alpha=alpha,
+            inner_alpha=inner_alpha,
+            radius=EVALUATION * math.sqrt(math.prod(self.classifier.network_shape)),
+            n=n,
+        )
+        selection_generator, generator = generators(seed, n0, n, settings=begun.settings_in_words())
         selection, selected = self._select(image, n0, selection_generator)
-        points = self.transform.sample(n, self.parameter_sigma, generator)
-        seeds = noise_seeds(n, generator)
-        radius = EVALUATION * math.sqrt(math.prod(self.classifier.network_shape))
-        outer = outer_test(alpha, inner_alpha)
+        betas, seeds = self._betas(n, generator), noise_seeds(n, generator)
         votes: list[tuple[int, int]] = []
         looks = [*(look for look in PREDICTION_LOOKS if look < n), n]
         for look in progress(looks, desc="g votes", total=len(looks)):
             batch = slice(len(votes), look)
-            centres = self.classifier.preprocessing(self.transform(image.double(), points[batch]))
-            radii = np.full(len(centres), radius)
+            centres = self.classifier.preprocessing(self.transform(image.double(), betas[batch]))
+            radii = np.full(len(centres), begun.radius)
             votes += inner_votes(self.classifier, centres, radii, selected, self.pixel_sigma, inner_alpha, seeds[batch])
-            found = NestedPrediction.conclude(
-                **evidence,
-                radius=radius,
+            found = replace(
+                begun,
                 selection_counts=selection,
                 selected=selected,
-                n=n,
-                points=tuple(tuple(point) for point in points[:look].tolist()),
+                points=recorded_points(betas[:look]),
                 inner_votes=tuple(votes),
                 seconds=time.perf_counter() - started,
-            )
-            if outer.decide(found.passes, look) is not statistics.Decision.CONTINUE:
+            ).conclude()
+            if found.decided():
                 break
         self.classifier.confirm()
         return found
@@ -133,8 +168,19 @@ class ProvingDefence:
             )
         return image
 
-    def _about(self, image: Tensor, seed: int) -> dict[str, Any]:
-        """What a certificate says of the classifier, of the image and of where the samples come from."""
+    def measured_for(self) -> MeasuredFor:
+        """For what this defence measures interpolation errors, and wants them to have been measured."""
+        return {
+            "transform": self.transform.name,
+            "unit": self.transform.unit,
+            "parameter_sigma": self.parameter_sigma,
+            "limit": self.limit,
+            "attacker": self.attacker,
+            "preprocessing": repr(self.classifier.preprocessing),
+            "input_shape": self.classifier.input_shape,
+        }
+
+    def _about(self, image: Tensor, seed: int) -> About:
         return {
             "classifier": self.classifier.name,
             "classifier_fingerprint": self.classifier.fingerprint,
@@ -148,24 +194,14 @@ class ProvingDefence:
             "seed": seed,
         }
 
-    def _against(self) -> dict[str, Any]:
-        """The smoothing and the attacks, as certificates have them."""
-        return {
-            "transform": self.transform.name,
-            "unit": self.transform.unit,
-            "parameter_sigma": self.parameter_sigma,
-            "limit": self.limit,
-            "attacker": self.attacker,
-        }
+    def _betas(self, count: int, generator: torch.Generator) -> Tensor:
+        """(count, d) samples of N(0, parameter_sigma² I)."""
+        return self.transform.sample(count, self.parameter_sigma, generator)
 
-    def _per_sample(self, image: Tensor, seed: int) -> dict[str, Any]:
-        """What the certificates with per-sample errors say of all this, and of P."""
-        return self._about(image, seed) | self._settings()
 
-    def _settings(self) -> dict[str, Any]:
-        """What an interpolation error depends on: for what it was measured."""
-        preprocessing, shape = repr(self.classifier.preprocessing), self.classifier.input_shape
-        return self._against() | {"preprocessing": preprocessing, "input_shape": shape}
+def recorded_points(betas: Tensor) -> tuple[tuple[float, ...], ...]:
+    """Samples (N, d) as records have them."""
+    return tuple(tuple(point) for point in betas.tolist())
 
 
 def at_least_radius(rounding: np.ndarray, radii: np.ndarray) -> np.ndarray:

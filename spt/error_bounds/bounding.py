@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.result import ErrorBound
-from spt.error_bounds.search import NEGLIGIBLE, Outcome, Splits, collect_splits, search
+from spt.error_bounds.search import NEGLIGIBLE, SearchState, Splits, collect_splits, search
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch
 from spt.rounding_slack import norm_inflation
@@ -73,7 +73,7 @@ def as_target(target: float | Tensor | None, count: int, additions: float | Tens
 
 
 def as_bound(
-    state: Outcome,
+    state: SearchState,
     method: str,
     attacker: Attacker,
     rounding: float | Tensor,

@@ -58,7 +58,7 @@ class Splits(ABC):
 
 
 @dataclass
-class Outcome:
+class SearchState:
     """State of a search, one entry for each item."""
 
     upper: Tensor
@@ -82,7 +82,7 @@ def search(
     progress: Progress = silent,
     keep_splits: bool = False,
     desc: str = "bounding",
-) -> Outcome:
+) -> SearchState:
     """Bound every item from above by refining its splits, all unfinished items at once.
 
     A cell is finished when its bound is at most (1 + tolerance) x the largest norm sampled so far for its item (or
@@ -96,7 +96,7 @@ def search(
     within that, but above the computed bound, counts as the bound, so that ``upper`` is never below ``lower``.
     """
     count, dimensions = problem.items, problem.dimensions
-    state = Outcome(
+    state = SearchState(
         upper=torch.full((count,), -torch.inf, dtype=torch.float64),
         lower=torch.zeros(count, dtype=torch.float64) if lower is None else lower.clone(),
         worst=torch.zeros(count, dimensions, 2, dtype=torch.float64),
@@ -149,7 +149,7 @@ def _check(found: Tensor, bounds: Tensor, slack: float, inflation: float) -> Non
         )
 
 
-def _limit(state: Outcome, tolerance: float | None, target: Tensor | None, negligible: float) -> Tensor:
+def _limit(state: SearchState, tolerance: float | None, target: Tensor | None, negligible: float) -> Tensor:
     limit = torch.full_like(state.lower, torch.inf if tolerance is None and target is None else -torch.inf)
     if tolerance is not None:
         limit = state.lower.clamp(min=negligible) * (1 + tolerance) + 1e-9
@@ -180,7 +180,7 @@ def _affordable(items: Tensor, bounds: Tensor, wanted: Tensor, budget: Tensor, c
 
 
 def _retire(
-    problem: Splits, state: Outcome, items: Tensor, cells: Tensor, bounds: Tensor, level: int, keep: bool
+    problem: Splits, state: SearchState, items: Tensor, cells: Tensor, bounds: Tensor, level: int, keep: bool
 ) -> None:
     if not len(items):
         return
@@ -192,7 +192,7 @@ def _retire(
         state.splits.append((items, problem.box(items, cells, level), bounds))
 
 
-def collect_splits(state: Outcome, count: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def collect_splits(state: SearchState, count: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """The final partitions of a search that kept them: boxes (M, d, 2) and bounds (M,) for each item, sorted."""
     items = torch.cat([part[0] for part in state.splits])
     boxes = torch.cat([part[1] for part in state.splits])

@@ -5,10 +5,10 @@ sets its line beside the paper's. A new experiment is one file with a subclass o
 """
 
 from spt.experiments.bicubic import Bicubic
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, configure
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, configure
 from spt.experiments.indiv import Individual
 from spt.experiments.radius import Radius
-from spt.experiments.refinement import Refinement
+from spt.experiments.refinement import InverseRefinement
 from spt.experiments.running import all_rows, open_store, run
 from spt.experiments.store import Store
 from spt.experiments.table2 import Table2
@@ -18,7 +18,8 @@ from spt.experiments.table11 import Table11
 from spt.experiments.table12 import Table12
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
-    kind.name: kind for kind in (Table2, Table3, Table4, Individual, Table11, Table12, Refinement, Radius, Bicubic)
+    kind.name: kind
+    for kind in (Table2, Table3, Table4, Individual, Table11, Table12, InverseRefinement, Radius, Bicubic)
 }
 
 
@@ -31,7 +32,7 @@ def get_experiment(name: str) -> type[Experiment]:
 
 __all__ = [
     "EXPERIMENTS",
-    "Cell",
+    "Entry",
     "Experiment",
     "Row",
     "Rows",

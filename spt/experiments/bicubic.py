@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spt.experiments.experiment import Cell, Rows, mean
+from spt.experiments.experiment import Entry, Rows, mean
 from spt.experiments.sampled_errors import SampledErrors
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class Bicubic(SampledErrors):
             "bicubic": float(bicubic_error_norms(image, transform, preprocessing, *pairs).max()),
         }
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = rows["images"]
         count = len(images)
-        columns: dict[str, Cell] = {"images": float(count)}
+        columns: dict[str, Entry] = {"images": float(count)}
         for name in ("bilinear", "bicubic"):
             columns[f"{name}, largest"] = max((row[name] for row in images), default=None)
             columns[f"{name}, mean of largest"] = mean(images, name)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from spt.experiments.experiment import UNITS, Cell, Row, Share
+from spt.experiments.experiment import UNITS, Entry, Row, Share
 
 SIZES = {"rotation": (0.0, 10.0, 20.0, 30.0, 50.0), "translation": (0.0, 1.0, 2.0, 4.0)}
 
@@ -16,7 +16,7 @@ def reach(row: Row, limit: float) -> float:
     return limit if radius > limit else math.nextafter(radius, 0.0)  # sizes less than the radius are certified
 
 
-def accuracies(reaches: Sequence[float], transform: str, limit: float) -> dict[str, Cell]:
+def accuracies(reaches: Sequence[float], transform: str, limit: float) -> dict[str, Entry]:
     """The columns "cert. acc. 10°", one for each size of the paper within the attack range.
 
     A certificate of radius r holds for sizes less than r, and within the attack range, whose end belongs to it.

@@ -70,7 +70,7 @@ LEFT_OUT = "left out, of unknown class"
 
 UNITS = {"rotation": "°", "translation": " px"}
 
-Cell = Share | float | str | None
+Entry = Share | float | str | None
 """An entry of a table; None where there is nothing."""
 
 
@@ -156,7 +156,7 @@ class Experiment(ABC):
         """Do one task; ``earlier`` has the rows of the stages before."""
 
     @abstractmethod
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         """The line of the table, as far as there are rows."""
 
     def certified(self, rows: Rows) -> Sequence[float] | None:
@@ -236,7 +236,7 @@ class Experiment(ABC):
         """The rows of the last stage that count: where classes are compared, those of images whose class is known."""
         return [row for row in rows[self.stages[-1]] if not self.labelled or row["truth"] is not None]
 
-    def left_out(self, rows: Rows) -> dict[str, Cell]:
+    def left_out(self, rows: Rows) -> dict[str, Entry]:
         """The column that says how many images do not count, because the classifier has no class of theirs; none, if all do."""
         without = {row["image"] for row in rows[self.stages[-1]]} - {row["image"] for row in self.counted(rows)}
         return {LEFT_OUT: float(len(without))} if without else {}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean, pixel_noise
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean, pixel_noise
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Individual(Experiment):
             "seconds": proof.seconds,
         }
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         cases = self.counted(rows)
         count = len(cases)
         right = [row for row in cases if row["label"] == row["truth"]]

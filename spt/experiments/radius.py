@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Radius(Experiment):
             row |= {f"answer {part:g}": answer, f"point {part:g}": point}
         return row | {"seconds": time.perf_counter() - started}
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = [row for row in rows["images"] if row["label"] is not None]
         count = len(images)
-        columns: dict[str, Cell] = {"images": float(len(rows["images"])), "with a radius": float(count)}
+        columns: dict[str, Entry] = {"images": float(len(rows["images"])), "with a radius": float(count)}
         columns["mean radius"] = mean(images, "radius")
         for part in PARTS:
             kept = sum(row[f"answer {part:g}"] == row["label"] for row in images)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows
+from spt.experiments.experiment import Entry, Experiment, Row, Rows
 
 PASSES = (0, 1, 2, 3, 5, 10)
 
 
 @dataclass(frozen=True)
-class Refinement(Experiment):
+class InverseRefinement(Experiment):
     """One attacked copy of each image is inverted with more and more passes.
 
     Attributes (see also `Experiment`):
@@ -62,10 +62,10 @@ class Refinement(Experiment):
             row["surviving"].append(inverse.share)
         return row | {"seconds": time.perf_counter() - started}
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = rows["images"]
         count = len(images)
-        columns: dict[str, Cell] = {"images": float(count)}
+        columns: dict[str, Entry] = {"images": float(count)}
         for number, passes in enumerate(PASSES):
             columns[f"E, {passes} passes"] = sum(row["error"][number] for row in images) / count if count else None
         for passes in (PASSES[0], PASSES[-1]):

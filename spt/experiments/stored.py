@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from spt.experiments.experiment import Cell, Experiment, Rows, Share
+from spt.experiments.experiment import Entry, Experiment, Rows, Share
 from spt.experiments.tables import FAMILIES, images_digest, read_csv
 
 
@@ -28,7 +28,7 @@ class Stored:
     record: dict[str, Any]
     csv: str
     json: str
-    summary: dict[str, Cell]
+    summary: dict[str, Entry]
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _load(path: Path, kind: type[Experiment], stamps: tuple[int, ...]) -> Stored
     return Stored(path.stem, experiment, rows, record, texts[0], texts[1], summary)
 
 
-def _cell(value: Any) -> Cell:
+def _cell(value: Any) -> Entry:
     """An entry as `spt.experiments.tables.as_record` wrote it; of a share it is not known whether it has an interval."""
     if isinstance(value, dict):
         return Share(int(value["count"]), int(value["of"]), dependent=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from spt.experiments.experiment import Cell, Rows
+from spt.experiments.experiment import Entry, Rows
 from spt.experiments.sampled_errors import SampledErrors
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Table11(SampledErrors):
             for name, p in variants(preprocessing).items()
         }
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = rows["images"]
-        largest: dict[str, Cell] = {name: max((row[name] for row in images), default=None) for name in VARIANTS}
+        largest: dict[str, Entry] = {name: max((row[name] for row in images), default=None) for name in VARIANTS}
         return {"images": float(len(images)), **largest}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean
 
 if TYPE_CHECKING:
     from spt.classifiers import Classifier
@@ -94,11 +94,11 @@ class Table12(Experiment):
                 seconds += found.seconds
         return row | {"seconds": seconds}
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = self.counted(rows)
         count = len(images)
 
-        def counted(suffix: str) -> dict[str, Cell]:
+        def counted(suffix: str) -> dict[str, Entry]:
             return {
                 f"correct{suffix}": Share(sum(row[f"answer{suffix}"] == row["truth"] for row in images), count),
                 f"verified{suffix}": Share(sum(row[f"verified{suffix}"] for row in images), count),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Table2(Experiment):
             "seconds": sum(seconds) / len(seconds),
         }
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = self.counted(rows)
         attacked = len(images) * self.keep
 

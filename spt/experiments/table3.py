@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, Share, mean, pixel_noise
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean, pixel_noise
 
 if TYPE_CHECKING:
     from spt.certificates import DistributionErrorLevel
@@ -109,28 +109,36 @@ class Table3(Experiment):
             return row | {"b": b, "label": found.label, "radius": found.radius, "seconds": found.seconds}
         image, generator = defence.checked(image), torch.Generator().manual_seed(seed)
         if stage == "pilot":
-            return row | {"largest": defence.largest_error(image, self.n_choice, generator)}
-        return row | {"exceeding": defence.count_exceeding(image, self._error(earlier), self.n_betas, generator)}
+            return row | {"largest": defence.largest_error(image, self.n_choice, generator=generator)}
+        return row | {
+            "exceeding": defence.count_exceeding(image, self._error(earlier), n_test=self.n_betas, generator=generator)
+        }
 
     def level(self, rows: Rows, device: str = "cpu") -> "DistributionErrorLevel":
         """E and q_E, from the rows of the first two stages."""
+        from spt.certificates import DistributionErrorLevel
+        from spt.defences.one_error_votes import MARGIN
+
         tested = rows["test"]
-        return self._defence(device).conclude_distribution(
-            f"{self.dataset} {self.error_split}",
+        return DistributionErrorLevel(
+            **self._defence(device).measured_for(),
+            dataset=f"{self.dataset} {self.error_split}",
             error=self._error(rows),
+            margin=MARGIN,
             largest=max(row["largest"] for row in rows["pilot"]),
             n_choice=self.n_choice,
-            pilot_sha256=[row["sha256"] for row in rows["pilot"]],
-            tested_sha256=[row["sha256"] for row in tested],
-            exceeding=[row["exceeding"] for row in tested],
+            pilot_sha256=tuple(row["sha256"] for row in rows["pilot"]),
+            image_sha256=tuple(row["sha256"] for row in tested),
+            exceeding=tuple(row["exceeding"] for row in tested),
             n_test=self.n_betas,
             rho=self.rho,
             alpha_error=self.alpha / 10,
             seed=self.seed,
+            seconds=0.0,
             image_alpha=IMAGE_ALPHA,
-        )
+        ).conclude()
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = self.counted(rows)
         count = len(images)
         level = self.level(rows) if len(rows.get("test", ())) == self.n_images else None
@@ -177,4 +185,4 @@ def _drawn(experiment: Table3) -> list[int]:
     if experiment.error_split == "test":
         certified = range(experiment.first, experiment.first + experiment.images)
         order = [index for index in order if index not in certified]
-    return distinct(data, order, experiment.n_pilot + experiment.n_images)
+    return distinct(data, order, count=experiment.n_pilot + experiment.n_images)

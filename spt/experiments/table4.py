@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spt.experiments.certified_accuracy import accuracies, reach
-from spt.experiments.experiment import Cell, Experiment, Row, Rows, mean, pixel_noise
+from spt.experiments.experiment import Entry, Experiment, Row, Rows, mean, pixel_noise
 
 if TYPE_CHECKING:
     from spt.classifiers import Classifier
@@ -82,7 +82,9 @@ class Table4(Experiment):
             defence, budget = OneErrorSPT(*settings), shared_budget(self.alpha)
             level = defence.measure(image, n_test=2000 if joint else 400, alpha_error=budget.alpha_error, seed=seed)
             n = max(2000, self.n_gamma) if joint else self.n_gamma
-            certificate = defence.certify(image, level, "joint" if joint else "nested", n=n, budget=budget, seed=seed)
+            certificate = defence.certify(
+                image, level, votes="joint" if joint else "nested", n=n, budget=budget, seed=seed
+            )
             found = {"error": level.error, "label": certificate.label, "radius": certificate.radius}
             found |= {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
         else:
@@ -101,7 +103,7 @@ class Table4(Experiment):
         sigma = pixel_noise(self.pixel_sigma, classifier)
         return classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker
 
-    def summary(self, rows: Rows) -> dict[str, Cell]:
+    def summary(self, rows: Rows) -> dict[str, Entry]:
         images = self.counted(rows)
         return {
             "images": float(len(images)),

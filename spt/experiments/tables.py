@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spt.bundled import bundled, is_checkout
-from spt.experiments.experiment import LEFT_OUT, Cell, Experiment, Row, Rows, Share
+from spt.experiments.experiment import LEFT_OUT, Entry, Experiment, Row, Rows, Share
 from spt.experiments.files import json_text, write_whole
 
 FAMILIES = {"digits": "mnist", "natural": "cifar10", "imagenet-samples": "imagenet"}
@@ -57,7 +57,7 @@ def paper_lines(experiment: Experiment, every: bool = False) -> list[PaperLine]:
     ]
 
 
-def as_text(cell: Cell) -> str:
+def as_text(cell: Entry) -> str:
     """An entry with three significant digits; a share with its Clopper-Pearson 95 % interval."""
     if cell is None:
         return "–"
@@ -67,7 +67,7 @@ def as_text(cell: Cell) -> str:
     return f"{cell:.3g}" if isinstance(cell, float | int) and not isinstance(cell, bool) else str(cell)
 
 
-def beside_the_paper(experiment: Experiment, summary: Mapping[str, Cell]) -> list[dict[str, str]]:
+def beside_the_paper(experiment: Experiment, summary: Mapping[str, Entry]) -> list[dict[str, str]]:
     """The rows of a table: ours, then the paper's; columns are ours first."""
     lines = paper_lines(experiment)
     columns = list(dict.fromkeys([*summary, *(name for line in lines for name in line.cells)]))
@@ -153,7 +153,7 @@ def write_tables(
     return paths
 
 
-def left_out_in_words(summary: Mapping[str, Cell]) -> str:
+def left_out_in_words(summary: Mapping[str, Entry]) -> str:
     """A sentence on the images that a line leaves out; "" where it counts all."""
     left_out = summary.get(LEFT_OUT)
     if not isinstance(left_out, float):

@@ -5,7 +5,6 @@ Outcomes differ by colour and by shape (Okabe-Ito); what is certified is green a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -13,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
+from spt.certificates.answer import Answer
 from spt.certificates.per_sample import IndividualCertificate
 from spt.figures.style import style
 from spt.figures.votes import Rows
@@ -28,46 +28,17 @@ GREEN, GREY = "#009E73", "#888888"
 _WORDS = {Decision.ACCEPT: PASSED, Decision.FUTILE: FUTILE, Decision.CONTINUE: FAILED}
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What f and g answer for an attacked image.
-
-    Attributes:
-        point: the attack's parameters.
-        inside: whether the certificate covers it.
-        base: f's class.
-        smoothed: the class that PREDICT shows for the certified, nested g; None for ABSTAIN.
-        holds: whether that is the certified class; None for ABSTAIN.
-        passes, samples: how many of the samples drawn show the class.
-    """
-
-    point: tuple[float, ...]
-    inside: bool
-    base: str
-    smoothed: str | None
-    holds: bool | None
-    passes: int
-    samples: int
-
-    @property
-    def alarm(self) -> bool:
-        """Whether g was seen to answer another class where the certificate says that it does not."""
-        return self.inside and self.holds is False
-
-
 # --------------------------------------------------------------------------------------------------------------- samples
 
 
 def outcomes(certificate: DistCertificate | IndividualCertificate) -> tuple[str, ...]:
     """What became of each sample's inner test: PASSED, FUTILE or FAILED."""
-    return tuple(
-        _WORDS[certificate.inner_test(radius).decide(*votes)]
-        for radius, votes in zip(certificate.radii, certificate.inner_votes, strict=True)
-    )
+    return tuple(_WORDS[outcome] for outcome in certificate.outcomes())
 
 
 def sample_rows(certificate: DistCertificate | IndividualCertificate) -> Rows:
-    """One row for each sample so far: its place b', its radius r (rounded up), its votes and its outcome."""
+    """One row for each sample so far: its place b', its error radius r (and that rounded up, to be read), its votes
+    and its outcome."""
     rows: Rows = []
     parts = zip(certificate.points, certificate.radii, certificate.inner_votes, outcomes(certificate), strict=True)
     for number, (point, radius, (successes, trials), outcome) in enumerate(parts, 1):
@@ -76,8 +47,8 @@ def sample_rows(certificate: DistCertificate | IndividualCertificate) -> Rows:
                 "sample": number,
                 "x": point[0],
                 "y": radius if len(point) == 1 else point[1],
-                "rho": radius,
-                "radius": rounded_up(radius),
+                "radius": radius,
+                "radius_shown": rounded_up(radius),
                 "votes": trials,
                 "share": f"{successes:,} of {trials:,}",
                 "outcome": outcome,
@@ -95,7 +66,7 @@ def samples_specification(
     height: int = 300,
     symbol: str = "b′",
 ) -> dict[str, Any]:
-    """A Vega-Lite chart of `sample_rows`: rho over b' for one parameter, the plane of b' for two (size: rho); ``symbol`` is
+    """A Vega-Lite chart of `sample_rows`: r over b' for one parameter, the plane of b' for two (size: r); ``symbol`` is
     what a sample is called.
 
     The axes depend on ``sigma`` and rarely on ``most_radius``, the largest radius so far, and on ``farthest``, the largest
@@ -117,7 +88,7 @@ def samples_specification(
         x_title, y_title = f"sample {symbol}: dx in {unit}", f"dy in {unit} (down)"
         up = {**across, "reverse": True}
         size = {
-            "field": "rho",
+            "field": "radius",
             "type": "quantitative",
             "scale": {"domain": [0, max(0.6, most_radius)], "range": [12, 320]},
             "legend": None,
@@ -141,7 +112,7 @@ def samples_specification(
             {"field": "sample", "title": "sample"},
             {"field": "x", "title": symbol if dimensions == 1 else "dx", "format": ".2f"},
             *([] if dimensions == 1 else [{"field": "y", "title": "dy", "format": ".2f"}]),
-            {"field": "radius", "title": "r (rounded up)"},
+            {"field": "radius_shown", "title": "r (rounded up)"},
             {"field": "share", "title": "inner votes for the class"},
             {"field": "outcome", "title": "inner test"},
         ],
@@ -158,17 +129,6 @@ def samples_specification(
 # ----------------------------------------------------------------------------------------------------------------- range
 
 
-def reach(certificate: DistCertificate) -> float:
-    """How far the certificate reaches along each parameter: its radius, but not beyond the attack range."""
-    return min(certificate.radius, certificate.limit)
-
-
-def covers(certificate: DistCertificate, point: Sequence[float]) -> bool:
-    """Whether the certificate speaks of the attack ``point``: inside Gamma and nearer than the radius."""
-    inside = math.hypot(*point) < certificate.radius and max(abs(value) for value in point) <= certificate.limit
-    return certificate.label is not None and inside
-
-
 def certified_range(certificate: DistCertificate, answers: Sequence[Answer] = ()) -> go.Figure:
     """The certified range within Gamma: an arc of a dial for one parameter, a disc in a box for two; with g's answers."""
     return _dial(certificate, answers) if len(certificate.points[0]) == 1 else _disc(certificate, answers)
@@ -176,7 +136,7 @@ def certified_range(certificate: DistCertificate, answers: Sequence[Answer] = ()
 
 def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     """0 at the top, positive angles counter-clockwise, as the image turns."""
-    limit, certified = certificate.limit, reach(certificate)
+    limit, certified = certificate.limit, certificate.reach
     figure = go.Figure()
     if certificate.label is not None:
         figure.add_barpolar(
@@ -356,7 +316,7 @@ def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) 
         f"{'' if certificate.label is not None else _DASHES} rx='10'/>"
         f'<image x="30" y="40" width="140" height="140" href={quoteattr(image_url)} style="image-rendering: pixelated"/>'
         f'<text x="200" y="62" font-size="26" font-weight="bold" fill="{colour}">{escape(_shortened(title, 40))}</text>'
-        f'<text x="200" y="88" font-size="15">{escape(statement(certificate))}</text>'
+        f'<text x="200" y="88" font-size="15">{escape(certificate.statement())}</text>'
         f'<g transform="translate(195, 326)">{drawing}</g>{lines}'
         f'<text x="370" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, spt.defences.DistSPT. The JSON export '
         f"holds the whole evidence.</text></svg>"
@@ -364,18 +324,6 @@ def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) 
 
 
 _DASHES = ' stroke-dasharray="10 6"'
-
-
-def statement(certificate: DistCertificate) -> str:
-    """What a complete certificate says, in one short sentence."""
-    if certificate.label is None:
-        return f"Nothing is certified: the lower bound {rounded_down(certificate.q_lower, 4)} is not above 1/2."
-    confident = confidence(certificate.alpha)
-    if certificate.radius > certificate.limit * math.sqrt(len(certificate.points[0])):
-        attacks = f"within ±{certificate.limit:.15g}{'' if certificate.unit == '°' else ' '}{certificate.unit}"
-    else:
-        attacks = f"of less than {quantity(reach(certificate), certificate.unit)}"
-    return f"No {certificate.transform} {attacks} changes g's answer (confidence {confident})."
 
 
 def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
@@ -399,13 +347,8 @@ def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
             f"{certificate.device}, {certificate.number_format}, input in steps of 2^{math.frexp(certificate.grid)[1] - 1}",
         ),
         ("error radii", f"at most {rounded_up(max(certificate.radii))}"),
-        ("cost", f"{network_calls(certificate):,} network calls, seed {certificate.seed}"),
+        ("cost", f"{certificate.network_calls:,} network calls, seed {certificate.seed}"),
     ]
-
-
-def network_calls(certificate: DistCertificate) -> int:
-    """Votes of the network so far, selection and inner tests together."""
-    return sum(certificate.selection_counts) + sum(trials for _, trials in certificate.inner_votes)
 
 
 def _shortened(text: str, most: int = 46) -> str:
@@ -413,7 +356,7 @@ def _shortened(text: str, most: int = 46) -> str:
 
 
 def _svg_dial(certificate: DistCertificate) -> str:
-    limit, certified = min(certificate.limit, 179.99), min(reach(certificate), 179.99)
+    limit, certified = min(certificate.limit, 179.99), min(certificate.reach, 179.99)
     parts = [_arc(-limit, limit, GREY, "0.25", f"attack range ±{certificate.limit:g}°")]
     if certificate.label is not None:
         parts.append(_arc(-certified, certified, GREEN, "1", f"certified: less than {quantity(certified, '°')}"))

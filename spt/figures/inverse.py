@@ -89,15 +89,6 @@ def range_in_words(box: Sequence[Sequence[float]], unit: str) -> str:
     return " × ".join(place((low, high)) for low, high in box) + space + unit
 
 
-def cut(trace: Trace, step: Step) -> float:
-    """By how much a constraint alone shortens the interval that was known before: a share of it, 0 to 1."""
-    low, high = trace.start
-    if high <= low:
-        return 0.0
-    left = max(0.0, min(high, step.union[1]) - max(low, step.union[0]))
-    return 1 - left / (high - low)
-
-
 def cut_colour(share: float) -> str:
     """Cividis from 0 (cuts nothing) to 1 (leaves a single value)."""
     red, green, blue = (round(255 * float(channel[0, 0])) for channel in unsigned_picture(np.array([[[share]]]), 1.0))
@@ -242,11 +233,11 @@ def constraints_svg(trace: Trace, done: int) -> str:
     The first ``done`` steps are filled with how much they cut; the last of them is taken apart: the part of its box in each
     cell, and the corner of each that decides the lower end.
     """
-    view = _View(trace)
+    view = _Drawing(trace)
     step = trace.steps[done - 1] if done else None
     parts = [_cell(view, right, below, step) for right in (-1, 0) for below in (-1, 0)]
     for number, each in enumerate(trace.steps, 1):
-        share = cut(trace, each)
+        share = trace.cut(each)
         title = (
             f"c({index_of(trace, each.x, each.y)}): p′ in {interval(each.value)} leaves {interval(each.union)}, "
             f"cuts {share:.0%} of what was known"
@@ -271,7 +262,7 @@ def constraints_svg(trace: Trace, done: int) -> str:
     return _svg(view.size, view.size, "".join(parts), f"The cells around pixel ({own}) and {count} boxes in them")
 
 
-class _View:
+class _Drawing:
     """Positions of a trace on the drawing, the original pixel in the middle."""
 
     def __init__(self, trace: Trace) -> None:
@@ -291,7 +282,7 @@ class _View:
         return f'<rect {corner} width="{wide:.1f}" height="{high:.1f}" {style}>{named}</rect>'
 
 
-def _cell(view: _View, right: int, below: int, step: Step | None) -> str:
+def _cell(view: _Drawing, right: int, below: int, step: Step | None) -> str:
     trace, p = view.trace, view.trace.pitch
     across = (trace.x + right * p, trace.x + (right + 1) * p)
     down = (trace.y + below * p, trace.y + (below + 1) * p)
@@ -303,7 +294,7 @@ def _cell(view: _View, right: int, below: int, step: Step | None) -> str:
     return view.rectangle(across, down, f'fill="{KNOWN}" fill-opacity="{opacity}" stroke="{KNOWN}" stroke-width="2"')
 
 
-def _points(view: _View) -> list[str]:
+def _points(view: _Drawing) -> list[str]:
     """The original pixel and its eight neighbours, with their indices."""
     trace, parts = view.trace, []
     for right in (-1, 0, 1):
@@ -321,7 +312,7 @@ def _points(view: _View) -> list[str]:
     return parts
 
 
-def _taken_apart(view: _View, step: Step) -> list[str]:
+def _taken_apart(view: _Drawing, step: Step) -> list[str]:
     """The box of the present step: its part in each cell, and the corner that decides the lower end there."""
     parts = []
     for number, cell in enumerate(step.cells):

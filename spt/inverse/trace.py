@@ -104,6 +104,14 @@ class Trace:
         """What is known after the pass: the same as `refine` finds."""
         return self.steps[-1].known if self.steps else self.start
 
+    def cut(self, step: Step) -> float:
+        """By how much a constraint alone shortens the interval that was known before: a share of it, 0 to 1."""
+        low, high = self.start
+        if high <= low:
+            return 0.0
+        left = max(0.0, min(high, step.union[1]) - max(low, step.union[0]))
+        return 1 - left / (high - low)
+
 
 def trace(
     received: Tensor,

@@ -102,6 +102,11 @@ class ErrorHull:
         largest: Tensor = norms.new_zeros(self.count).scatter_reduce_(0, self.item, norms, "amax")
         return (largest.cpu() + self.slack) * self.inflation
 
+    def radii(self, offsets: Tensor) -> Tensor:
+        """(N,) proved radii, on the CPU, of balls around the ``offsets`` (N, C, H', W') that hold 0 and every e."""
+        own = (torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() + self.slack) * self.inflation
+        return torch.maximum(own, self.distances(offsets))
+
     def centres(self) -> Tensor:
         """(N, C, H', W') nearly the centre of the smallest ball around 0 and the middles of each beta's boxes."""
         order = torch.arange(len(self.item), device=self.item.device)
@@ -176,8 +181,7 @@ def received_balls(
     hull = error_hull(received, transform, preprocessing, betas, inverse, method, memory_budget, progress)
     offsets = hull.centres()
     shown = preprocessing(transform(received.detach().double(), betas))
-    own = (torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() + hull.slack) * hull.inflation
-    return shown - offsets, torch.maximum(own, hull.distances(offsets))
+    return shown - offsets, hull.radii(offsets)
 
 
 def error_hull(

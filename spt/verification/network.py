@@ -59,7 +59,7 @@ class Rows:
         return torch.where(found > -math.inf, found, -math.inf)
 
 
-class Step(ABC):
+class LayerStep(ABC):
     """One layer in one forward pass: what it received, and how to pull linear bounds of its output back to its input."""
 
     received: Tube
@@ -70,7 +70,7 @@ class Step(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class _Reshape(Step):
+class _Reshape(LayerStep):
     received: Tube
 
     def back(self, rows: Rows) -> Rows:
@@ -84,7 +84,7 @@ def _dot(coefficients: Tensor, values: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class _AffineStep(Step):
+class _AffineStep(LayerStep):
     received: Tube
     layer: Affine
     error: Tensor
@@ -146,7 +146,7 @@ class Affine:
         )
         return found.reshape(*rows.shape[:2], *shape)
 
-    def forward(self, tube: Tube) -> tuple[Tube, Step]:
+    def forward(self, tube: Tube) -> tuple[Tube, LayerStep]:
         """The image of the sets; see the module for the error."""
         weight, bias = self.weight.to(tube.lower.device), self.bias.to(tube.lower.device)
         size = weight.abs()
@@ -168,13 +168,13 @@ class Affine:
 class Flatten:
     """(M, C, H, W) to (M, C H W)."""
 
-    def forward(self, tube: Tube) -> tuple[Tube, Step]:
+    def forward(self, tube: Tube) -> tuple[Tube, LayerStep]:
         """The same values."""
         return tube.map(lambda part: part.flatten(1)), _Reshape(tube)
 
 
 @dataclass(frozen=True, eq=False)
-class _ReLUStep(Step):
+class _ReLUStep(LayerStep):
     received: Tube
     slope: Tensor
     offset: Tensor
@@ -194,7 +194,7 @@ class _ReLUStep(Step):
 class ReLU:
     """max(x, 0): between slope x and slope x + offset on each entry's interval, exact where its sign is known."""
 
-    def forward(self, tube: Tube) -> tuple[Tube, Step]:
+    def forward(self, tube: Tube) -> tuple[Tube, LayerStep]:
         """Box: exact. Line: relaxed."""
         lower, upper = tube.lower, tube.upper
         slope = (upper / (upper - lower)).clamp(0, 1)
@@ -214,9 +214,9 @@ class ReLU:
 
 
 @dataclass(frozen=True, eq=False)
-class _ResidualStep(Step):
+class _ResidualStep(LayerStep):
     received: Tube
-    steps: list[Step]
+    steps: list[LayerStep]
     error: Tensor
 
     def back(self, rows: Rows) -> Rows:
@@ -235,7 +235,7 @@ class Block:
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
 
-    def forward(self, tube: Tube, before: list[Step], refine: bool) -> tuple[Tube, Step]:
+    def forward(self, tube: Tube, before: list[LayerStep], refine: bool) -> tuple[Tube, LayerStep]:
         """Sums of both parts; their correlation is kept by the backward pass only."""
         inner, steps = forward(self.layers, tube, refine, before)
         largest = [
@@ -297,18 +297,18 @@ def _overwrites_its_input(module: nn.Module) -> bool:
 
 
 def forward(
-    layers: Sequence[Layer], tube: Tube, refine: bool = False, before: Sequence[Step] = ()
-) -> tuple[Tube, list[Step]]:
+    layers: Sequence[Layer], tube: Tube, refine: bool = False, before: Sequence[LayerStep] = ()
+) -> tuple[Tube, list[LayerStep]]:
     """Bounds of the network's output on each set, and the steps to it; ``before`` are the steps that led here.
 
     ``refine``: sharpen what each ReLU receives by a backward pass of its own (CROWN); otherwise forward alone (IBP).
     """
-    steps: list[Step] = []
+    steps: list[LayerStep] = []
     for layer in layers:
         if tube.lower[0].numel() > MOST_TERMS:
             raise ValueError(f"A layer may have at most {MOST_TERMS} values, but one has {tube.lower[0].numel()}.")
         path = [*before, *steps]
-        step: Step
+        step: LayerStep
         if isinstance(layer, Block):
             tube, step = layer.forward(tube, path, refine)
         else:
@@ -319,7 +319,7 @@ def forward(
     return tube, steps
 
 
-def least(steps: Sequence[Step], rows: Tensor, last: Tube, backward: bool = True) -> Tensor:
+def least(steps: Sequence[LayerStep], rows: Tensor, last: Tube, backward: bool = True) -> Tensor:
     """Lower bounds (M, K) of linear functions of the output with coefficients ``rows`` (M, K, ...).
 
     The best of all places where the pulled back function is bounded on the set known there; without ``backward`` it is
@@ -336,7 +336,7 @@ def least(steps: Sequence[Step], rows: Tensor, last: Tube, backward: bool = True
     return best
 
 
-def _refined(tube: Tube, path: list[Step]) -> Tube:
+def _refined(tube: Tube, path: list[LayerStep]) -> Tube:
     """The sets before a ReLU, with entries of unknown sign bounded by a backward pass."""
     lower, upper = tube.lower.flatten(1).clone(), tube.upper.flatten(1).clone()
     unknown = ((lower < 0) & (upper > 0)).any(0).nonzero()[:, 0]

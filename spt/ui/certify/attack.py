@@ -14,8 +14,8 @@ import torch
 
 from spt.attacks import WorstOfK
 from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
-from spt.figures.certificates import Answer, covers, reach
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.shared import failures, pictures
@@ -38,7 +38,7 @@ def area(request: CertifyRequest, certificate: DistCertificate) -> None:
     answers: list[Answer] | str | None = ANSWERS.get(request.key) if certificate.label is not None else None
     points = answers if isinstance(answers, list) else []
     left, right = st.columns([1.25, 1], gap="large")
-    alt = f"Certified range: {figures.statement(certificate)}"
+    alt = f"Certified range: {certificate.statement()}"
     with left:
         st.plotly_chart(figures.certified_range(certificate, points), alt=alt)
     with right:
@@ -80,7 +80,7 @@ def _start(key: tuple[Any, ...]) -> None:
 
 def _border(request: CertifyRequest, certificate: DistCertificate) -> list[Point]:
     """Two points at the border of the certified range, inside it."""
-    far = float(rounded_down(reach(certificate)))
+    far = float(rounded_down(certificate.reach))
     return [(far,), (-far,)] if request.transform.dimensions == 1 else [(far, 0.0), (0.0, far)]
 
 
@@ -135,11 +135,11 @@ def _attack(request: CertifyRequest, certificate: DistCertificate) -> list[Answe
     bar = st.progress(0.0, text="Searching for the worst parameters …")
     farthest = request.transform.parameters[0].limit
     limit = certificate.limit
-    beyond = limit if reach(certificate) < 0.9 * limit else min(3 * limit, farthest)
+    beyond = limit if certificate.reach < 0.9 * limit else min(3 * limit, farthest)
     with heavy_work("short"):
         found = [
             *_border(request, certificate),
-            *_worst(request, certificate, reach(certificate), True),
+            *_worst(request, certificate, certificate.reach, True),
             *_worst(request, certificate, beyond, False),
         ]
         places = _Places(bar, len(found))
@@ -155,16 +155,13 @@ def _ask(request: CertifyRequest, certificate: DistCertificate, point: Point, nu
     found = request.defence.predict(
         received,
         settings.n0,
-        SAMPLES,
-        settings.alpha,
-        request.defence.inner_alpha,
-        settings.seed,
-        places.asking(number, request.transform.describe(point)),
+        n=SAMPLES,
+        alpha=settings.alpha,
+        inner_alpha=request.defence.inner_alpha,
+        seed=settings.seed,
+        progress=places.asking(number, request.transform.describe(point)),
     )
-    holds = None if found.label is None else found.label == certificate.label
-    return Answer(
-        point, covers(certificate, point), names[base], found.class_name, holds, found.passes, len(found.inner_votes)
-    )
+    return Answer.compared(certificate, point, base=names[base], found=found)
 
 
 def _worst(request: CertifyRequest, certificate: DistCertificate, limit: float, inside: bool) -> list[Point]:
@@ -184,7 +181,7 @@ def _worst(request: CertifyRequest, certificate: DistCertificate, limit: float, 
     for point in result.points.tolist():
         where = tuple(round(value, 6) + 0.0 for value in point)  # + 0: no −0
         apart = all(math.dist(where, other) >= limit / 10 for other in found)
-        if covers(certificate, where) == inside and apart and len(found) < WORST:
+        if certificate.covers_attack(where) == inside and apart and len(found) < WORST:
             found.append(where)
     return found
 

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from spt import statistics
 from spt.certificates import DistCertificate, rounded_down, rounded_up
 from spt.certificates.inner_tests import FIRST_LOOK, MOST_INNER_VOTES
 from spt.figures import certificates as figures
@@ -50,7 +49,7 @@ def show(request: CertifyRequest, certificate: DistCertificate) -> None:
         "**Outer bound**: passes are independent, and a test passes wrongly with probability at most a′; no union bound. "
         "Code: `spt.certificates.DistCertificate.conclude`; `verify()` recomputes all of it from the counts."
     )
-    share = statistics.clopper_pearson_lower(certificate.passes, n, certificate.alpha)
+    share = certificate.share_lower_of(certificate.passed())
     q_lower = rounded_down(certificate.q_lower, 4)
     st.latex(
         rf"m = \mathrm{{LowerConfBound}}({certificate.passes}, {n}, 1-{certificate.alpha:g}) = {rounded_down(share, 4)},\qquad "

@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from spt import statistics
 from spt.classifiers import Classifier
 from spt.defences import DistSPT
 from spt.threat_model import Attacker
@@ -90,16 +89,4 @@ class CertifyRequest:
     def passes_needed(self, radius: float) -> int | None:
         """How many of the n_gamma samples must pass for more than ``radius``; None if all are too few."""
         settings = self.settings
-
-        def enough(passes: int) -> bool:
-            share = statistics.clopper_pearson_lower(passes, settings.n_gamma, settings.alpha)
-            q_lower = statistics.corrected_lower_bound(share, self.defence.inner_alpha)
-            return statistics.certified_radius(q_lower, settings.parameter_sigma) > radius
-
-        low, high = 0, settings.n_gamma
-        if not enough(high):
-            return None
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if enough(middle) else (middle, high)
-        return high
+        return self.defence.passes_needed(radius, settings.n_gamma, alpha=settings.alpha)

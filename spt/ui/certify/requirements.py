@@ -1,6 +1,5 @@
 """How many samples must pass for a certificate, in words."""
 
-from spt import statistics
 from spt.certificates import quantity
 from spt.ui.certify.request import CertifyRequest
 
@@ -12,10 +11,7 @@ def needed(request: CertifyRequest) -> str:
     if some is None:
         return f"With n_γ = {n} nothing can be certified at α = {settings.alpha:g}: choose a larger n_γ."
     if all_of_it is None:
-        most = statistics.corrected_lower_bound(
-            statistics.clopper_pearson_lower(n, n, settings.alpha), request.defence.inner_alpha
-        )
-        radius = quantity(statistics.certified_radius(most, settings.parameter_sigma), unit)
+        radius = quantity(request.defence.largest_radius(n, settings.alpha), unit)
         return f"From **{some:,}** of {n:,} on something is certified; if all pass, {radius}."
     space = "" if unit == "°" else " "
     return (

@@ -82,7 +82,13 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
 
     try:
         for certificate in request.defence.stream(
-            request.subject.image, settings.n0, settings.n_gamma, settings.alpha, settings.seed, BATCH, bounding
+            request.subject.image,
+            settings.n0,
+            n_gamma=settings.n_gamma,
+            alpha=settings.alpha,
+            seed=settings.seed,
+            batch_size=BATCH,
+            progress=bounding,
         ):
             draw_samples(request, slots, certificate, running=True)
             if not certificate.complete:
@@ -102,9 +108,9 @@ def draw_samples(
 ) -> None:
     """The samples so far, as a chart, and how many there are."""
     rows = figures.sample_rows(certificate) if certificate else []
-    n, done, most = request.settings.n_gamma, len(rows), max((row["rho"] for row in rows), default=0.3)
+    n, done, most = request.settings.n_gamma, len(rows), max((row["radius"] for row in rows), default=0.3)
     farthest = max((abs(value) for point in certificate.points for value in point), default=0.0) if certificate else 0.0
-    columns = None if rows else ["sample", "x", "y", "rho", "radius", "votes", "share", "outcome"]
+    columns = None if rows else ["sample", "x", "y", "radius", "radius_shown", "votes", "share", "outcome"]
     specification = figures.samples_specification(
         request.transform.dimensions, request.transform.unit, request.settings.parameter_sigma, most, farthest
     )
@@ -113,7 +119,7 @@ def draw_samples(
     slots.chart.vega_lite_chart(pd.DataFrame(rows, columns=columns), specification, alt=alt)
     text = f"{done:,} of {n:,} samples"
     if certificate:
-        text += f" · {figures.network_calls(certificate):,} network calls · {certificate.seconds:.1f} s"
+        text += f" · {certificate.network_calls:,} network calls · {certificate.seconds:.1f} s"
         if done < n and running:
             text += f", about {max(1, math.ceil(certificate.seconds / done * (n - done))):,} s to go"
     slots.progress.progress(done / n, text=text)

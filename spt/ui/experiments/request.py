@@ -8,7 +8,7 @@ import streamlit as st
 
 from spt.bundled import bundled
 from spt.datasets import DATASETS
-from spt.experiments import EXPERIMENTS, Cell, Experiment, Rows, configure, get_experiment
+from spt.experiments import EXPERIMENTS, Entry, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
 from spt.threat_model import BOUNDED
 from spt.ui.shared import cache
@@ -42,7 +42,7 @@ class Result:
 
     experiment: Experiment
     rows: Rows
-    summary: dict[str, Cell]
+    summary: dict[str, Entry]
     done: int
     of: int
 
@@ -52,7 +52,7 @@ class Result:
         return self.done >= self.of
 
 
-def make_result(experiment: Experiment, rows: Rows, summary: dict[str, Cell] | None = None) -> Result:
+def make_result(experiment: Experiment, rows: Rows, summary: dict[str, Entry] | None = None) -> Result:
     """The result that rows make."""
     done = sum(len(rows[stage]) for stage in experiment.stages)
     of = sum(experiment.items(stage) for stage in experiment.stages)

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from spt.certificates import confidence
-from spt.experiments import Cell, Experiment, Share
+from spt.experiments import Entry, Experiment, Share
 from spt.experiments.tables import PaperLine, beside_the_paper, left_out_in_words, paper_lines, paper_source
 from spt.ui.experiments.request import Result
 from spt.ui.shared.markdown import escape
@@ -37,7 +37,7 @@ IN_WORDS = {
 }
 
 
-def shown(result: Result) -> dict[str, Cell]:
+def shown(result: Result) -> dict[str, Entry]:
     """The line as it may be shown: shares of a result that is not complete have no interval (one that is watched while it
     grows, or stopped at will, does not hold)."""
     if result.complete:

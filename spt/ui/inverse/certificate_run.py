@@ -63,7 +63,9 @@ def _per_sample(request: InverseRequest, defence: IndivSPT, plan: Plan, places: 
     def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterable[Any]:
         return current[0](items, desc=desc, total=total)
 
-    stream = defence.stream(request.received, how.n0, how.n_gamma, how.alpha, how.seed, progress=progress)
+    stream = defence.stream(
+        request.received, how.n0, n_gamma=how.n_gamma, alpha=how.alpha, seed=how.seed, progress=progress
+    )
 
     def next_samples(inner: Progress) -> IndividualCertificate | None:
         current[0] = inner
@@ -116,7 +118,7 @@ def _with_one_error(request: InverseRequest, defence: IndivSPT, plan: Plan, plac
         return level
     return places.working(
         lambda progress: defence.certify_with_one_error(
-            received, level, how.n0, how.n_gamma, budget, how.seed, progress=progress
+            received, level, n0=how.n0, n=how.n_gamma, budget=budget, seed=how.seed, progress=progress
         ),
         "Inner tests",
     )

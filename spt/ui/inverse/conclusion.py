@@ -24,9 +24,8 @@ def attack_in_words(request: InverseRequest, result: Result) -> str | None:
     """Whether the certificate speaks of the attack, where that is known and there is a certificate."""
     if request.gamma is None or isinstance(result, ReceivedErrorLevel) or result.label is None:
         return None
-    limit = result.limit if isinstance(result, IndividualCertificate) else result.level.limit
     size, unit = math.hypot(*request.gamma), request.transform.unit
-    held = size < result.radius and max(map(abs, request.gamma)) <= limit
+    held = result.covers_attack(request.gamma)
     return f"Your attack has size {size:.4g}{'' if unit == '°' else ' '}{unit}: " + (
         "so the original is proved to get this class, too."
         if held
@@ -43,8 +42,7 @@ def _per_sample(request: InverseRequest, certificate: IndividualCertificate) -> 
             f":orange-badge[ABSTAIN] nothing is certified: {counts} More than 1/2 is needed; try a smaller σ_γ or Γ, or "
             "another σ_ε."
         ]
-    reach = min(certificate.radius, certificate.limit)
-    statement = _statement(request, certificate.class_names, certificate.label, reach)
+    statement = _statement(request, certificate.class_names, certificate.label, certificate.reach)
     return [f"{statement} {counts} Confidence {confidence(certificate.alpha)}."]
 
 
@@ -62,8 +60,9 @@ def _with_one_error(request: InverseRequest, certificate: OneErrorCertificate) -
             f"constant within E = {level.error_in_words()}. Per-sample errors certify more."
         )
     else:
-        reach = min(certificate.radius, level.limit)
-        paragraphs.append(f"{_statement(request, certificate.class_names, certificate.label, reach)} {counts}")
+        paragraphs.append(
+            f"{_statement(request, certificate.class_names, certificate.label, certificate.reach)} {counts}"
+        )
     budget = certificate.budget
     paragraphs.append(
         f"Confidence {confidence(budget.total)}: wrong with at most {budget.total:g} = {budget.alpha_gamma:g} (samples) + "

@@ -127,9 +127,7 @@ def bound(
         run.MEMORY_BUDGET,
         progress,
     )
-    centre = hull.centres()
-    own = torch.linalg.vector_norm(centre.flatten(1), dim=1).cpu() * (1 + 1e-12) + hull.slack
-    radius = float(torch.maximum(own, hull.distances(centre)))
+    radius = float(hull.radii(hull.centres()))
     component = (hull.middle.abs() + hull.radius).amax(0).cpu().numpy()
     return MethodBound(float(hull.distances()), radius, component, watch.seconds)
 

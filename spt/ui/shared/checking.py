@@ -11,10 +11,18 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from spt.certificates import Certificate, NestedPrediction, OneErrorCertificate
+from spt.certificates import Certificate
 from spt.classifiers import Classifier
 from spt.images import image_digest
-from spt.recomputation import AnyCertificate, Line, Recomputation, read_certificate, recompute
+from spt.recomputation import (
+    AnyCertificate,
+    Line,
+    Recomputation,
+    calls_to_recompute,
+    read_certificate,
+    recompute,
+    seconds_spent,
+)
 from spt.ui.shared import background, failures
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
@@ -155,7 +163,7 @@ def _carry_out(check: _Check, classifier: Classifier, image: Tensor) -> None:
 
 
 def _compute(check: _Check, classifier: Classifier, image: Tensor) -> Recomputation | str:
-    calls = network_calls(check.certificate)
+    calls = calls_to_recompute(check.certificate)
     if calls > MOST_CALLS:
         return (
             f"This certificate rests on {calls:,} network calls or more, and a page counts at most {MOST_CALLS:,} again: use "
@@ -170,20 +178,8 @@ def _compute(check: _Check, classifier: Classifier, image: Tensor) -> Recomputat
         return failures.sentence(error)
 
 
-def network_calls(certificate: AnyCertificate) -> int:
-    """How many votes the record wants to have been counted, at least: samples that are missing get one each."""
-    selection = sum(certificate.selection_counts)
-    if isinstance(certificate, Certificate):
-        return selection + certificate.n
-    n = certificate.n if isinstance(certificate, OneErrorCertificate | NestedPrediction) else certificate.n_gamma
-    betas = certificate.level.n_choice + certificate.level.n_test if isinstance(certificate, OneErrorCertificate) else 0
-    return selection + n + betas + sum(trials for _, trials in certificate.inner_votes)
-
-
 def _duration(certificate: AnyCertificate) -> str:
-    seconds = certificate.seconds
-    if isinstance(certificate, OneErrorCertificate):
-        seconds += certificate.level.seconds
+    seconds = seconds_spent(certificate)
     return f"Certifying took {seconds:.2g} s." if seconds < 100 else f"Certifying took {seconds / 60:.2g} minutes."
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from spt.certificates.per_sample import computed_in_words
+from spt.certificates.rounding import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
 from spt.images import image_digest

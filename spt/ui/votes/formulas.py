@@ -42,8 +42,7 @@ def _show_formulas(request: VotesRequest, run: VotesRun) -> None:
         "**PREDICT** (Cohen, Rosenfeld, Kolter 2019): two-sided binomial test of the top two counts. "
         "Code: `spt.smoothing.SmoothedClassifier.predict`."
     )
-    first, second = prediction.top_two()
-    n_a, n_b = prediction.counts[first], prediction.counts[second] if second != first else 0
+    n_a, n_b = prediction.leading_votes
     relation = r"\le" if prediction.label is not None else ">"
     st.latex(
         rf"p\text{{-value}}({n_a}, {n_a}+{n_b}, \tfrac12) = {_latex(prediction.p_value)} {relation} \alpha = {statistics.alpha:g}"

@@ -1,4 +1,4 @@
-"""`Concluded`: certificates whose conclusions follow from the evidence they carry, so that anyone can recompute them."""
+"""The fields of a record: whether they have the types they are declared with, and how they go to JSON and back."""
 
 import dataclasses
 import functools
@@ -6,91 +6,7 @@ import json
 import math
 import types
 import typing
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
-
-from spt.noise import is_grid
-from spt.plain_numbers import LARGEST_SIGMA
-
-
-class Concluded(ABC):
-    """A dataclass of evidence and of what follows from it.
-
-    Attributes:
-        CONCLUSIONS: the fields that follow from the others.
-        network_shape, grid, pixel_sigma: what f sees, to which grid it rounds that, and the pixel noise in it.
-        selection_counts, selected: the votes that chose the class, and the class.
-        label: the class that is certified, None for ABSTAIN.
-    """
-
-    CONCLUSIONS: ClassVar[tuple[str, ...]]
-
-    class_names: tuple[str, ...]
-    network_shape: tuple[int, int, int]
-    grid: float
-    pixel_sigma: float
-    selection_counts: tuple[int, ...]
-    selected: int
-    label: int | None
-
-    @classmethod
-    def conclude(cls, **evidence: Any) -> Self:
-        """The record that follows from the evidence."""
-        return cls(**evidence, **cls._conclusions(evidence))
-
-    @staticmethod
-    @abstractmethod
-    def _conclusions(evidence: dict[str, Any]) -> dict[str, Any]:
-        """The fields that follow, by name."""
-
-    @abstractmethod
-    def _well_formed(self) -> bool:
-        """Whether the evidence is of one piece, and such as a run can have."""
-
-    @property
-    def class_name(self) -> str | None:
-        """Name of the certified class, None for ABSTAIN."""
-        return None if self.label is None else self.class_names[self.label]
-
-    def verify(self) -> bool:
-        """Recompute the selection and everything that follows from the evidence; True if all agree.
-
-        Every field has its type and is a finite number where it is one, and the evidence is such as a run can have. What
-        only the image and the classifier can tell is not looked at: see `spt.recomputation.recompute`. Never raises.
-        """
-        try:
-            fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-            claimed = {name: fields.pop(name) for name in self.CONCLUSIONS}
-            votes = self.selection_counts
-            best = max(range(len(votes)), key=lambda index: (votes[index], -index))
-            return (
-                fields_are_typed(self)
-                and self._setting_holds()
-                and self._well_formed()
-                and best == self.selected
-                and self._conclusions(fields) == claimed
-            )
-        except Exception:  # whatever an invented record makes go wrong: it does not verify
-            return False
-
-    def _setting_holds(self) -> bool:
-        """Whether classifier and pixel noise are such as can be certified, with a count for each class."""
-        return (
-            len(self.selection_counts) == len(self.class_names) >= 2
-            and min(self.selection_counts) >= 0
-            and min(self.network_shape) >= 1
-            and is_grid(self.grid)
-            and 0 < self.pixel_sigma <= LARGEST_SIGMA
-        )
-
-    def to_json(self) -> str:
-        """All fields as JSON."""
-        return as_json(self)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The record that `to_json` wrote; ValueError, one sentence, if the text is none."""
-        return cls(**read_fields(text, cls))
+from typing import Any
 
 
 def fields_are_typed(record: Any) -> bool:
