@@ -5,7 +5,7 @@ would hash from a sample only, as an underscore argument.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +16,10 @@ from torch import Tensor
 from spt.certificates import rounded_down, rounded_up
 from spt.classifiers import Classifier
 from spt.error_bounds import (
+    AttackedImage,
     ErrorBound,
     IntervalImages,
+    Search,
     chord_bound,
     error_norms,
     interpolation_error,
@@ -37,6 +39,7 @@ LARGE_CURVE_POINTS, LARGE_MAP_STEPS = 61, 11
 LARGE_MEMORY_BUDGET = 1 << 28  # small portions, so that a long bound can be stopped soon
 MOST_KEPT = 64  # results of long computations, for each session
 NARROWEST = 0.02  # degrees; narrower splits are not halved any more
+UNIFORM = Search(tolerance=None, keep_splits=True)  # uniform splits, as they are
 Key = tuple[Any, ...]
 
 
@@ -91,6 +94,11 @@ class Request:
         return self.subject.image.double()
 
     @property
+    def attacked(self) -> AttackedImage:
+        """x with P, Gamma and an attacker in exact arithmetic: what the bounds are about."""
+        return AttackedImage(self.image, self.transform, self.preprocessing, self.limits)
+
+    @property
     def large(self) -> bool:
         """Whether bounds take seconds."""
         return self.subject.image.numel() > LARGE
@@ -118,15 +126,6 @@ def _progress(items: Iterable[Any], desc: str = "", total: int | None = None) ->
         bar.progress(done / max(1, total or 1), text=f"{desc} …")
         yield item
     bar.empty()
-
-
-def _arguments(request: Request, preprocessing: Preprocessing | None = None) -> dict[str, Any]:
-    return {
-        "image": request.image,
-        "transform": request.transform,
-        "preprocessing": request.preprocessing if preprocessing is None else preprocessing,
-        "betas": [request.beta],
-    }
 
 
 # ------------------------------------------------------------------------------------------------------ images and curve
@@ -177,9 +176,7 @@ def sampled_norms(request: Request) -> tuple[np.ndarray, np.ndarray]:
 
 @st.cache_data(show_spinner="Interval bound …", max_entries=32)
 def _interval(key: Key, splits: int, _request: Request) -> ErrorBound:
-    return interval_bound(
-        gamma_range=_request.limits, splits=splits, tolerance=None, keep_splits=True, **_arguments(_request)
-    )
+    return interval_bound(_request.attacked, [_request.beta], splits=splits, search=UNIFORM)
 
 
 def interval(request: Request) -> ErrorBound:
@@ -189,13 +186,11 @@ def interval(request: Request) -> ErrorBound:
     found: ErrorBound = in_session(
         ("interval", *request.key, request.splits),
         lambda progress: interval_bound(
-            gamma_range=request.limits,
+            request.attacked,
+            [request.beta],
             splits=request.splits,
-            tolerance=None,
-            keep_splits=True,
+            search=replace(UNIFORM, memory_budget=LARGE_MEMORY_BUDGET),
             progress=progress,
-            memory_budget=LARGE_MEMORY_BUDGET,
-            **_arguments(request),
         ),
         "Interval bound",
     )
@@ -204,9 +199,7 @@ def interval(request: Request) -> ErrorBound:
 
 @st.cache_data(show_spinner="Chord bound …", max_entries=32)
 def _chord(key: Key, splits: int, _request: Request) -> ErrorBound:
-    return chord_bound(
-        gamma_range=_request.limits, splits=splits, tolerance=None, keep_splits=True, **_arguments(_request)
-    )
+    return chord_bound(_request.attacked, [_request.beta], splits=splits, search=UNIFORM)
 
 
 def chord(request: Request) -> ErrorBound:
@@ -230,8 +223,9 @@ def is_in_session(key: Key) -> bool:
 
 
 def _sharp_bound(request: Request, preprocessing: Preprocessing, progress: Progress = silent) -> tuple[float, float]:
-    arguments = _arguments(request, preprocessing) | {"gamma_range": request.limits, "progress": progress}
-    bound = chord_bound(tolerance=0.02, **arguments) if request.rotates else vertex_bound(**arguments)
+    attacked, beta = replace(request.attacked, preprocessing=preprocessing), [request.beta]
+    compute = chord_bound if request.rotates else vertex_bound
+    bound = compute(attacked, beta, progress=progress)
     return float(bound.sampled[0]), float(bound.values[0])
 
 
@@ -255,7 +249,7 @@ def sharp(request: Request, preprocessing: Preprocessing) -> tuple[float, float]
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _vertices(key: Key, _request: Request) -> ErrorBound:
-    return vertex_bound(gamma_range=_request.limits, **_arguments(_request))
+    return vertex_bound(_request.attacked, [_request.beta])
 
 
 def vertices(request: Request) -> ErrorBound:
@@ -264,7 +258,7 @@ def vertices(request: Request) -> ErrorBound:
         return _vertices(request.key, request)
     found: ErrorBound = in_session(
         ("vertices", *request.key),
-        lambda progress: vertex_bound(gamma_range=request.limits, progress=progress, **_arguments(request)),
+        lambda progress: vertex_bound(request.attacked, [request.beta], progress=progress),
         "Exact maximum",
     )
     return found
@@ -284,9 +278,7 @@ def known_interval(request: Request) -> ErrorBound | None:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _enclosure(key: Key, split: tuple[tuple[float, float], ...], _request: Request) -> IntervalImages:
-    arguments = _arguments(_request)
-    arguments.pop("progress", None)
-    return interval_images(beta=arguments.pop("betas"), split=split, **arguments)
+    return interval_images(_request.attacked, [_request.beta], split)
 
 
 def enclosure(request: Request, split: tuple[tuple[float, float], ...]) -> IntervalImages:
@@ -341,15 +333,9 @@ class Partition:
         splits, values = [self.splits[keep]], [self.values[keep]]
         for index in chosen:
             bound = interval_bound if method == "interval" else chord_bound
-            part = Partition.of(
-                bound(
-                    gamma_range=self.splits[index].tolist(),
-                    splits=2 if np.isfinite(self.values[index]) else 1,
-                    tolerance=None,
-                    keep_splits=True,
-                    **_arguments(request),
-                )
-            )
+            attacked = replace(request.attacked, gamma_range=self.splits[index].tolist())
+            pieces = 2 if np.isfinite(self.values[index]) else 1
+            part = Partition.of(bound(attacked, [request.beta], splits=pieces, search=UNIFORM))
             splits.append(part.splits)
             values.append(np.minimum(part.values, self.values[index]))
         all_splits, all_values = np.concatenate(splits), np.concatenate(values)

@@ -17,9 +17,8 @@ from spt.classifiers import Classifier
 from spt.figures.inverse import range_in_words
 from spt.images import image_digest, to_8_bit
 from spt.inverse import Contradiction, Inverse, Trace, invert, refine, trace
-from spt.inverse.record import received_ends
 from spt.progress import Progress
-from spt.threat_model import Attacker
+from spt.threat_model import Attacker, ReceivedImage
 from spt.transforms import Transform
 from spt.ui import work
 from spt.ui.controls import Subject
@@ -62,6 +61,10 @@ class Request:
         if self.attacker == "8-bit":
             return to_8_bit(self.transform(self.subject.image, [self.gamma])[0])
         return self.transform(self.subject.image.double(), [self.gamma])[0]
+
+    def within(self, gamma_range: Box) -> ReceivedImage:
+        """x' as the receiver has it, who knows that gamma lies in Gamma or in a part of it."""
+        return ReceivedImage(self.received, self.transform, gamma_range, attacker=self.attacker)
 
     @property
     def original(self) -> Tensor | None:
@@ -182,15 +185,12 @@ def compute(request: Request, progress: Progress) -> Found:
     """All passes of the inverse, as data for the page; ValueError for what cannot be inverted."""
     kept: list[tuple[Inverse, bool]] = []
     for record in refine(
-        request.received,
-        request.transform,
-        request.gamma_range,
-        request.split_width,
-        request.refinements,
-        request.attacker,
-        request.naive,
-        MEMORY_BUDGET,
-        progress,
+        request.within(request.gamma_range),
+        width=request.split_width,
+        refinements=request.refinements,
+        naive=request.naive,
+        memory_budget=MEMORY_BUDGET,
+        progress=progress,
     ):
         if kept and kept[-1][0].lower.numel() > MOST_VALUES:
             kept[-1] = (_hull_alone(kept[-1][0]), True)
@@ -280,28 +280,17 @@ def in_background(kind: str, key: Key, work_to_do: Callable[[Progress], Any], la
 def _trace(key: Key, pitch: float, split: Box, place: tuple[int, int, int], before: int, _request: Request) -> Trace:
     row, column, channel = place
     previous = _known_before(key, split, before, _request)
-    return trace(
-        _request.received,
-        _request.transform,
-        split,
-        row,
-        column,
-        channel,
-        previous,
-        _request.attacker,
-        _request.naive,
-        pitch,
-    )
+    received = _request.within(split)
+    return trace(received, row, column, channel=channel, previous=previous, naive=_request.naive, pitch=pitch)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _known_before(key: Key, split: Box, before: int, _request: Request) -> tuple[Tensor, Tensor] | None:
     """Lower and upper image after that many passes over the split alone, as long as there is something left."""
+    received = _request.within(split)
     width = max(high - low for low, high in split) * 1.001
     while before > 0:
-        found = invert(
-            _request.received, _request.transform, split, width, before - 1, _request.attacker, _request.naive
-        )
+        found = invert(received, width=width, refinements=before - 1, naive=_request.naive)
         if found.consistent:
             return found.lower[0], found.upper[0]
         before = found.passes - 1
@@ -315,5 +304,4 @@ def pixel_trace(request: Request, split: Box, place: tuple[int, int, int], befor
 
 def received_interval(request: Request) -> tuple[Tensor, Tensor]:
     """What the true values of x' can be, (C, H, W) each."""
-    low, high = received_ends(request.received, request.attacker)
-    return low.view_as(request.received), high.view_as(request.received)
+    return request.within(request.gamma_range).ends

@@ -114,14 +114,12 @@ def bound(
     """One method's bound at one beta."""
     watch = Stopwatch()
     hull = error_hull(
-        request.received,
-        request.transform,
+        found.last,
         preprocessing,
         [list(beta)],
-        found.last,
-        method,
-        data.MEMORY_BUDGET,
-        progress,
+        method=method,
+        memory_budget=data.MEMORY_BUDGET,
+        progress=progress,
     )
     centre = hull.centres()
     own = torch.linalg.vector_norm(centre.flatten(1), dim=1).cpu() * (1 + 1e-12) + hull.slack
