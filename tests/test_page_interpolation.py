@@ -251,7 +251,8 @@ def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tenso
     assert_healthy(app)
     state, settings = app.session_state["error_refinement"], load_classifier("mnist-rotation").preprocessing
     for bound, partition in ((interval_bound, state.interval), (chord_bound, state.chord)):
-        expected = bound(digit, Rotation(), settings, [20.0], RANGE, splits=10, tolerance=None)
+        attacked = AttackedImage(digit, Rotation(), settings, RANGE)
+        expected = bound(attacked, [20.0], splits=10, search=Search(tolerance=None))
         assert partition.bound <= float(expected.values[0]) * 1.001
         assert partition.splits[0, 0] == -30 and partition.splits[-1, 1] == 30
         assert (partition.splits[1:, 0] == partition.splits[:-1, 1]).all()
