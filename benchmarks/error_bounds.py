@@ -32,6 +32,11 @@ FRAME = Preprocessing(vignette="rectangle", vignette_margin=4, blur_size=5, blur
 Table = list[tuple[str, ...]]
 
 
+def turned(image: Tensor, limit: float) -> AttackedImage:
+    """An image that is turned by up to ``limit`` degrees."""
+    return AttackedImage(image, ROTATION, CIRCLE, (-limit, limit))
+
+
 def digits(count: int) -> list[Tensor]:
     data = load_dataset("mnist")
     return [data.image(i).double() for i in range(count)]
@@ -49,16 +54,11 @@ def span(values: Tensor) -> str:
 def sharpness(images: int, step: float) -> Table:
     rows = [("tolerance", "bound / true maximum, median", "largest", "evaluations for one β, mean", "largest")]
     betas, gammas = normal(10, 30, 0), torch.linspace(-30, 30, round(60 / step) + 1, dtype=torch.float64)[:, None]
-    true = [
-        sampled_error(AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), betas, points=gammas).values
-        for image in digits(images)
-    ]
+    true = [sampled_error(turned(image, 30), betas, points=gammas).values for image in digits(images)]
     for tolerance in (0.05, 0.02, 0.01):
         ratios, evaluations = [], []
         for image, maximum in zip(digits(images), true, strict=True):
-            bound = chord_bound(
-                AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), betas, search=Search(tolerance=tolerance)
-            )
+            bound = chord_bound(turned(image, 30), betas, search=Search(tolerance=tolerance))
             ratios.append(bound.values / maximum)
             evaluations.append(bound.evaluations.double())
         ratio, count = torch.cat(ratios), torch.cat(evaluations)
@@ -79,39 +79,25 @@ def uniform(images: int) -> Table:
     rows: Table = [("uniform splits over ±30°", *map(str, splits))]
     betas = normal(4, 30, 0)
     chosen = digits(min(images, 4))
-    true = [
-        chord_bound(AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), betas, search=Search(tolerance=0.002)).sampled
-        for image in chosen
-    ]
+    true = [chord_bound(turned(image, 30), betas, search=Search(tolerance=0.002)).sampled for image in chosen]
     points = normal(4, 30, 1)
     methods: dict[str, Callable[[Tensor, int], Tensor]] = {
-        "chord": lambda image, n: (
-            chord_bound(
-                AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), betas, splits=n, search=Search(tolerance=None)
-            ).values
-        ),
-        "interval, exact hull": lambda image, n: (
-            interval_bound(AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), betas, splits=n).values
-        ),
-        "interval, naive": lambda image, n: (
-            interval_bound(AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), betas, splits=n, naive=True).values
-        ),
+        "chord": lambda image, n: chord_bound(turned(image, 30), betas, splits=n, search=Search(tolerance=None)).values,
+        "interval, exact hull": lambda image, n: interval_bound(turned(image, 30), betas, splits=n).values,
+        "interval, naive": lambda image, n: interval_bound(turned(image, 30), betas, splits=n, naive=True).values,
     }
     for name, bound in methods.items():
         cells = [span(torch.cat([bound(image, n) / t for image, t in zip(chosen, true, strict=True)])) for n in splits]
         rows.append((name, *cells))
     for centre in ("shifted", "recentred"):
         sharp = [
-            sample_bound(
-                AttackedImage(image, ROTATION, CIRCLE, (-30, 30)), points, centre=centre, search=Search(tolerance=0.01)
-            )
-            for image in chosen
+            sample_bound(turned(image, 30), points, centre=centre, search=Search(tolerance=0.01)) for image in chosen
         ]
         cells = []
         for n in splits:
             ratios = [
                 sample_bound(
-                    AttackedImage(image, ROTATION, CIRCLE, (-30, 30)),
+                    turned(image, 30),
                     points,
                     centre=centre,
                     splits=n,
@@ -190,12 +176,9 @@ def speed() -> None:
     image = digits(1)[0]
     before = peak_memory()
     betas = normal(500, 30, 0)
-    chord_bound(AttackedImage(image, ROTATION, CIRCLE, (-50, 50)), betas[:5])
+    chord_bound(turned(image, 50), betas[:5])
     runs: list[tuple[str, Callable[[], object]]] = [
-        (
-            "chord bound of one β to 2 %, ±50°",
-            lambda: chord_bound(AttackedImage(image, ROTATION, CIRCLE, (-50, 50)), betas),
-        ),
+        ("chord bound of one β to 2 %, ±50°", lambda: chord_bound(turned(image, 50), betas)),
         ("decision radius ≤ 0.6? of one b', ±50°, 8-bit", lambda: decide(0.6)),
         ("decision radius ≤ 0.3? of one b', ±50°, 8-bit", lambda: decide(0.3)),
     ]
@@ -263,11 +246,7 @@ def main() -> None:
             f"MNIST test images 0 to {count - 1}, Γ = ±2 px, 5 β from N(0, 1.5 px), frame 4 px.",
             lambda: translation(count),
         ),
-        (
-            "Per sample",
-            "Radii of K(b'), bounded to 5 %, b' from N(0, 30°), exact attacker.",
-            lambda: per_sample(count),
-        ),
+        ("Per sample", "Radii of K(b'), bounded to 5 %, b' from N(0, 30°), exact attacker.", lambda: per_sample(count)),
         ("Speed", f"MNIST test image 0, {arguments.threads} threads on {platform.machine()}.", speed_rows),
     ]
     text = [

@@ -135,7 +135,9 @@ class TestSoundness:
         network = random_network(seed, residual)
         tube, points, _ = random_tubes(seed, size)
         layers = read_network(network)
-        ibp, crown_ibp, crown = (margin_bounds(layers, tube, 1, method) for method in ("ibp", "crown-ibp", "crown"))
+        ibp, crown_ibp, crown = (
+            margin_bounds(layers, tube, 1, method=method) for method in ("ibp", "crown-ibp", "crown")
+        )
         assert (crown_ibp >= ibp).all() and (crown >= crown_ibp).all()
         for outputs in evaluations(network, points):
             others = torch.maximum(outputs[..., 0], outputs[..., 2])
@@ -160,7 +162,7 @@ class TestSoundness:
         row = matrix[0] - matrix[1]
         ends = torch.where(row > 0, tube.lower.flatten(1), tube.upper.flatten(1))
         expected = ends @ row + offset[0] - offset[1]
-        assert torch.allclose(margin_bounds(read_network(network), boxes, 0, "crown-ibp"), expected, atol=1e-4)
+        assert torch.allclose(margin_bounds(read_network(network), boxes, 0, method="crown-ibp"), expected, atol=1e-4)
 
     def test_backward_sees_what_forward_forgets(self):
         """relu(x) - relu(x) for x in [1, 2]: forward alone gives ±1, backward 0."""
@@ -185,7 +187,7 @@ class TestSoundness:
             network[-1].weight[1].fill_(-1e6)
         for method in ("ibp", "crown-ibp", "crown"):
             tube = Tube.box(torch.zeros(1, 1), torch.ones(1, 1))
-            assert float(margin_bounds(read_network(network), tube, 0, method)) == -math.inf
+            assert float(margin_bounds(read_network(network), tube, 0, method=method)) == -math.inf
 
 
 PREPROCESSINGS = (
@@ -583,7 +585,7 @@ class TestBoxLoss:
             module = train(dataclasses.replace(recipe, box_radius=radius), images, labels)
             boxes = Tube.box((images - 0.1).clamp(min=0)[::2], (images + 0.1).clamp(max=1)[::2])
             layers = read_network(fuse_batch_norm(module, half=False))
-            margins.append((margin_bounds(layers, boxes, 0, "ibp") > 0).float().mean())
+            margins.append((margin_bounds(layers, boxes, 0, method="ibp") > 0).float().mean())
         assert margins[0] < margins[1] and margins[1] > 0.8
 
     def test_negative_radius(self):

@@ -33,7 +33,7 @@ def bounded(
     """
     watch, target = Stopwatch(), search.target
     inflation = norm_inflation(attacked.preprocessing, attacked.image)
-    goal = _target(search.target, problem.items, slack + rounding, inflation)
+    goal = _target(target, problem.items, slack + rounding, inflation)
     state = branch_and_bound(
         problem,
         replace(search, target=goal),

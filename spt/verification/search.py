@@ -111,7 +111,7 @@ def in_float32(name: str) -> Classifier:
     return replace(classifier, module=fuse_batch_norm(module, half=False))
 
 
-def margin_bounds(layers: list[Layer], tube: Tube, label: int, method: Method = "crown-ibp") -> Tensor:
+def margin_bounds(layers: list[Layer], tube: Tube, label: int, *, method: Method = "crown-ibp") -> Tensor:
     """Lower bounds (M,) of min over j != label of (logit of label - logit j) on each set.
 
     "ibp" goes forward only; "crown-ibp" goes back through all layers between the forward bounds; "crown" first
@@ -263,7 +263,7 @@ class _Claim:
         found = []
         for part in progress(parts, desc=f"verifying {len(boxes)} splits", total=-(-len(boxes) // size)):
             tube = enclose(self.attacked, part, grid=self.classifier.grid)
-            found.append(margin_bounds(self.layers, tube, self.label, self.method))
+            found.append(margin_bounds(self.layers, tube, self.label, method=self.method))
         return torch.cat(found)
 
     def counterexample(self, points: Tensor) -> tuple[float, ...] | None:
