@@ -13,7 +13,7 @@ import streamlit as st
 
 def load_core() -> None:
     """Import what the pages need (torch above all) while the browser is still opening."""
-    import spt.ui.votes  # noqa: F401
+    import spt.ui.votes.page  # noqa: F401
 
 
 @asynccontextmanager

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from spt.ui import failures
-from spt.ui.icon import ICON
+from spt.ui.shared import failures
+from spt.ui.shared.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
 page = st.navigation(

@@ -28,6 +28,17 @@ def pytest_configure(config):
     torch.set_num_threads(1)  # tensors are small: a second thread waits more than it works, above all on a busy machine
 
 
+def short_id(value: object) -> str:
+    """What a test of many cases calls one of them: its text, or its beginning."""
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def pytest_make_parametrize_id(config, val):
+    """Texts and patterns at most so long in the names of tests; what pytest would number stays numbered."""
+    return short_id(val) if isinstance(val, str | bytes) and len(val) > 40 else None
+
+
 def find_chromium() -> str | None:
     """The Chromium (or Chrome) of this machine, None where there is none; browser tests start this one."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

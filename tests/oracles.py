@@ -118,7 +118,7 @@ def inverse_pass(
     known: tuple[np.ndarray, np.ndarray],
     least_weight: float = 1e-3,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One pass of the inverse for parameters in one split, as the slides write it, cell by cell in pixels of pitch 1.
+    """One pass of the inverse for parameters in one split, as the paper writes it, cell by cell in pixels of pitch 1.
 
     ``received`` and ``known`` are lower and upper ends of x' and of x, (H, W). The result has one more pixel on each
     side: pixels outside the frame, which are 0.

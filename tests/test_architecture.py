@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ LAYERS = {
     "spt.smoothing": 4,
     "spt.response": 4,
     "spt.torchvision_networks": 4,
+    "spt.recipes": 4,
     "spt.training": 5,
     "spt.attacks": 5,
     "spt.error_bounds": 5,
@@ -54,6 +56,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
@@ -94,21 +97,18 @@ def test_there_is_something_to_check():
     assert len(FILES) > 10 and all(path.is_file() for path in FILES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_import_order(path):
-    own = module_of(module_name(path))
-    if own == "spt":
-        return  # __init__ re-exports everything; nothing below it may import from it, see the next test
-    for imported in imports(path):
-        if not imported.startswith("spt."):
-            continue
-        other = module_of(imported)
-        if other == own:
-            continue
-        assert layer(other) <= layer(own), (
-            f"{own} (layer {layer(own)}) imports {other} (layer {layer(other)}); see LAYERS"
-        )
-        assert own not in LEAVES, f"{own} is a leaf, but imports {other}"
+def test_import_order():
+    """``spt/__init__.py`` re-exports everything; that nothing below it imports from it is a test of its own."""
+    wrong = []
+    for path in FILES:
+        own = module_of(module_name(path))
+        others = {module_of(name) for name in imports(path) if name.startswith("spt.")} - {own}
+        for other in others if own != "spt" else ():
+            if layer(other) > layer(own):
+                wrong.append(f"{own} (layer {layer(own)}) imports {other} (layer {layer(other)}); see LAYERS")
+            if own in LEAVES:
+                wrong.append(f"{own} is a leaf, but imports {other}")
+    assert not wrong
 
 
 def test_no_cycles():
@@ -158,33 +158,65 @@ def test_no_circles_of_packages():
             assert name not in reached(name, set()), f"{name} imports itself by way of others"
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_the_package_does_not_import_through_its_front_door(path):
+def test_the_package_does_not_import_through_its_front_door():
     """``from spt import Rotation`` is for people; inside it would make every module depend on every other."""
-    if path == PACKAGE / "__init__.py":
-        return
     modules = {module_name(other) for other in FILES}
-    for imported in imports(path):
-        if imported == "spt" or (imported.startswith("spt.") and imported.count(".") == 1):
-            assert imported in modules, f"{module_name(path)} imports {imported}: name the module that defines it"
+    for path in FILES:
+        for imported in imports(path) if path != PACKAGE / "__init__.py" else ():
+            if imported == "spt" or (imported.startswith("spt.") and imported.count(".") == 1):
+                assert imported in modules, f"{module_name(path)} imports {imported}: name the module that defines it"
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_streamlit_only_in_ui(path):
-    if PACKAGE / "ui" in path.parents:
-        return
-    assert not {name for name in imports(path) if name.partition(".")[0] == "streamlit"}
-    assert not any(name.startswith("spt.ui") for name in imports(path))
+def test_streamlit_only_in_ui():
+    for path in FILES:
+        if PACKAGE / "ui" not in path.parents:
+            found = {
+                name for name in imports(path) if name.partition(".")[0] == "streamlit" or name.startswith("spt.ui")
+            }
+            assert not found, f"{module_name(path)} imports {found}"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_pages_contain_no_computation(path):
+def test_pages_contain_no_computation():
     """They import streamlit and spt.ui, so there is nothing to compute with; and what is longer is no page."""
-    for name in imports(path):
-        assert name.partition(".")[0] == "streamlit" or name.startswith("spt.ui."), f"{path.name} imports {name}"
-    for node in ast.walk(tree(path)):
-        computes = isinstance(node, ast.While | ast.ClassDef | ast.FunctionDef | ast.Lambda | ast.Try)
-        assert not computes, f"{path.name}:{node.lineno} computes: this belongs into spt/ui or the core"
+    assert len(PAGES) > 6
+    for path in PAGES:
+        for name in imports(path):
+            assert name.partition(".")[0] == "streamlit" or name.startswith("spt.ui."), f"{path.name} imports {name}"
+        for node in ast.walk(tree(path)):
+            computes = isinstance(node, ast.While | ast.ClassDef | ast.FunctionDef | ast.Lambda | ast.Try)
+            assert not computes, (
+                f"{path.name}:{getattr(node, 'lineno', 0)} computes: this belongs into spt/ui or the core"
+            )
+
+
+def test_one_folder_a_page():
+    """A page has a folder, with page.py in it; what is in a folder imports only that folder and what pages share, which
+    imports no page. Each page of the explorer imports its own folder and shared ones."""
+    folders = {path.parent.name for path in (PACKAGE / "ui").rglob("*.py")} - {"ui"}
+    shown = {path.stem for path in PAGES if path.parent.name == "explore"}
+    assert folders == shown | {"shared"}
+    assert [path.name for path in (PACKAGE / "ui").glob("*.py")] == ["__init__.py"]
+    for name in shown:
+        assert (PACKAGE / "ui" / name / "page.py").is_file(), name
+    for path in [*(PACKAGE / "ui").rglob("*.py"), *(path for path in PAGES if path.parent.name == "explore")]:
+        own = path.stem if path.parent.name == "explore" else path.parent.name
+        for imported in imports(path):
+            if imported.startswith("spt.ui."):
+                assert imported.split(".")[2] in (own, "shared"), f"{path} imports {imported}"
+
+
+def test_scripts_and_styles_have_files_of_their_own():
+    """HTML, CSS and JavaScript lie beside the Python file of the same name, which mounts them; none is in a string."""
+    for path in sorted((PACKAGE / "ui").rglob("*")):
+        if path.suffix in (".css", ".js", ".html"):
+            mounts = path.with_suffix(".py").read_text(encoding="utf-8")
+            assert ("style(__file__)" if path.suffix == ".css" else "component(__file__)") in mounts or (
+                "component(__file__)" in mounts
+            ), f"{path.name} is not mounted"
+    for path in (PACKAGE / "ui").rglob("*.py"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and path.name != "components.py":
+                assert not {"<style", "addEventListener", "export default"} & set(node.value.split()), path
 
 
 def test_app_starts_pages_and_nothing_else():
@@ -238,26 +270,35 @@ def declared(name: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_docstrings(path):
-    assert ast.get_docstring(tree(path)) or path.read_text().strip() == "", f"{path} has no docstring"
-    for name, node in public(tree(path)):
-        if ast.get_docstring(node) is None:
-            assert "." in name and declared(name.rpartition(".")[2]), f"{module_name(path)}.{name} has no docstring"
+def test_docstrings():
+    for path in FILES:
+        assert ast.get_docstring(tree(path)) or path.read_text().strip() == "", f"{path} has no docstring"
+        for name, node in public(tree(path)):
+            if ast.get_docstring(node) is None:
+                assert "." in name and declared(name.rpartition(".")[2]), f"{module_name(path)}.{name} has no docstring"
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_habits(path):
+def test_habits():
     """Nobody moves tensors to a device by name, and nothing catches what Streamlit stops a script with."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            assert node.func.attr != "cuda", f"{path.name}:{node.lineno} calls .cuda()"
-        if isinstance(node, ast.ExceptHandler):
-            caught = "BaseException" if node.type is None else ast.unparse(node.type)
-            reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
-            assert "BaseException" not in caught or reraises, f"{path.name}:{node.lineno} swallows BaseException"
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                assert node.func.attr != "cuda", f"{path.name}:{node.lineno} calls .cuda()"
+            if isinstance(node, ast.ExceptHandler):
+                caught = "BaseException" if node.type is None else ast.unparse(node.type)
+                reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
+                assert "BaseException" not in caught or reraises, f"{path.name}:{node.lineno} swallows BaseException"
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_length(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 600
+def test_length():
+    assert not {path.name for path in FILES if len(path.read_text(encoding="utf-8").splitlines()) > 600}
+
+
+def test_names_of_classes_are_unique():
+    """A reader who searches for a public class finds one."""
+    found: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(module_name(path))
+    assert not {name: places for name, places in found.items() if len(places) > 1}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import short_id
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,7 +74,7 @@ def dark() -> torch.Tensor:
     return image
 
 
-@pytest.mark.parametrize("change", INVENTED, ids=str)
+@pytest.mark.parametrize("change", INVENTED, ids=short_id)
 @pytest.mark.parametrize("kind", [DistSPT, IndivSPT])
 def test_invented_evidence_does_not_verify(columns, dark, kind, change):
     certificate = kind(columns, Translation(), 0.2, 0.4, 0.2).certify(dark, n_gamma=100)

@@ -18,7 +18,7 @@ from spt.classifiers import MODELS_FOLDER, Classifier, bundled_classifiers, forg
 from spt.datasets import load_dataset
 from spt.networks import FastInference, Residual, StridedNet, build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
-from spt.training import RECIPES, Recipe
+from spt.recipes import RECIPES, Recipe
 
 NAMES = (
     *("mnist-plain", "mnist-rotation", "mnist-rotation-fine", "mnist-translation"),

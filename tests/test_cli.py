@@ -22,8 +22,8 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.datasets import DATASETS
 from spt.images import to_8_bit
 from spt.inverse import invert
+from spt.recipes import RECIPES, Recipe
 from spt.threat_model import ReceivedImage
-from spt.training import RECIPES, Recipe
 from spt.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parent.parent

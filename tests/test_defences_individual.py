@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import BrightestColumn
+from conftest import BrightestColumn, short_id
 
 from spt import statistics
 from spt.certificates import ErrorLevel, OneErrorCertificate, ReceivedErrorLevel, rounded_up
@@ -176,7 +176,7 @@ def test_json_text_and_verify(certificate):
         {"surviving": (((0.1, -0.1), (0.0, 0.1)),)},
         {"selection_counts": (0, 100)},
     ],
-    ids=str,
+    ids=short_id,
 )
 def test_verify_finds_tampering(certificate, change: dict[str, Any]):
     assert not dataclasses.replace(certificate, **change).verify()
@@ -202,14 +202,14 @@ def test_verify_finds_a_larger_error_and_fewer_votes(certificate):
         ({"refinements": -1}, "refinements must be"),
         ({"method": "best"}, "method must be"),
     ],
-    ids=str,
+    ids=short_id,
 )
 def test_bad_settings(defence, changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(defence, **changes)
 
 
-@pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"alpha": 2.0}, {"n_gamma": 0}, {"n0": 0}], ids=str)
+@pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"alpha": 2.0}, {"n_gamma": 0}, {"n0": 0}], ids=short_id)
 def test_bad_calls(defence, received, settings):
     with pytest.raises(ValueError):
         defence.certify(received, **settings)
@@ -318,7 +318,7 @@ def test_with_one_error_batches_and_progress_change_nothing(quiet, received, lev
         {"split_width": 0.0},
         {"limit": 0.05},
     ],
-    ids=str,
+    ids=short_id,
 )
 def test_verify_finds_tampering_with_the_level(one_error, level, change: dict[str, Any]):
     changed = dataclasses.replace(level, **change)
@@ -339,7 +339,7 @@ def test_verify_finds_tampering_with_the_level(one_error, level, change: dict[st
         {"budget": ConfidenceBudget(0.04, 0.005, 0.001)},
         {"budget": ConfidenceBudget(0.004, 0.005, 0.0005)},
     ],
-    ids=str,
+    ids=short_id,
 )
 def test_verify_finds_tampering_with_one_error(one_error, change: dict[str, Any]):
     assert not dataclasses.replace(one_error, **change).verify()
@@ -377,7 +377,7 @@ def test_levels_for_something_else_are_refused(quiet, received, level):
         ({"error": float("inf")}, "E must be a finite number, but is inf"),
         ({"alpha_error": 0.0}, "alpha_error must be greater than 0 and less than 1, but is 0.0"),
     ],
-    ids=str,
+    ids=short_id,
 )
 def test_bad_measurements(defence, received, settings, message):
     with pytest.raises(ValueError, match=message):

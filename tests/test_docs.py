@@ -1,29 +1,56 @@
-"""What docs/ and docstrings name is there: links, sections, code, tests and pages; and nothing outside the repository is cited."""
+"""What docs/, README and docstrings name is there: links, sections, code, tests, pages, commands, examples that run; and
+nothing outside the repository is cited."""
 
 import ast
 import io
+import os
 import re
+import shlex
+import subprocess
+import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+import spt.transforms
+from spt.__main__ import build_parser
+from tests import oracles
 
 REPOSITORY = Path(__file__).parent.parent
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 MARKDOWN = [*DOCS, REPOSITORY / "README.md"]
 SOURCES = sorted((REPOSITORY / "spt").rglob("*.py"))
+CITING = [
+    *SOURCES,
+    REPOSITORY / "app.py",
+    *(path for folder in ("pages", "examples", "benchmarks") for path in sorted((REPOSITORY / folder).rglob("*.py"))),
+]
 CODE = re.compile(r"`((?:spt|tests|benchmarks|examples|pages)/[\w./]*\.py)(?:(?::{1,2})([\w.]+))?`")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 CITATION = re.compile(r"docs/mathematics\.md, sections? (\d+(?:(?:, | and | to )\d+)*)")
 ELSEWHERE = re.compile(
     r"\bthe (?:\w+ )?design\b|\bdesign, section|(?:certificates|architecture|published|ux)\.md|slides", re.I
 )
+PAGE = re.compile(r"docs/([\w-]+(?:\.\w+)?)(?:#([\w-]+)|, sections? (\d+(?:(?:, | and | to )\d+)*|[\"“][^\"”]+[\"”]))?")
+"""docs/guarantee.md, docs/guarantee.md#statistics, docs/guarantee.md, section "Statistics", or docs/mathematics.md, section 4"""
+NAME = re.compile(r"`+(spt(?:\.\w+)+)(?:\(\))?`+")
+FILE = re.compile(r"\b(?:spt|tests|benchmarks|examples|pages|assets|results)/[\w./-]*\w\.\w+")
 PUBLIC = re.compile(r"(?:Higham|Fischer, Baader and Vechev 2020)[^.]*?sections? \d+(?:\.\d+)?")
 
 
+@cache
 def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(text(path))
 
 
 def name(path: Path) -> str:
@@ -60,7 +87,7 @@ def numbers_in(cited: str) -> set[int]:
 def words_of(path: Path) -> Iterator[tuple[int, str]]:
     """Docstrings and comments of a file, each in one line."""
     source = text(path)
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and first.value.value is not None:
@@ -115,7 +142,7 @@ def test_code_and_tests_that_are_named_exist(path):
     for file, wanted in CODE.findall(text(path)):
         there = REPOSITORY / file
         assert there.is_file(), f"{name(path)} names {file}"
-        tree = ast.parse(text(there))
+        tree = tree_of(there)
         found = not wanted or has(tree, wanted.split(".")) or (file.startswith("tests/") and has_test(tree, wanted))
         assert found, f"{name(path)}: there is no {wanted} in {file}"
 
@@ -130,18 +157,77 @@ def test_sections_are_numbered_without_gaps_and_say_where_they_are_implemented_a
             assert "*Code:*" in body and re.search(r"\*Tests:\*.*tests/test_\w+\.py::", body, re.DOTALL), number
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+def wrong_citation(words: str) -> str | None:
+    """What of a docstring's citations of docs/ is not there, None if all is."""
+    for match in PAGE.finditer(words):
+        file, heading, section = match.groups()
+        path = REPOSITORY / "docs" / file
+        if not path.is_file():
+            return match.group()
+        headings = re.findall(r"^#+ (.*)$", without_code(text(path)), re.MULTILINE)
+        if heading and heading not in anchors(path):
+            return match.group()
+        if section and section[0].isdigit():
+            numbered = {int(found) for title in headings for found in re.findall(r"^(\d+)\. ", title)}
+            if not numbers_in(section) <= numbered:
+                return match.group()
+        elif section and section[1:-1] not in headings:
+            return match.group()
+    return None
+
+
+def is_there(dotted: str) -> bool:
+    """Whether a dotted name is a package, a module, or what is defined in one or named by a package's ``__init__``."""
+    first, *parts = dotted.split(".")
+    folder = REPOSITORY / first
+    for i, part in enumerate(parts):
+        if (folder / part).is_dir():
+            folder /= part
+        elif (folder / f"{part}.py").is_file():
+            return i == len(parts) - 1 or has(tree_of(folder / f"{part}.py"), parts[i + 1 :])
+        else:
+            package = folder / "__init__.py"
+            exported = i == len(parts) - 1 and re.search(rf"\b{part}\b", text(package)) is not None
+            return exported or has(tree_of(package), parts[i:])
+    return True
+
+
+def test_citations_are_recognised():
+    for good in (
+        "docs/guarantee.md",
+        "docs/guarantee.md#statistics.",
+        'docs/guarantee.md, section "Statistics"',
+        "docs/mathematics.md, sections 12 to 14 and 18.",
+        "see docs/own-networks.md.",
+    ):
+        assert PAGE.search(good) and wrong_citation(good) is None, good
+    for bad in (
+        "docs/guarantees.md",
+        "docs/own-network.md, which",
+        "docs/guarantee.md#luck",
+        'docs/guarantee.md, section "Luck"',
+        "docs/guarantee.md, section 3",
+        "docs/mathematics.md, sections 20 to 40",
+        "docs/mathematics",
+    ):
+        assert wrong_citation(bad) is not None, bad
+    assert is_there("spt.defences") and is_there("spt.defences.DistSPT") and is_there("spt.transforms.Transform.sample")
+    assert not is_there("spt.defences.NoSuch") and not is_there("spt.transforms.Transform.no_such")
+
+
+@pytest.mark.parametrize("path", CITING, ids=name)
 def test_docstrings_cite_what_is_in_the_repository(path):
-    known = sections()
     for line, words in words_of(path):
         where = f"{name(path)}:{line}"
         assert not ELSEWHERE.search(words), f"{where} cites a document outside the repository: {words[:120]}"
-        for cited in CITATION.findall(words):
-            assert numbers_in(cited) <= known.keys(), f"{where} cites section {cited}, which is not there"
-        rest = PUBLIC.sub("", CITATION.sub("", words))
+        wrong = wrong_citation(words)
+        assert wrong is None, f"{where} cites {wrong}, which is not there"
+        rest = PUBLIC.sub("", PAGE.sub("", words))
         assert not re.search(r"\bsections? \d", rest), f"{where} cites a section without saying of what: {words[:120]}"
-        for file in re.findall(r"\bdocs/[\w.]+", words):
-            assert (REPOSITORY / file.rstrip(".")).is_file(), f"{where} cites {file}"
+        for dotted in NAME.findall(words):
+            assert is_there(dotted), f"{where} names {dotted}, which is not there"
+        for file in FILE.findall(words):
+            assert (REPOSITORY / file).exists(), f"{where} names {file}, which is not there"
 
 
 def test_the_mathematics_is_cited():
@@ -173,6 +259,38 @@ def test_every_item_of_the_paper_has_its_code_and_a_page_or_none():
     assert count > 30 and shown == pages, "a page shows nothing of the paper"
 
 
+def test_the_items_of_the_paper_are_found():
+    """Whoever searches the list for what the paper calls a thing finds it."""
+    items = "\n".join(cells[0] for cells in rows(REPOSITORY / "docs" / "paper.md"))
+    for wanted in (
+        *(
+            "Theorem 3.1",
+            "Theorem 3.2",
+            "equation (6)",
+            "q_{i,j}",
+            "c_{i',j'}",
+            "h_E",
+            "g_E",
+            "\\rho_E",
+            "q_E",
+            "Figure 3",
+        ),
+        *("PREDICT", "CERTIFY", "SAMPLEUNDERNOISE", "BINOMPVALUE", "LOWERCONFBOUND", "Worst-of-k", "Confidence budget"),
+        *("BaseSPT", "DistSPT^x", "DistSPT^D", "IndivSPT", "Table 2", "Table 3", "Table 4", "Table 11", "Table 12"),
+        *(
+            "Refinement",
+            "Vignette",
+            "blur",
+            "The inner test",
+            "Interpolation error",
+            "Bilinear",
+            "Inverse",
+            "82 %, 81 %",
+        ),
+    ):
+        assert wanted in items, wanted
+
+
 def test_every_experiment_is_an_item_of_the_paper():
     whole = text(REPOSITORY / "docs" / "paper.md")
     for file in (REPOSITORY / "spt" / "experiments").glob("*.py"):
@@ -198,3 +316,73 @@ def test_formulas_survive_markdown(path):
         assert not re.search(r"\\[^a-zA-Z]", formula), f"{name(path)}: {formula}"
         assert formula.count("{") == formula.count("}"), f"{name(path)}: {formula}"
         assert len(re.findall(r"\\left\b", formula)) == len(re.findall(r"\\right\b", formula)), formula
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text(path), re.DOTALL)
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=name)
+def test_commands_and_python_are_understood(path):
+    for block in blocks(path, "bash"):
+        for command in re.findall(r"^python -m spt (.*)$", block, re.MULTILINE):
+            build_parser().parse_args(shlex.split(command, comments=True))
+    for block in blocks(path, "python"):
+        compile(block, name(path), "exec")
+
+
+def test_every_command_is_explained():
+    """The page on the command line shows each command; `app` and the options of all say themselves what they do."""
+    shown = {
+        line.split()[3]
+        for block in blocks(REPOSITORY / "docs" / "command-line.md", "bash")
+        for line in block.splitlines()
+    }
+    [commands] = [action.choices for action in build_parser()._actions if isinstance(action.choices, dict)]
+    assert shown | {"app"} == set(commands)
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    readme = text(REPOSITORY / "README.md")
+    assert len(readme.splitlines()) <= 160
+    for path in DOCS:
+        assert f"(docs/{path.name})" in readme, path.name
+
+
+def zoom() -> tuple[str, str]:
+    """The transformation that docs/contributing.md adds, and its oracle."""
+    first, second = blocks(REPOSITORY / "docs" / "contributing.md", "python")
+    return first, second
+
+
+def test_the_transformation_that_is_added_agrees_with_its_oracle():
+    names, slow = dict(vars(spt.transforms)), dict(vars(oracles))
+    exec(zoom()[0], names)
+    exec(zoom()[1], slow)
+    image = np.random.default_rng(0).random((6, 7))
+    for percent in (-50.0, 0.0, 13.0, 50.0):
+        moved = names["Zoom"]()(torch.from_numpy(image)[None], percent)[0, 0].numpy()
+        assert np.abs(moved - slow["zoom"](image, percent)).max() <= 1e-12
+
+
+@pytest.mark.slow
+def test_the_laws_run_over_the_transformation_that_is_added(tmp_path):
+    """As docs/contributing.md says: the class and its oracle, and nothing else."""
+    fast, slow = zoom()
+    plugin = (
+        "import spt.transforms\nfrom tests import oracles\n"
+        f"exec({fast!r}, vars(spt.transforms))\nexec({slow!r}, vars(oracles))\n"
+        "spt.transforms.TRANSFORMS['zoom'] = spt.transforms.Zoom()\noracles.TRANSFORMS['zoom'] = oracles.zoom\n"
+    )
+    (tmp_path / "added_zoom.py").write_text(plugin, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "added_zoom", "-p", "no:cacheprovider", "-k", "zoom"]
+    found = subprocess.run(
+        [*command, "tests/test_laws.py", "tests/test_attacks.py"],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(REPOSITORY)))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout
+    assert int(re.search(r"(\d+) passed", found.stdout)[1]) > 30

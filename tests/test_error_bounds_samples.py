@@ -273,12 +273,12 @@ def test_interval_images_contain_every_error(naive):
         assert (values <= high).all()
 
 
-def test_exact_hull_is_within_the_naive_box_and_matches_the_slides():
+def test_exact_hull_is_within_the_naive_box_and_matches_the_paper():
     boxes = torch.tensor([[[23.0, 26.0]]], dtype=torch.float64)
     exact, naive = (source_boxes(ROTATION, 6, 6, boxes, flag) for flag in (False, True))
     for tight, loose in zip(exact, naive, strict=True):
         assert ((tight.lower >= loose.lower - 1e-9) & (tight.upper <= loose.upper + 1e-9)).all()
-    # pixel (5, 1) of the slides, in pitch 2: row 3, column 5 of a 6x6 image
+    # pixel (5, 1) of the paper, in pitch 2: row 3, column 5 of a 6x6 image
     for found, expected in ((exact, (4.056, 4.212, 2.874, 3.091)), (naive, (4.06, 4.21, 2.85, 3.11))):
         values = [2 * float(end[0, 3, 5]) for axis in found for end in (axis.lower, axis.upper)]
         assert values == pytest.approx(list(expected), abs=0.005)
@@ -298,7 +298,7 @@ def test_interval_interpolation_contains_points_and_is_attained(data):
         assert (value <= upper + 1e-12).all()
 
 
-@pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=str)
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
 @pytest.mark.parametrize(
     ("transform", "limit"), [(ROTATION, 60.0), (TRANSLATION, 2.5)], ids=["rotation", "translation"]
 )

@@ -434,8 +434,8 @@ class TestTables:
         lines = paper_lines(configure(EXPERIMENTS["table4"]))
         assert [line.cells["cert. acc. 50°"] for line in lines] == [0.82]
         assert "not proved" in lines[0].caveat
-        slides = {"table2": 6, "table3": 8, "table4": 5, "indiv": 1, "table11": 3, "table12": 3}
-        for name, count in slides.items():
+        paper = {"table2": 6, "table3": 8, "table4": 5, "indiv": 1, "table11": 3, "table12": 3}
+        for name, count in paper.items():
             assert len(paper_lines(configure(EXPERIMENTS[name]), every=True)) == count
 
     def test_paper_columns_are_ours(self, tmp_path):

@@ -32,9 +32,9 @@ from spt.inverse import invert
 from spt.networks import build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
 from spt.received_bounds.bounds import METHODS, received_balls
+from spt.recipes import Recipe
 from spt.smoothing import SmoothedClassifier
 from spt.threat_model import AttackedImage, ReceivedImage
-from spt.training import Recipe
 from spt.transforms import Rotation, Transform, Translation
 
 ROTATION, TRANSLATION = Rotation(), Translation()

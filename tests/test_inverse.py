@@ -1,4 +1,4 @@
-"""The inverse: every original is inside, with zero tolerance; passes shrink; the slides' example; a slow oracle agrees."""
+"""The inverse: every original is inside, with zero tolerance; passes shrink; the paper's example; a slow oracle agrees."""
 
 import itertools
 import math
@@ -272,10 +272,10 @@ def test_what_comes_from_outside_the_frame_is_black():
     assert died.row in (-1, 8) or died.column in (-1, 8)
 
 
-# ----------------------------------------------------------------------------------------------------- the slides
+# ----------------------------------------------------------------------------------------------------- the paper's example
 
 
-def test_the_slides_example():
+def test_the_papers_example():
     """Gamma = [23°, 26°], p'_{5,1} = 0.9 on the paper's grid: what it says about the pixel (3, 3)."""
     received = torch.zeros(1, 8, 8, dtype=torch.float64)
     received[0, 4, 6] = 0.9

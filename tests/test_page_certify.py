@@ -16,8 +16,9 @@ from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.defences import DistSPT
 from spt.figures import certificates as figures
 from spt.figures.certificates import Answer, certificate_svg, certified_range, covers, outcomes, sample_rows
-from spt.ui.presets import PRESETS
-from spt.ui.view import escape
+from spt.ui.shared.markdown import escape
+from spt.ui.shared.presets import PRESETS
+from spt.ui.shared.session import PageRun
 from tests.pages import assert_healthy, texts, visit
 
 SMALL = {"n_gamma": "20", "rotation_limit": "2", "translation_limit": "0.25"}
@@ -120,7 +121,7 @@ def test_translation():
     assert certificate.label is not None
     app.button(key="certify_attack").click().run()
     assert_healthy(app)
-    _, answers = app.session_state["certify_answers"]
+    (answers,) = app.session_state["certify_answers"].values()
     assert all(covers(certificate, answer.point) == answer.inside for answer in answers)
 
 
@@ -129,7 +130,7 @@ def test_the_certified_g_is_asked_inside_and_outside_and_its_links_show_these_im
     page.button(key="certify_attack").click().run()
     assert_healthy(page)
     certificate = page.session_state["certify_run"].certificate
-    _, answers = page.session_state["certify_answers"]
+    (answers,) = page.session_state["certify_answers"].values()
     assert {answer.inside for answer in answers} == {True, False} and len(answers) <= 8
     assert [answer.point for answer in answers[:2]] == [(2.0,), (-2.0,)] and all(a.inside for a in answers[:2])
     assert all(covers(certificate, answer.point) == answer.inside for answer in answers)
@@ -149,7 +150,7 @@ def test_the_answers_of_an_attack_are_those_of_predict_and_of_the_python_below(c
     page = open_page(attacker="exact")
     page.button(key="certify_attack").click().run()
     assert_healthy(page)
-    _, answers = page.session_state["certify_answers"]
+    (answers,) = page.session_state["certify_answers"].values()
     [code] = [block.value for block in page.code if "defence.predict(" in block.value]
     exec(compile(code, "page", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
@@ -234,7 +235,7 @@ def test_a_check_that_would_count_too_many_votes_is_refused(page, expected):
 
 
 def test_a_check_can_be_stopped(page):
-    page.session_state["checking"] = ("certify_own", "of other settings")
+    page.session_state["check_run"] = PageRun(("certify_own", "of other settings"))
     page.run()
     assert_healthy(page)
     assert "CONFIRMED" not in texts(page) and page.button(key="certify_own_start")
@@ -242,7 +243,7 @@ def test_a_check_can_be_stopped(page):
 
 def test_a_successful_attack_inside_is_an_alarm_with_a_link(page):
     key = page.session_state["certify_run"].key
-    page.session_state["certify_answers"] = (key, [Answer((1.0,), True, "1", "1", False, 12, 12)])
+    page.session_state["certify_answers"] = {key: [Answer((1.0,), True, "1", "1", False, 12, 12)]}
     page.run()
     assert not page.exception
     assert len(page.error) == 1 and "ALARM" in page.error[0].value

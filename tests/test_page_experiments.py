@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from spt.experiments.tables import paper_lines, write_tables
 from spt.figures import experiments as figures
 from spt.figures.experiments import PaperSeries
 from spt.transforms import get_transform
-from spt.ui.experiments import drawing, lines, rows, work
-from spt.ui.experiments.choice import make_result
-from spt.ui.presets import PRESETS
+from spt.ui.experiments import figure, rows, run, table
+from spt.ui.experiments.request import make_result
+from spt.ui.shared.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
 
 CHEAP = {"dataset": "digits", "images": 2}
@@ -196,14 +197,14 @@ def test_results_that_were_made_before_their_network_was_recorded_are_shown(monk
 
 def test_a_quick_run_begins_anew_with_another_network_or_other_data(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = configure(Table11, "quick")
-    folder = work.folder_of(experiment)
-    assert work.folder_of(configure(Table11, "quick", images=3)) == folder
+    folder = run.folder_of(experiment)
+    assert run.folder_of(configure(Table11, "quick", images=3)) == folder
     for name, value in (("provenance", {"classifier_sha256": "0"}), ("about", {"image": 0, "sha256": "0"})):
-        work._made_from.cache_clear()
+        run._made_from.cache_clear()
         with monkeypatch.context() as patch:
             patch.setattr(Table11, name, lambda *_, value=value: value)
-            assert work.folder_of(experiment) != folder
-    work._made_from.cache_clear()
+            assert run.folder_of(experiment) != folder
+    run._made_from.cache_clear()
 
 
 def test_several_results_can_be_chosen_and_are_in_the_address(folders: Path) -> None:
@@ -296,8 +297,8 @@ def test_a_quick_run_measures_what_the_command_measures(name: str) -> None:
     assert_healthy(app)
     assert "all 2 rows are in" in texts(app) and "PROVISIONAL" not in texts(app)
     experiment = configure(get_experiment(name), "quick")
-    [row, _] = work.kept_rows(experiment)["images"]
-    expected = experiment.measure("images", 0, {}, work.device())
+    [row, _] = run.kept_rows(experiment)["images"]
+    expected = experiment.measure("images", 0, {}, run.device())
     assert {k: v for k, v in row.items() if k != "seconds"} == {k: v for k, v in expected.items() if k != "seconds"}
     assert any(block.value == f"python -m spt run {name} --preset quick --out runs" for block in app.code)
 
@@ -347,19 +348,19 @@ def test_stop_keeps_the_rows_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch
     assert "PROVISIONAL" in app.table[0].value.columns[0] and "experiment_csv" in downloads(app)
     worker = app.session_state["experiment_worker"]
     worker._thread.join(30)
-    kept = work.kept_rows(configure(Table11, "quick", images=30))["images"]
+    kept = run.kept_rows(configure(Table11, "quick", images=30))["images"]
     assert 1 <= len(kept) < 30
     app.number_input(key="table11_images").set_value(len(kept) + 1).run()
     app.button(key="experiment_start").click().run()
     wait(app)
-    assert work.kept_rows(configure(Table11, "quick", images=30))["images"][: len(kept)] == kept
+    assert run.kept_rows(configure(Table11, "quick", images=30))["images"][: len(kept)] == kept
     assert f"all {len(kept) + 1} rows are in" in texts(app)
 
 
 def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(self: Table11, stage: str, item: int, *_: Any) -> Any:
         time.sleep(0.2)
-        return self.about(stage, item) | dict.fromkeys(drawing.VARIANTS, 1.0)
+        return self.about(stage, item) | dict.fromkeys(figure.VARIANTS, 1.0)
 
     monkeypatch.setattr(Table11, "measure", slow)
     app = open_page(experiment="table11", table11_images="40")
@@ -368,8 +369,8 @@ def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeyp
     app.radio(key="experiment").set_value("bicubic").run()
     assert_healthy(app)
     assert not worker.running and "Nothing has been measured" in texts(app)
-    monkeypatch.setattr(work, "UNSEEN", 0.5)
-    unseen = work.Worker(configure(Table11, "quick", images=40), worker)
+    monkeypatch.setattr(run, "UNSEEN", 0.5)
+    unseen = run.Worker(configure(Table11, "quick", images=40), worker)
     unseen._thread.join(30)
     assert unseen.ended and unseen.failure is None
 
@@ -435,19 +436,32 @@ def test_a_row_shows_its_image_and_links_that_open_it(folders: Path) -> None:
     assert other.slider(key="angle").value == -7.5 and other.number_input(key="digits_image").value == 2
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@cache
+def page_with_few_samples(page: str, transform: str) -> AppTest:
+    """A page with all controls that it has for a transformation."""
+    narrow = {"rotation": {"rotation_limit": "1"}, "translation": {"classifier": "mnist-translation"}}[transform]
+    few = {
+        "n_gamma": "20",
+        "n": "50",
+        "splits": "10",
+        "splits_px": "2",
+        "inverse_splits": "10",
+        "inverse_splits_px": "2",
+    }
+    app = visit(f"explore/{page}.py", {"transform": transform, "pace": "fast"} | few | narrow, timeout=120)
+    assert_healthy(app)
+    return app
+
+
 @pytest.mark.parametrize("transform", ["rotation", "translation"])
-def test_links_set_controls_that_the_pages_have(name: str, transform: str) -> None:
-    experiment = configure(get_experiment(name), "quick", transform=transform)
-    point = [1.0, 0.5][: get_transform(transform).dimensions]
-    links = rows.page_links(experiment, get_transform(transform), 0.2, 3, point)
-    known = Path("spt/ui").resolve()
-    code = "\n".join(path.read_text(encoding="utf-8") for path in known.rglob("*.py"))
-    for parameters in links.values():
-        assert parameters["digits_image"] == "3" and parameters["transform"] == transform
-        for key in parameters.keys() - {"digits_image", "angle", "dx", "dy"}:
-            general = key.replace(transform, "{transform.name}")
-            assert f'"{key}"' in code or f'"{general}"' in code, key
+def test_links_set_controls_that_the_pages_have(transform: str) -> None:
+    for name in EXPERIMENTS:
+        experiment = configure(get_experiment(name), "quick", transform=transform)
+        point = [1.0, 0.5][: get_transform(transform).dimensions]
+        for page, parameters in rows.page_links(experiment, get_transform(transform), 0.2, 3, point).items():
+            assert parameters["digits_image"] == "3" and parameters["transform"] == transform
+            app = page_with_few_samples(page, transform)
+            assert not [key for key in parameters if key not in app.session_state], (name, page)
 
 
 def test_a_row_beyond_the_last_one_becomes_the_last(folders: Path) -> None:
@@ -479,8 +493,8 @@ def test_the_steps_are_the_summary(folders: Path) -> None:
     assert reaches is not None
     sizes, counts = figures.certified_steps(reaches, 50.0)
     assert sizes == pytest.approx([0.0, 12.5, 50.0]) and counts == [3, 3, 0]
-    figure = figures.certified_curve(reaches, 50.0, "°", drawing.paper_series(experiment, by_size=True))
-    low, high, ours, paper = figure.data
+    drawn = figures.certified_curve(reaches, 50.0, "°", figure.paper_series(experiment, by_size=True))
+    low, high, ours, paper = drawn.data
     assert list(ours.y) == [0.5, 0.5, 0.0] and ours.line.shape == "vh"
     assert all(a <= b <= c for a, b, c in zip(low.y, ours.y, high.y, strict=True))
     band = Share(3, 6).band()
@@ -494,9 +508,9 @@ def test_a_result_that_is_not_complete_has_no_interval() -> None:
     found = {"images": some_rows(experiment)["images"][:4]}
     result = make_result(experiment, found)
     assert not result.complete and (result.done, result.of) == (4, 6)
-    assert all(cell.band() is None for cell in lines.shown(result).values() if isinstance(cell, Share))
-    figure, alt = drawing.figure_of(result) or (None, "")
-    assert figure is not None and "Clopper" not in str(figure.data) and "cert. acc. 10° 0.500" in alt
+    assert all(cell.band() is None for cell in table.shown(result).values() if isinstance(cell, Share))
+    drawn, alt = figure.figure_of(result) or (None, "")
+    assert drawn is not None and "Clopper" not in str(drawn.data) and "cert. acc. 10° 0.500" in alt
 
 
 def test_bars_have_intervals_where_there_are_some() -> None:
@@ -529,7 +543,7 @@ def test_refinement_has_a_line_for_each_image_and_their_mean() -> None:
 def test_lines_of_the_paper_have_names_of_their_own() -> None:
     for name, dataset in (("table3", "imagenet-samples"), ("table3", "natural"), ("table4", "natural")):
         experiment = get_experiment(name)(dataset=dataset)
-        names = lines.paper_names(paper_lines(experiment))
+        names = table.paper_names(paper_lines(experiment))
         assert len(set(names)) == len(names) > 1
 
 
@@ -542,10 +556,10 @@ def test_presets_open_the_page() -> None:
 
 
 def test_the_json_of_a_stopped_run_says_so() -> None:
-    from spt.ui.experiments.choice import Choice
     from spt.ui.experiments.export import line_as_json
+    from spt.ui.experiments.request import ExperimentRequest
 
     experiment = configure(EXPERIMENTS["table4"], "quick", images=6)
     result = make_result(experiment, {"images": some_rows(experiment)["images"][:4]})
-    text = line_as_json(Choice(EXPERIMENTS["table4"], "quick", experiment, None, {"images": 6}), result)
+    text = line_as_json(ExperimentRequest(EXPERIMENTS["table4"], "quick", experiment, None, {"images": 6}), result)
     assert json.loads(text)["PROVISIONAL"] == "4 of 6 rows"

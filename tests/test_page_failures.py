@@ -164,7 +164,7 @@ def test_whatever_a_page_raises_is_a_sentence(monkeypatch):
     def refuse() -> None:
         raise ValueError("two\nlines, *stars*")
 
-    monkeypatch.setattr("spt.ui.experiments.choice.choose", refuse)
+    monkeypatch.setattr("spt.ui.experiments.request.choose", refuse)
     app = visit("explore/experiments.py", {})
     assert the_sentence(app) == "two lines, \\*stars\\*"
 

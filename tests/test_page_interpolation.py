@@ -28,11 +28,12 @@ from spt.figures import errors as figures
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Transform, Translation
-from spt.ui import work
-from spt.ui.controls import Subject
-from spt.ui.interpolation import data, export, hover, samples
-from spt.ui.interpolation.data import about, at_least, at_most
-from spt.ui.presets import INTERPOLATION
+from spt.ui.interpolation import export, hover, refinement, run, samples
+from spt.ui.interpolation.request import InterpolationRequest
+from spt.ui.shared import background
+from spt.ui.shared.controls import Subject
+from spt.ui.shared.presets import INTERPOLATION
+from spt.ui.shared.rounding import about, at_least, at_most
 from tests.pages import assert_healthy, texts
 from tests.test_pages import open_page
 
@@ -66,7 +67,7 @@ def test_numbers_on_the_page_are_those_of_the_core(page: AppTest, digit: torch.T
     chord = chord_bound(
         AttackedImage(digit, rotation, settings, RANGE), [20.0], splits=40, search=Search(tolerance=None)
     )
-    gammas = torch.linspace(*RANGE, data.CURVE_POINTS, dtype=torch.float64)[:, None]
+    gammas = torch.linspace(*RANGE, run.CURVE_POINTS, dtype=torch.float64)[:, None]
     sampled = float(error_norms(digit, rotation, settings, torch.full_like(gammas, 20.0), gammas).max())
     assert f"≤ **{at_most(float(interval.values[0]))}** (40 splits" in shown
     assert f"≤ **{at_most(float(chord.values[0]))}** (40 splits" in shown
@@ -129,7 +130,7 @@ def test_the_table_shows_what_vignette_and_blur_do(page: AppTest, digit: torch.T
 
 
 def test_refining_tightens_and_stays_sound(page: AppTest, digit: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "STEPS_A_PRESS", 4)
+    monkeypatch.setattr(refinement, "STEPS_A_PRESS", 4)
     page.run()
     before = page.session_state["error_refinement"]
     chord, interval = before.chord, before.interval
@@ -151,7 +152,7 @@ def test_refining_tightens_and_stays_sound(page: AppTest, digit: torch.Tensor, m
 
 
 def test_a_refinement_of_other_controls_is_not_shown(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "STEPS_A_PRESS", 1)
+    monkeypatch.setattr(refinement, "STEPS_A_PRESS", 1)
     page.run()
     page.button(key="refine").click().run()
     page.slider(key="angle").set_value(3.0).run()
@@ -238,7 +239,7 @@ def test_natural_pictures() -> None:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat digits as large images."""
-    monkeypatch.setattr(data, "LARGE", 100)
+    monkeypatch.setattr("spt.ui.interpolation.request.LARGE", 100)
 
 
 @pytest.mark.usefixtures("large")
@@ -292,13 +293,13 @@ def test_bounds_of_a_large_image_that_is_shifted(digit: torch.Tensor) -> None:
 
 
 def test_work_in_the_background_hands_on_results_and_failures() -> None:
-    assert work.in_background(lambda progress: sum(progress(range(4), total=4)), "Adding") == 6
+    assert background.in_background(lambda progress: sum(progress(range(4), total=4)), "Adding") == 6
 
     def fails(progress: object) -> None:
         raise ValueError("no such split")
 
     with pytest.raises(ValueError, match="no such split"):
-        work.in_background(fails, "Failing")
+        background.in_background(fails, "Failing")
 
 
 # -------------------------------------------------------------------------------------------------- presets and export
@@ -380,13 +381,15 @@ def test_preset_translation_is_exact() -> None:
     assert "PROVED: vertices, exact" in texts(app)
 
 
-def a_request(digit: torch.Tensor, transform: Transform, **changes: object) -> data.Request:
+def a_request(digit: torch.Tensor, transform: Transform, **changes: object) -> InterpolationRequest:
     """What the controls say at the start of the page."""
     classifier = load_classifier(f"mnist-{transform.name}")
     subject = Subject(digit.float(), "digest", 7, "", "digits:7")
     points = ((25.0,), (20.0,)) if transform.dimensions == 1 else ((0.5, 0.0), (0.3, 0.7))
     limits = RANGE if transform.dimensions == 1 else (-2.0, 2.0)
-    request = data.Request(classifier, subject, transform, *points, limits, classifier.preprocessing, 10, 30.0, 0.0)
+    request = InterpolationRequest(
+        classifier, subject, transform, *points, limits, classifier.preprocessing, 10, 30.0, 0.0
+    )
     return replace(request, **changes)
 
 
@@ -421,7 +424,7 @@ def test_exported_numbers(digit: torch.Tensor, transform: Transform) -> None:
     assert settings["seed"] == samples.SEED and settings["image"] == "digits:7" and settings["b_prime"] == list(point)
     assert Preprocessing(**settings["preprocessing"]) == request.preprocessing
     sampled = [row["value"] for row in numbers if (row["figure"], row["series"]) == ("error over gamma", "sampled")]
-    assert sampled == data.sampled_norms(request)[1].flatten().tolist()
+    assert sampled == run.sampled_norms(request)[1].flatten().tolist()
     proved = [row["value"] for row in numbers if row["kind"] == export.PROVED and row["figure"] == "error over gamma"]
     assert max(sampled) <= max(proved)
     radii = [row for row in numbers if row["figure"] == "radius over b'"]
@@ -443,7 +446,7 @@ def test_the_pixels_sources(page: AppTest, digit: torch.Tensor) -> None:
     assert "source_arcs" in str(page.get("bidi_component"))
     classifier = load_classifier("mnist-rotation")
     subject = Subject(digit.float(), "digest", 7, "", None)
-    request = data.Request(
+    request = InterpolationRequest(
         classifier, subject, Rotation(), (25.0,), (20.0,), RANGE, classifier.preprocessing, 40, 30.0, 0.0
     )
     found = hover.sources(request, ((5.0, 6.5),))

@@ -24,13 +24,15 @@ from spt.images import to_8_bit
 from spt.inverse import Inverse, Trace, invert, trace
 from spt.received_bounds.bounds import received_bound
 from spt.threat_model import ReceivedImage
-from spt.ui.certify_case import Procedure
 from spt.ui.inverse import export, pixels
+from spt.ui.inverse.certificate_request import ONE_ERROR, ONLINE, PER_SAMPLE, IndividualOutcome, Plan
 from spt.ui.inverse.constraints import first_place
-from spt.ui.inverse.data import EVERYTHING, Found, Request
-from spt.ui.inverse.forms import ONE_ERROR, ONLINE, PER_SAMPLE, Outcome, Plan
 from spt.ui.inverse.individual import Bounded
-from spt.ui.presets import INVERSE
+from spt.ui.inverse.request import InverseRequest
+from spt.ui.inverse.run import EVERYTHING, Found
+from spt.ui.shared.presets import INVERSE
+from spt.ui.shared.procedure import Procedure
+from spt.ui.shared.session import PageRun
 from tests.pages import assert_healthy, texts, visit
 
 ROTATION = get_transform("rotation")
@@ -200,7 +202,7 @@ def preset(number: int) -> AppTest:
     return app
 
 
-def test_the_preset_of_the_slides_shows_their_numbers():
+def test_the_preset_of_figure_3_shows_its_numbers():
     app = preset(1)
     text, formulas = texts(app), latex(app)
     assert "Step 2: c(5, 1)" in text and "[4.055, 4.212] × [2.852, 3.113]" in text and "p′(5, 1) = 0.9" in text
@@ -255,7 +257,9 @@ def test_a_stopped_inverse_waits(page):
     key = next(iter(page.session_state["inverse_results"]))
     page.session_state["inverse_results"].clear()
     page.slider(key="angle").set_value(25.0)
-    page.session_state["inverse_stopped"] = key  # AppTest cannot press a button in mid-run; this is what it leaves
+    page.session_state["inverse_run"] = PageRun(
+        key, "stopped"
+    )  # AppTest cannot press a button in mid-run; this is what it leaves
     page.run()
     assert_healthy(page)
     assert "STOPPED" in texts(page) and "PROVED" not in texts(page)
@@ -379,7 +383,9 @@ def test_a_stopped_certificate_belongs_to_its_settings():
     app = certified(ONLINE, indiv_error="0.01")
     (key,) = app.session_state["inverse_certificates"]
     app.session_state["inverse_certificates"].clear()
-    app.session_state["indiv_stopped"] = key  # AppTest cannot press a button in mid-run; this is what it leaves
+    app.session_state["indiv_certificate_run"] = PageRun(
+        key, "stopped"
+    )  # AppTest cannot press a button in mid-run; this is what it leaves
     app.run()
     assert "The run was stopped" in texts(app) and "REFUSED" not in texts(app)
     app.number_input(key="indiv_error").set_value(0.5).run()
@@ -394,20 +400,20 @@ def test_without_pixel_noise_there_is_one_clear_sentence():
 # ---------------------------------------------------------------------------------------------------- figures and export
 
 
-def request_of(image: torch.Tensor, **changes: object) -> Request:
+def request_of(image: torch.Tensor, **changes: object) -> InverseRequest:
     from spt.images import image_digest
-    from spt.ui.controls import Subject
+    from spt.ui.shared.controls import Subject
 
     subject = Subject(image, image_digest(image), None, "made up", "digits:7")
     settings = {"gamma": (4.0,), "limits": (-5.0, 5.0), "splits": 10, "refinements": 1, "attacker": "8-bit"}
     settings |= {"naive": False, "pitch": 1.0} | changes
-    return Request(load_classifier("mnist-rotation"), subject, ROTATION, **settings)  # type: ignore[arg-type]
+    return InverseRequest(load_classifier("mnist-rotation"), subject, ROTATION, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[Request, Found]:
+def small() -> tuple[InverseRequest, Found]:
     from spt.progress import silent
-    from spt.ui.inverse.data import compute
+    from spt.ui.inverse.run import compute
 
     request = request_of(load_dataset("digits").image(7))
     return request, compute(request, silent)
@@ -415,11 +421,11 @@ def small() -> tuple[Request, Found]:
 
 def test_of_passes_that_take_much_memory_only_the_hull_is_kept(small, monkeypatch):
     from spt.progress import silent
-    from spt.ui.inverse import data
+    from spt.ui.inverse import run
 
     request, found = small
-    monkeypatch.setattr(data, "MOST_VALUES", 784)
-    other = data.compute(request, silent)
+    monkeypatch.setattr(run, "MOST_VALUES", 784)
+    other = run.compute(request, silent)
     assert torch.equal(other.last.lower, found.last.lower)
     for one, two in zip(found.passes, other.passes, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one.hulls[0], two.hulls[0], strict=True))
@@ -444,7 +450,7 @@ def test_the_export_of_a_refused_image_says_why(small):
     defence = IndivSPT(request.classifier, ROTATION, 10.0, 0.3, 5.0, split_width=1.0, refinements=1)
     level = defence.measure(request.received, error=0.001, n_test=10)
     procedure = Procedure(parameter_sigma=10.0, pixel_sigma=0.3, n_gamma=20, n0=100, alpha=0.01, seed=0)
-    outcome = Outcome(Plan(procedure, one_error=True, error=0.001, n_test=10), 5.0, level)
+    outcome = IndividualOutcome(Plan(procedure, one_error=True, error=0.001, n_test=10), 5.0, level)
     bounded = Bounded((20.0,), request.classifier.preprocessing, {}, None, outcome)
     record = json.loads(export.as_json(request, found, bounded))
     assert "certificate" not in record and ErrorLevel.from_json(json.dumps(record["refused"])) == level
@@ -481,7 +487,7 @@ def test_numbers_for_hovering_are_rounded_outward(small):
 
 
 @pytest.fixture(scope="module")
-def slides_trace() -> Trace:
+def papers_trace() -> Trace:
     received = torch.zeros(1, 8, 8, dtype=torch.float64)
     received[0, 4, 6] = 0.9
     return trace(ReceivedImage(received, ROTATION, (23, 26), attacker="exact"), 5, 5, naive=True, pitch=2)
@@ -492,18 +498,18 @@ def words(svg: str) -> str:
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
-def test_the_figures_are_well_formed_and_name_what_they_show(slides_trace, done: int):
-    figure = inverse_figures.constraints_svg(slides_trace, done)
+def test_the_figures_are_well_formed_and_name_what_they_show(papers_trace, done: int):
+    figure = inverse_figures.constraints_svg(papers_trace, done)
     assert all(f"({x}, {y})" in words(figure) for x in (1, 3, 5) for y in (1, 3, 5)) and "5, 1" in words(figure)
     filled = figure.count('fill-opacity="0.95"')
     assert filled == done
-    steps = inverse_figures.steps_svg(slides_trace, done, 0.9)
+    steps = inverse_figures.steps_svg(papers_trace, done, 0.9)
     assert len(re.findall(r"c\(", words(steps))) == done
-    ET.fromstring(inverse_figures.steps_svg(slides_trace, done, None))
+    ET.fromstring(inverse_figures.steps_svg(papers_trace, done, None))
 
 
-def test_cuts_are_shares_and_have_colours(slides_trace):
-    shares = [inverse_figures.cut(slides_trace, step) for step in slides_trace.steps]
+def test_cuts_are_shares_and_have_colours(papers_trace):
+    shares = [inverse_figures.cut(papers_trace, step) for step in papers_trace.steps]
     assert all(0 <= share <= 1 for share in shares) and max(shares) > 0.7
     assert inverse_figures.cut_colour(0.0) == "#00224e" and inverse_figures.cut_colour(1.0) == "#fee838"
 

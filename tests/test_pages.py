@@ -15,9 +15,9 @@ from streamlit.testing.v1 import AppTest
 from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
 from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
-from spt.ui.cache import thumbnails
-from spt.ui.controls import image_key, where_it_answers
-from spt.ui.presets import PRESETS
+from spt.ui.shared.cache import thumbnails
+from spt.ui.shared.controls import image_key, where_it_answers
+from spt.ui.shared.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
 from tests.pictures import bad_pictures, odd_pictures
 
@@ -161,7 +161,7 @@ def test_attack_moves_the_slider_and_judges_g() -> None:
     app = open_page(classifier="mnist-plain", rotation_range="60")
     app.button(key="attack_button").click().run()
     assert_healthy(app)
-    _, result = app.session_state["attack"]
+    (result,) = app.session_state["attacks"].values()
     assert result.fooled
     assert app.slider(key="angle").value == pytest.approx(float(result.points[0, 0]))
     shown = texts(app)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import short_id
 from hypothesis import given
 from hypothesis import strategies as st
 from test_error_bounds import KINDS, PREPROCESSINGS, ROTATION, TRANSLATION, fits, make_image
@@ -143,7 +144,7 @@ def test_a_bound_without_one_of_its_parts_fails(forgotten, kind, half_width, mon
             check(ROTATION, BLURRED, image, gamma, betas, sent, inverse, "kernel")
 
 
-@pytest.mark.parametrize("preprocessing", PREPROCESSINGS, ids=str)
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
 @pytest.mark.parametrize("transform", [ROTATION, TRANSLATION], ids=["rotation", "translation"])
 def test_combs_give_the_absolute_row_sums(preprocessing, transform):
     """|N| rad with combs equals the sum over single pixels, computed one by one."""
@@ -169,7 +170,9 @@ SEPARABLE = [p for p in PREPROCESSINGS if p.vignette != "circle" and p.resize is
 
 
 @pytest.mark.parametrize("shape", [(1, 12, 12), (2, 9, 14)])
-@pytest.mark.parametrize("preprocessing", [*SEPARABLE, Preprocessing(vignette="rectangle", vignette_margin=9)], ids=str)
+@pytest.mark.parametrize(
+    "preprocessing", [*SEPARABLE, Preprocessing(vignette="rectangle", vignette_margin=9)], ids=short_id
+)
 def test_one_dimensional_matrices_give_the_absolute_row_sums(preprocessing, shape):
     """N and |N| of translations equal those of warped single pixels, also beyond the frame and exactly on the grid."""
     factors = preprocessing.factors(*shape[1:])

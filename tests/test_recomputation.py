@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import short_id
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,7 +112,7 @@ def test_a_class_of_another_name_is_found_out(certificates, mnist_rotation, kind
     assert line.verdict == "differs" and "class_names" in line.detail
 
 
-@pytest.mark.parametrize("change", [{"preprocessing": "Preprocessing()"}, {"input_shape": (1, 29, 28)}], ids=str)
+@pytest.mark.parametrize("change", [{"preprocessing": "Preprocessing()"}, {"input_shape": (1, 29, 28)}], ids=short_id)
 def test_an_error_of_something_else_is_a_line(certificates, mnist_rotation, change):
     certificate, image = certificates["nested"]
     forged = dataclasses.replace(certificate, level=dataclasses.replace(certificate.level, **change))
@@ -261,7 +262,7 @@ EDITED = [
 ]
 
 
-@pytest.mark.parametrize("change", EDITED, ids=str)
+@pytest.mark.parametrize("change", EDITED, ids=short_id)
 def test_settings_cannot_be_changed_without_a_trace(certificates, change):
     """The samples follow from the settings: with others they are not those of the seed."""
     certificate, _ = certificates["dist"]

@@ -15,18 +15,8 @@ import spt.training
 from spt.classifiers import forget_loaded, load_classifier, read_card
 from spt.networks import build_network, fuse_batch_norm
 from spt.preprocessing import Preprocessing
-from spt.training import (
-    RECIPES,
-    Average,
-    Recipe,
-    accuracy,
-    attacked,
-    augmented,
-    measure,
-    noisy_inputs,
-    train,
-    write_classifier,
-)
+from spt.recipes import RECIPES, Recipe
+from spt.training import Average, accuracy, attacked, augmented, measure, noisy_inputs, train, write_classifier
 
 NETWORK = {"architecture": "strided", "channels": 1, "side": 8, "classes": 2, "widths": [6, 8], "strides": [2, 1]}
 TINY = Recipe(

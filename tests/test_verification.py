@@ -18,8 +18,9 @@ from spt.images import to_8_bit
 from spt.networks import Residual, StridedNet, fuse_batch_norm
 from spt.noise import snap
 from spt.preprocessing import Preprocessing
+from spt.recipes import Recipe
 from spt.threat_model import AttackedImage
-from spt.training import Recipe, box_loss, train
+from spt.training import box_loss, train
 from spt.transforms import Rotation, Transform, Translation, get_transform
 from spt.verification import Splitting, Tube, enclose, forward, in_float32, least, margin_bounds, read_network, verify
 from spt.verification.network import Rows

@@ -76,7 +76,7 @@ class Run:
         part: its name; out: the folder of results; device: "cuda" or "cpu".
         rehearse: whether all sizes are tiny.
         deadline: of `time.monotonic`, by which the part should be through.
-        recipe: what is trained, a key of `spt.training.RECIPES`.
+        recipe: what is trained, a key of `spt.recipes.RECIPES`.
         epochs: of training, None for as many as there is time for; workers: processes for the tables.
         sections, values: what is found: tables to be read, and plain values by name.
     """

@@ -19,7 +19,7 @@ import torch
 from gpu_parts.run import LARGEST_FILE, OutOfTimeError, Run, write
 from spt import training
 from spt.datasets import load_dataset
-from spt.training import RECIPES, Recipe
+from spt.recipes import RECIPES, Recipe
 
 RESERVE = 20.0
 """Seconds for measuring and writing in the end."""

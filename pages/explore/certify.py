@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from spt.ui import certify, certify_case, controls
+from spt.ui.certify import page, request
+from spt.ui.shared import controls
 
 st.header("Certify: how far can no attack change the answer?", anchor=False)
 st.markdown(
@@ -16,6 +17,6 @@ with st.sidebar:
     with image_area:
         subject = controls.choose_image(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
-    settings = certify_case.choose_settings(transform, classifier)
+    settings = request.choose_settings(transform, classifier)
 
-certify.show(certify_case.Case(classifier, subject, transform, settings))
+page.show(request.CertifyRequest(classifier, subject, transform, settings))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.experiments import choice, page
+from spt.ui.experiments import page, request
 
 st.header("Experiments: how do our numbers stand beside the paper’s?", anchor=False)
 st.markdown(
@@ -10,6 +10,6 @@ st.markdown(
     "a **quick** run and watch its rows come in, then open one of its images on another page."
 )
 with st.sidebar:
-    chosen = choice.choose()
+    chosen = request.choose()
 
 page.show(chosen)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from spt.ui import controls
-from spt.ui.interpolation import page
+from spt.ui.interpolation import page, request
+from spt.ui.shared import controls
 
 st.header("Interpolation error: how far are two moves from one?", anchor=False)
 st.markdown(
@@ -19,6 +19,6 @@ with st.sidebar:
         subject = controls.choose_image(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
     gamma = controls.choose_parameters(transform)
-    request = page.choose(classifier, subject, transform, gamma)
+    chosen = request.choose(classifier, subject, transform, gamma)
 
-page.show(request)
+page.show(chosen)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from spt.ui import controls
-from spt.ui.inverse import page
+from spt.ui.inverse import page, request
+from spt.ui.shared import controls
 
 st.header("Inverse: what does a received image say about its original?", anchor=False)
 st.markdown(
@@ -16,8 +16,8 @@ with st.sidebar:
     image_area = st.container()
     classifier = controls.choose_classifier()
     with image_area:
-        subject = page.choose_picture(classifier)
+        subject = request.choose_picture(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
-    request = page.choose(classifier, subject, transform)
+    chosen = request.choose(classifier, subject, transform)
 
-page.show(request)
+page.show(chosen)

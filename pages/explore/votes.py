@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from spt.ui import controls, votes
-from spt.ui.view import View
+from spt.ui.shared import controls
+from spt.ui.votes import page, request
 
 st.header("Votes: what does the smoothed classifier answer?", anchor=False)
 st.markdown(
@@ -20,6 +20,6 @@ with st.sidebar:
     gamma = controls.choose_parameters(transform)
     smoothing = controls.choose_smoothing(transform)
     statistics = controls.choose_statistics()
-    watch = votes.choose_pace()
+    watch = request.choose_pace()
 
-votes.show(View(classifier, subject, transform, gamma, smoothing, statistics, watch))
+page.show(request.VotesRequest(classifier, subject, transform, gamma, smoothing, statistics, watch))

@@ -19,7 +19,7 @@ def _list(arguments: argparse.Namespace) -> str:
     from spt.classifiers import bundled_classifiers, read_card
     from spt.datasets import DATASETS
     from spt.experiments import EXPERIMENTS
-    from spt.training import RECIPES
+    from spt.recipes import RECIPES
     from spt.transforms import TRANSFORMS
 
     cards = {name: read_card(name) for name in bundled_classifiers()}

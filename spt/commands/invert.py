@@ -75,7 +75,7 @@ def add(commands: Any) -> None:
     )
     how.add_argument("--passes", type=passes, default=10, help="refinements after the splitting (default: %(default)s)")
     how.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
-    how.add_argument("--naive", action="store_true", help="source boxes by interval arithmetic, as in the slides")
+    how.add_argument("--naive", action="store_true", help="source boxes by interval arithmetic, as in the paper")
     how.add_argument(
         "--out", type=Path, metavar="FILE", help="write boxes, lower, upper and received to this .npz file"
     )

@@ -19,7 +19,7 @@ from spt.experiments.files import check_folder, json_text
 from spt.experiments.settings import Range
 
 if TYPE_CHECKING:
-    from spt.training import Recipe
+    from spt.recipes import Recipe
 
 
 def add(commands: Any) -> None:
@@ -85,7 +85,7 @@ def _train(arguments: argparse.Namespace) -> str:
 
 
 def _recipe(arguments: argparse.Namespace) -> "Recipe":
-    from spt.training import RECIPES
+    from spt.recipes import RECIPES
 
     if arguments.name not in RECIPES:
         raise ValueError(f"Unknown recipe {arguments.name!r}: choose one of {', '.join(RECIPES)}.")

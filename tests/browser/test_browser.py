@@ -401,7 +401,7 @@ def test_a_click_on_a_pixel_explains_it(server: str, page: Page) -> None:
     photograph(page, "inverse")
     page.get_by_role("button", name="Back").click()
     expect(page.get_by_text(re.compile("^After [0-9] of [0-9] steps"))).to_be_visible()
-    page.get_by_role("button", name="The slides’ Figure 3").click()
+    page.get_by_role("button", name="The paper’s Figure 3").click()
     expect(page.get_by_text("Step 2: c(5, 1)")).to_be_visible()
 
 

@@ -9,16 +9,16 @@ import streamlit as st
 from spt.experiments import Experiment
 from spt.experiments.files import json_text
 from spt.experiments.tables import as_csv, as_record
-from spt.ui.experiments.choice import Choice, Result
-from spt.ui.experiments.work import device
+from spt.ui.experiments.request import ExperimentRequest, Result
+from spt.ui.experiments.run import device
 
 
-def command(choice: Choice) -> str:
+def command(request: ExperimentRequest) -> str:
     """The command line that makes this result: as it was given for a stored one."""
-    if choice.stored is not None:
-        return str(choice.stored.record.get("command", ""))
-    words = [choice.kind.name, "--preset", "quick"]
-    words += [word for name, value in choice.given.items() for word in (f"--{name}", str(value))]
+    if request.stored is not None:
+        return str(request.stored.record.get("command", ""))
+    words = [request.kind.name, "--preset", "quick"]
+    words += [word for name, value in request.given.items() for word in (f"--{name}", str(value))]
     return f"python -m spt run {shlex.join(words)} --out runs"
 
 
@@ -44,28 +44,28 @@ def code(experiment: Experiment) -> str:
     )
 
 
-def line_as_json(choice: Choice, result: Result) -> str:
+def line_as_json(request: ExperimentRequest, result: Result) -> str:
     """The line, its settings and how it was made; a provisional one says so."""
-    if choice.stored is not None:
-        return choice.stored.json
-    record = as_record(result.experiment, result.rows, command(choice), device())
+    if request.stored is not None:
+        return request.stored.json
+    record = as_record(result.experiment, result.rows, command(request), device())
     if not result.complete:
         record = {"PROVISIONAL": f"{result.done} of {result.of} rows"} | record
     return json_text(record, indent=2) + "\n"
 
 
-def show(choice: Choice, result: Result | None) -> None:
+def show(request: ExperimentRequest, result: Result | None) -> None:
     """Downloads, where there is something to download, and what reproduces it."""
     with st.expander("Export: rows, line, command, Python"):
         if result is not None and result.done:
-            _show_downloads(choice, result)
+            _show_downloads(request, result)
         st.caption("The same on a command line; it goes on where it was stopped:")
-        st.code(command(choice), language="bash", wrap_lines=True)
-        st.code(code(choice.experiment), language="python", wrap_lines=True)
+        st.code(command(request), language="bash", wrap_lines=True)
+        st.code(code(request.experiment), language="python", wrap_lines=True)
 
 
-def _show_downloads(choice: Choice, result: Result) -> None:
-    rows = choice.stored.csv if choice.stored is not None else as_csv(result.rows)
+def _show_downloads(request: ExperimentRequest, result: Result) -> None:
+    rows = request.stored.csv if request.stored is not None else as_csv(result.rows)
     stem = result.experiment.stem + ("" if result.complete else "-provisional")
     first, second = st.columns(2)
     first.download_button(
@@ -80,7 +80,7 @@ def _show_downloads(choice: Choice, result: Result) -> None:
     )
     second.download_button(
         "Line as JSON",
-        partial(line_as_json, choice, result),
+        partial(line_as_json, request, result),
         f"{stem}.json",
         "application/json",
         key="experiment_json",

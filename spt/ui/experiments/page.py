@@ -12,25 +12,25 @@ import streamlit as st
 
 from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
 from spt.experiments.stored import Stored
-from spt.ui.experiments import drawing, export, lines, rows, work
-from spt.ui.experiments.choice import QUICK, Choice, Result, make_result, results_folder, title_of
-from spt.ui.view import escape
+from spt.ui.experiments import export, figure, rows, run, table
+from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder, title_of
+from spt.ui.shared.markdown import escape
 
 LOOK = 1.0  # seconds between looks: longer than a look takes, also on a busy machine
 REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it changes
 
 
-def show(choice: Choice | None) -> None:
+def show(request: ExperimentRequest | None) -> None:
     """The whole page below the title."""
-    kind = choice.kind if choice else get_experiment(str(st.session_state["experiment"]))
+    kind = request.kind if request else get_experiment(str(st.session_state["experiment"]))
     st.subheader(title_of(kind), anchor=False)
     st.markdown(f"**{kind.question}**")
-    if choice is None:
+    if request is None:
         _show_nothing_stored(kind.name)
-    elif choice.stored is not None:
-        _show_stored(choice)
+    elif request.stored is not None:
+        _show_stored(request)
     else:
-        _show_quick(choice)
+        _show_quick(request)
 
 
 # ---------------------------------------------------------------------------------------------------------------- stored
@@ -53,8 +53,8 @@ def _show_nothing_stored(name: str) -> None:
     )
     experiment = configure(EXPERIMENTS[name], "full")
     st.markdown(f"What the paper says for {escape(experiment.dataset)}:")
-    lines.show_table(experiment, None)
-    lines.show_notes(experiment, None)
+    table.show_table(experiment, None)
+    table.show_notes(experiment, None)
 
 
 def _to_quick(name: str) -> None:
@@ -62,17 +62,17 @@ def _to_quick(name: str) -> None:
     st.session_state["experiment_requested"] = name
 
 
-def _show_stored(choice: Choice) -> None:
-    stored = choice.stored
+def _show_stored(request: ExperimentRequest) -> None:
+    stored = request.stored
     assert stored is not None
-    work.stop()
+    run.stop()
     result = make_result(stored.experiment, stored.rows, stored.summary)
     if result.complete:
         st.markdown(f":blue-badge[STORED] {_measured(stored)}")
     else:
         st.markdown(f":gray-badge[PROVISIONAL] stored with {result.done:,} of {result.of:,} rows.")
     _draw(result, result)
-    _show_details(choice, result)
+    _show_details(request, result)
 
 
 def _measured(stored: Stored) -> str:
@@ -89,33 +89,33 @@ def _measured(stored: Stored) -> str:
 # ----------------------------------------------------------------------------------------------------------------- quick
 
 
-def _show_quick(choice: Choice) -> None:
-    experiment = choice.experiment
-    worker = work.current(experiment)
+def _show_quick(request: ExperimentRequest) -> None:
+    experiment = request.experiment
+    worker = run.current(experiment)
     try:
         if st.session_state.pop("experiment_requested", None) == experiment.name:
             experiment.check()
-            work.start(experiment)
-            worker = work.current(experiment)
-        result = make_result(experiment, work.kept_rows(experiment))
+            run.start(experiment)
+            worker = run.current(experiment)
+        result = make_result(experiment, run.kept_rows(experiment))
     except (ValueError, OSError) as error:
         st.error(str(error))
         return
     if worker is not None and worker.running:
-        _live(choice)
-        lines.show_notes(experiment, None)
-        export.show(choice, None)
+        _live(request)
+        table.show_notes(experiment, None)
+        export.show(request, None)
         return
     if worker is not None and worker.failure is not None:
         if not isinstance(worker.failure, ValueError | OSError):
             raise worker.failure
         st.error(str(worker.failure))
-    _show_standing(choice, result)
+    _show_standing(request, result)
     _draw(result, result)
-    _show_details(choice, result)
+    _show_details(request, result)
 
 
-def _show_standing(choice: Choice, result: Result) -> None:
+def _show_standing(request: ExperimentRequest, result: Result) -> None:
     """How far the run is, and the button that starts it or goes on."""
     left, right = st.columns([3.2, 1], vertical_alignment="center")
     if result.complete:
@@ -138,7 +138,7 @@ def _show_standing(choice: Choice, result: Result) -> None:
         icon=":material/play_arrow:",
         type="primary",
         on_click=_request,
-        args=(choice.kind.name,),
+        args=(request.kind.name,),
         shortcut="g",
         width="stretch",
         help="Measure here and now; rows appear as they come, and are kept when you stop.",
@@ -150,14 +150,14 @@ def _request(name: str) -> None:
 
 
 @st.fragment(run_every=LOOK)
-def _live(choice: Choice) -> None:
+def _live(request: ExperimentRequest) -> None:
     """What has come so far; looks again and again, and hands over to the whole page at the end."""
-    experiment = choice.experiment
-    worker = work.current(experiment)
+    experiment = request.experiment
+    worker = run.current(experiment)
     if worker is None or not worker.running:
         st.rerun()
     try:
-        result = make_result(experiment, work.kept_rows(experiment))
+        result = make_result(experiment, run.kept_rows(experiment))
     except (ValueError, OSError) as error:
         st.error(str(error))
         return
@@ -167,12 +167,12 @@ def _live(choice: Choice) -> None:
         "Stop",
         key="experiment_stop",
         icon=":material/stop_circle:",
-        on_click=work.stop,
+        on_click=run.stop,
         shortcut="s",
         width="stretch",
         help="End now; the rows so far are kept, and the run can go on later. Leaving the page ends it too.",
     )
-    _draw(result, _drawn(work.key_of(experiment), result))
+    _draw(result, _drawn(run.key_of(experiment), result))
     stage = next((each for each in reversed(experiment.stages) if result.rows[each]), experiment.stages[0])
     st.subheader("Rows", anchor=False)
     if result.rows[stage]:
@@ -182,7 +182,7 @@ def _live(choice: Choice) -> None:
         st.caption("The first row is being measured …")
 
 
-def _so_far(worker: work.Worker, result: Result) -> str:
+def _so_far(worker: run.Worker, result: Result) -> str:
     words = [f"{result.done:,} of {result.of:,} rows"]
     several = len(result.experiment.stages) > 1
     if several and worker.stage:
@@ -196,7 +196,7 @@ def _so_far(worker: work.Worker, result: Result) -> str:
     return " · ".join(words)
 
 
-def _drawn(key: work.Key, result: Result) -> Result:
+def _drawn(key: run.Key, result: Result) -> Result:
     """The result as the figure shows it: at most a few seconds old, of the same settings."""
     kept = st.session_state.get("experiment_drawn")
     now = time.monotonic()
@@ -210,21 +210,21 @@ def _drawn(key: work.Key, result: Result) -> Result:
 # ------------------------------------------------------------------------------------------------------------------ both
 
 
-def _draw(result: Result, figure: Result) -> None:
+def _draw(result: Result, drawn: Result) -> None:
     left, right = st.columns([1.25, 1], gap="medium")
     with left:
-        drawing.show(figure)
+        figure.show(drawn)
     with right:
-        lines.show_table(result.experiment, result)
+        table.show_table(result.experiment, result)
 
 
-def _show_details(choice: Choice, result: Result) -> None:
-    lines.show_notes(result.experiment, result)
+def _show_details(request: ExperimentRequest, result: Result) -> None:
+    table.show_notes(result.experiment, result)
     if result.done:
         st.subheader("Rows: image by image", anchor=False)
         rows.choose_row(result)
     _show_explanation(result)
-    export.show(choice, result)
+    export.show(request, result)
 
 
 def _show_explanation(result: Result) -> None:
@@ -241,7 +241,7 @@ def _show_explanation(result: Result) -> None:
         if share:
             _show_interval(*share)
         st.markdown("Settings (the paper’s where it has them):")
-        st.code("\n".join(f"{name} = {value}" for name, value in lines.settings_of(experiment).items()), language=None)
+        st.code("\n".join(f"{name} = {value}" for name, value in table.settings_of(experiment).items()), language=None)
 
 
 def _show_interval(name: str, share: Share) -> None:

@@ -13,10 +13,10 @@ from spt.experiments import Experiment, Row
 from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
 from spt.transforms import Transform, get_transform
-from spt.ui import cache, pictures
-from spt.ui.controls import BOUND
-from spt.ui.experiments.choice import Result
-from spt.ui.view import escape
+from spt.ui.experiments.request import Result
+from spt.ui.shared import cache, pictures
+from spt.ui.shared.controls import BOUND
+from spt.ui.shared.markdown import escape
 
 MEANINGS = {
     "image": "number of the image in the data set",

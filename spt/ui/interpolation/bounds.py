@@ -14,10 +14,11 @@ from torch import Tensor
 
 from spt.error_bounds import ErrorBound
 from spt.figures import errors as figures
-from spt.ui import cache, pictures
-from spt.ui.controls import BOUND
-from spt.ui.interpolation import data, hover
-from spt.ui.interpolation.data import Request, at_least, at_most
+from spt.ui.interpolation import hover, refinement, run
+from spt.ui.interpolation.request import InterpolationRequest
+from spt.ui.shared import cache, pictures
+from spt.ui.shared.controls import BOUND
+from spt.ui.shared.rounding import at_least, at_most
 
 SIGNED_SCALE, WIDTH_SCALE = 0.15, 0.3  # pixel values at full colour: fixed, so that colours can be compared
 
@@ -31,12 +32,12 @@ def signed(values: Tensor, title: str, description: str) -> None:
 # ----------------------------------------------------------------------------------------------------------------- curve
 
 
-def _press(state: data.Refinement, steps: int) -> None:
+def _press(state: refinement.LiveRefinement, steps: int) -> None:
     state.remaining = steps
 
 
-def _go_to_worst(request: Request) -> None:
-    axis, norms = data.sampled_norms(request)
+def _go_to_worst(request: InterpolationRequest) -> None:
+    axis, norms = run.sampled_norms(request)
     for parameter, place in zip(
         request.transform.parameters, np.unravel_index(norms.argmax(), norms.shape), strict=True
     ):
@@ -44,7 +45,7 @@ def _go_to_worst(request: Request) -> None:
         st.session_state[parameter.name] = round(min(max(value, request.limits[0]), request.limits[1]), 6)
 
 
-def worst_button(request: Request) -> None:
+def worst_button(request: InterpolationRequest) -> None:
     """Draw the button that moves the sliders of gamma to the largest sampled error."""
     st.button(
         "Go to the largest error",
@@ -58,10 +59,10 @@ def worst_button(request: Request) -> None:
 
 
 def _reset() -> None:
-    st.session_state.pop("error_refinement", None)
+    refinement.REFINEMENT.forget()
 
 
-def curve_area(request: Request) -> Callable[[], bool]:
+def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the curve; returns what goes on refining, and says whether it did."""
     st.subheader("How large can the error be within Γ?", anchor=False)
     left, right = st.columns([2, 1], vertical_alignment="center")
@@ -71,7 +72,7 @@ def curve_area(request: Request) -> Callable[[], bool]:
     button, again, progress = first.empty(), second.empty(), right.empty()
     with right:
         worst_button(request)
-    state = data.refinement(request)
+    state = refinement.refinement(request)
     highest = _highest(request, state)
 
     def draw() -> None:
@@ -97,7 +98,7 @@ def curve_area(request: Request) -> Callable[[], bool]:
             type="primary",
             icon=":material/target:",
             on_click=_press,
-            args=(state, waiting or data.STEPS_A_PRESS),
+            args=(state, waiting or refinement.STEPS_A_PRESS),
             disabled=state.done,
             shortcut="f",
             width="stretch",
@@ -121,7 +122,7 @@ def curve_area(request: Request) -> Callable[[], bool]:
             else "Solid steps hold for every γ in the split. Refine halves the splits with the largest bounds, again and again."
         )
 
-    def run() -> bool:
+    def refine() -> bool:
         if state.remaining <= 0:
             return False
         total, waiting = state.remaining, state.waiting
@@ -152,12 +153,12 @@ def curve_area(request: Request) -> Callable[[], bool]:
         )
     else:
         standing()
-    return run
+    return refine
 
 
-def curve_series(request: Request, state: data.Refinement) -> list[figures.Series]:
+def curve_series(request: InterpolationRequest, state: refinement.LiveRefinement) -> list[figures.Series]:
     """The sampled curve and the two proved bounds of the state."""
-    axis, norms = data.sampled_norms(request)
+    axis, norms = run.sampled_norms(request)
     series = [figures.Series("sampled (at least)", figures.SAMPLED, axis, norms, proved=False, points=True)]
     for name, colour, partition in (
         ("interval (proved)", figures.INTERVAL, state.interval.known),
@@ -168,14 +169,14 @@ def curve_series(request: Request, state: data.Refinement) -> list[figures.Serie
     return series
 
 
-def _highest(request: Request, state: data.Refinement) -> float:
+def _highest(request: InterpolationRequest, state: refinement.LiveRefinement) -> float:
     """What the chart must have room for: it keeps its scale while bounds are refined."""
-    uniform = [] if request.large else [float(bound(request).values[0]) for bound in (data.interval, data.chord)]
+    uniform = [] if request.large else [float(bound(request).values[0]) for bound in (run.interval, run.chord)]
     known = [value for partition in (state.interval, state.chord) for value in partition.known.values.tolist()]
     return float(max([1.2 * state.sampled, 1e-9, *uniform, *known]))
 
 
-def _numbers(state: data.Refinement) -> str:
+def _numbers(state: refinement.LiveRefinement) -> str:
     """The three values of max ||e|| over Gamma in words, each with what it is."""
     lines = [f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(state.sampled)}**"]
     for name, colour, partition in (("interval", "orange", state.interval), ("chord", "blue", state.chord)):
@@ -194,10 +195,10 @@ def _numbers(state: data.Refinement) -> str:
 # ------------------------------------------------------------------------------------------------------------------- map
 
 
-def map_area(request: Request) -> Callable[[], bool]:
+def map_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the map; there is nothing to refine. A large image's bounds are computed when asked for."""
     st.subheader("How large can the error be within Γ?", anchor=False)
-    axis, norms = data.sampled_norms(request)
+    axis, norms = run.sampled_norms(request)
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     with right:
         numbers, note = st.empty(), st.empty()
@@ -220,10 +221,10 @@ def map_area(request: Request) -> Callable[[], bool]:
     if request.large:
         draw(None, None)
     with note.container():
-        exact = data.vertices(request)
+        exact = run.vertices(request)
         if request.large:
             draw(exact, None)
-        interval = data.interval(request)
+        interval = run.interval(request)
     note.caption(
         "White lines: where γ or β + γ is a whole number of pixels. Between them ‖e‖ is convex along each axis, so the "
         "maximum is at a crossing: no search is needed, and the bound is exact."
@@ -232,7 +233,7 @@ def map_area(request: Request) -> Callable[[], bool]:
     return lambda: False
 
 
-def _map_bounds_wanted(request: Request, slot: Any) -> bool:
+def _map_bounds_wanted(request: InterpolationRequest, slot: Any) -> bool:
     """Whether the bounds over a translation's Gamma have been asked for; else offer them."""
     key = (*request.key, request.splits)
     with slot.container():
@@ -243,7 +244,7 @@ def _map_bounds_wanted(request: Request, slot: Any) -> bool:
 
 
 def _map_numbers(
-    request: Request, norms: np.ndarray, exact: ErrorBound | None, interval: ErrorBound | None
+    request: InterpolationRequest, norms: np.ndarray, exact: ErrorBound | None, interval: ErrorBound | None
 ) -> list[str]:
     """What is known about max ||e|| over a translation's Gamma, in words."""
     lines = [f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(float(norms.max()))}** ({norms.size} points)"]
@@ -260,7 +261,7 @@ def _map_numbers(
     return lines
 
 
-def vertex_lines(request: Request) -> tuple[np.ndarray, np.ndarray]:
+def vertex_lines(request: InterpolationRequest) -> tuple[np.ndarray, np.ndarray]:
     """Along dx and dy: the ends of Gamma, and where gamma or beta + gamma is a whole number of pixels."""
     low, high = request.limits
 
@@ -278,7 +279,7 @@ def vertex_lines(request: Request) -> tuple[np.ndarray, np.ndarray]:
 _ENCLOSED = {"e after P": "error", "before P": "difference", "T_β T_γ x": "twice", "T_(β+γ) x": "once"}
 
 
-def enclosure_area(request: Request) -> Callable[[bool], None]:
+def enclosure_area(request: InterpolationRequest) -> Callable[[bool], None]:
     """Controls for one split; returns what draws its images: the pixels' sources as well if nothing is refining them."""
     st.subheader("What interval arithmetic knows on one split", anchor=False)
     if request.large and not st.toggle("Compute these images for a large image (a second)", key="large_enclosure"):
@@ -307,16 +308,16 @@ def enclosure_area(request: Request) -> Callable[[bool], None]:
     return partial(_show_enclosure, request, slot, str(which), str(what))
 
 
-def _chosen_split(request: Request, which: str) -> tuple[tuple[float, float], ...]:
+def _chosen_split(request: InterpolationRequest, which: str) -> tuple[tuple[float, float], ...]:
     if request.rotates:
-        partition = data.refinement(request).interval
+        partition = refinement.refinement(request).interval
         known = partition.known
         worst = which == "worst" and len(known.values) > 0
         partition = known if worst else partition
         index = int(known.values.argmax()) if worst else partition.at(request.gamma[0])
         low, high = partition.splits[index].tolist()
         return ((low, high),)
-    bound = data.known_interval(request)
+    bound = run.known_interval(request)
     if which == "worst" and bound is not None:
         return tuple((float(low), float(high)) for low, high in bound.worst[0])
     low, high = request.limits
@@ -325,9 +326,9 @@ def _chosen_split(request: Request, which: str) -> tuple[tuple[float, float], ..
     return tuple((float(edges[k]), float(edges[k + 1])) for k in places)
 
 
-def _show_enclosure(request: Request, slot: Any, which: str, what: str, settled: bool) -> None:
+def _show_enclosure(request: InterpolationRequest, slot: Any, which: str, what: str, settled: bool) -> None:
     split = _chosen_split(request, which)
-    low, high = getattr(data.enclosure(request, split), _ENCLOSED[what])
+    low, high = getattr(run.enclosure(request, split), _ENCLOSED[what])
     unit = request.transform.unit
     ranges = " × ".join(f"[{a:.4g}, {b:.4g}]{'' if unit == '°' else ' '}{unit}".replace("-", "−") for a, b in split)
     width = high - low

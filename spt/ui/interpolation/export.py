@@ -17,16 +17,16 @@ import streamlit as st
 
 from spt.experiments.files import json_text
 from spt.figures.errors import Ball
-from spt.ui.interpolation import data, samples
-from spt.ui.interpolation.data import Request
-from spt.ui.loading import in_python
+from spt.ui.interpolation import refinement, run, samples
+from spt.ui.interpolation.request import InterpolationRequest
+from spt.ui.shared.exported_code import in_python
 
 COLUMNS = ("figure", "series", "kind", "from", "to", "from_dy", "to_dy", "value")
 SAMPLED, PROVED = "sampled (at least)", "proved (at most)"
 Row = dict[str, Any]
 
 
-def settings(request: Request, point: tuple[float, ...]) -> dict[str, Any]:
+def settings(request: InterpolationRequest, point: tuple[float, ...]) -> dict[str, Any]:
     """Everything that decides the numbers, as plain values."""
     return {
         "image": request.subject.reference,
@@ -69,15 +69,15 @@ class Numbers:
     proved: dict[str, list[float]]
 
 
-def collect(request: Request, point: tuple[float, ...]) -> Numbers:
+def collect(request: InterpolationRequest, point: tuple[float, ...]) -> Numbers:
     """All numbers behind the figures that are known now."""
-    axis, norms = data.sampled_norms(request)
+    axis, norms = run.sampled_norms(request)
     balls = samples.known_cloud(request, point).balls if not request.large or samples.is_known(request, point) else ()
     with_profile = samples.profile_is_known(request, point)
     return Numbers(
         settings=settings(request, point),
         gamma=request.gamma,
-        error=float(data.difference(request).after.norm()),
+        error=float(run.difference(request).after.norm()),
         axis=axis,
         norms=norms,
         bounds=tuple(_bounds(request)),
@@ -89,13 +89,13 @@ def collect(request: Request, point: tuple[float, ...]) -> Numbers:
     )
 
 
-def _bounds(request: Request) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _bounds(request: InterpolationRequest) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     if request.rotates:
-        state = data.refinement(request)
+        state = refinement.refinement(request)
         for name, partition in (("interval", state.interval.known), ("chord", state.chord.known)):
             yield name, partition.splits[:, None], partition.values
         return
-    for name, bound in (("vertices", data.known_vertices(request)), ("interval", data.known_interval(request))):
+    for name, bound in (("vertices", run.known_vertices(request)), ("interval", run.known_interval(request))):
         if bound is not None:
             yield name, np.array([[request.limits] * 2]), bound.values.numpy()
 
@@ -153,7 +153,7 @@ def as_csv(numbers: Numbers) -> str:
     return file.getvalue()
 
 
-def code(request: Request, point: tuple[float, ...]) -> str:
+def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
     """Python that prints the displayed numbers: e at gamma, bounds over Gamma on uniform splits, radii of K(b')."""
     load = in_python(request.subject.reference, str(tuple(request.image.shape)))
     arguments = f"attacked, {[request.beta]}"
@@ -188,7 +188,7 @@ def code(request: Request, point: tuple[float, ...]) -> str:
     return "\n".join(lines)
 
 
-def area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
+def area(request: InterpolationRequest, point: tuple[float, ...]) -> Callable[[], None]:
     """The export, folded; returns what draws its downloads, once all that is proved in this run is known."""
     with st.expander("Export: numbers, Python"):
         slot = st.empty()
@@ -201,7 +201,7 @@ def area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
     return partial(_show_downloads, request, point, slot)
 
 
-def _show_downloads(request: Request, point: tuple[float, ...], slot: Any) -> None:
+def _show_downloads(request: InterpolationRequest, point: tuple[float, ...], slot: Any) -> None:
     numbers = collect(request, point)
     with slot.container():
         first, second = st.columns(2)

@@ -18,18 +18,23 @@ from spt.error_bounds import Search, find_centres, sample_bound
 from spt.error_bounds.samples import gammas_for_centre
 from spt.figures import errors as figures
 from spt.progress import Progress, silent
-from spt.ui import cache, work
-from spt.ui.controls import BOUND
-from spt.ui.interpolation.data import Key, Request, at_least, at_most, in_session, in_words, is_in_session
+from spt.ui.interpolation.request import InterpolationRequest, in_words
+from spt.ui.interpolation.run import RESULTS
+from spt.ui.shared import background, cache
+from spt.ui.shared.controls import BOUND
+from spt.ui.shared.rounding import at_least, at_most
+from spt.ui.shared.session import CurrentState, Key, SessionResults
 
 CENTRES: tuple[Literal["shifted", "recentred"], ...] = ("shifted", "recentred")
 COLOURS = {"shifted": figures.SHIFTED, "recentred": figures.RECENTRED}
 CLOUD_POINTS, PROFILE_POINTS, DRAWN_SAMPLES = 121, 49, 500
 TOLERANCE = 0.1
 SEED = 0
+PROVED = SessionResults("proved_clouds", 64)
+FIGURES = SessionResults("plane_figures", 2)
 
 
-def _key(request: Request) -> Key:
+def _key(request: InterpolationRequest) -> Key:
     """What decides K(b'): beta and gamma of the controls do not."""
     return (request.subject.sha256, request.transform.name, request.preprocessing, request.limits)
 
@@ -45,7 +50,7 @@ class Cloud:
     balls: tuple[figures.Ball, ...]
 
 
-def _sample_cloud(request: Request, point: tuple[float, ...]) -> Cloud:
+def _sample_cloud(request: InterpolationRequest, point: tuple[float, ...]) -> Cloud:
     transform, preprocessing = request.transform, request.preprocessing
     sample = torch.tensor([point], dtype=torch.float64)
     gammas = gammas_for_centre(transform, sample, request.attacked.box, CLOUD_POINTS)[0, :CLOUD_POINTS]
@@ -65,12 +70,15 @@ def _sample_cloud(request: Request, point: tuple[float, ...]) -> Cloud:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _cloud(key: Key, point: tuple[float, ...], _request: Request) -> Cloud:
+def _cloud(key: Key, point: tuple[float, ...], _request: InterpolationRequest) -> Cloud:
     return _sample_cloud(_request, point)
 
 
 def _radius(
-    request: Request, point: torch.Tensor, centre: Literal["shifted", "recentred"], touch: Callable[[], object]
+    request: InterpolationRequest,
+    point: torch.Tensor,
+    centre: Literal["shifted", "recentred"],
+    touch: Callable[[], object],
 ) -> float:
     """A proved radius of K(b') at one b', (1, d), around the centre that `find_centres` finds.
 
@@ -89,53 +97,52 @@ def _radius(
 
     if request.large:
         where = in_words(request, point[0].tolist())
-        return work.in_background(compute, f"Proving the {centre} radius at b′ = {where}")
+        return background.in_background(compute, f"Proving the {centre} radius at b′ = {where}")
     return compute(progress)
 
 
-def cloud(request: Request, point: tuple[float, ...]) -> Cloud:
+def cloud(request: InterpolationRequest, point: tuple[float, ...]) -> Cloud:
     """K(b') at one b', with sampled radii only."""
     if request.large:
-        found: Cloud = in_session(
+        found: Cloud = RESULTS.in_background(
             ("cloud", *_key(request), point), lambda progress: _sample_cloud(request, point), "Sampling K(b′)"
         )
         return found
     return _cloud(_key(request), point, request)
 
 
-def proved_cloud(request: Request, point: tuple[float, ...], touch: Callable[[], object]) -> Cloud:
+def proved_cloud(request: InterpolationRequest, point: tuple[float, ...], touch: Callable[[], object]) -> Cloud:
     """K(b') at one b', with its proved radii, which take longer and are kept in the session."""
-    known = st.session_state.setdefault("proved_clouds", {})
-    key = (_key(request), point)
-    if key not in known:
-        sample = torch.tensor([point], dtype=torch.float64)
-        known[key] = tuple(_radius(request, sample, centre, touch) for centre in CENTRES)
+    sample = torch.tensor([point], dtype=torch.float64)
+    radii = PROVED.once(
+        (_key(request), point), lambda: tuple(_radius(request, sample, centre, touch) for centre in CENTRES)
+    )
     found = cloud(request, point)
-    balls = tuple(replace(ball, proved=radius) for ball, radius in zip(found.balls, known[key], strict=True))
+    balls = tuple(replace(ball, proved=radius) for ball, radius in zip(found.balls, radii, strict=True))
     return replace(found, balls=balls)
 
 
-def is_known(request: Request, point: tuple[float, ...]) -> bool:
+def is_known(request: InterpolationRequest, point: tuple[float, ...]) -> bool:
     """Whether the balls at one b' have been proved."""
-    return (_key(request), point) in st.session_state.get("proved_clouds", {})
+    return (_key(request), point) in PROVED
 
 
-def profile_is_known(request: Request, point: tuple[float, ...]) -> bool:
+def profile_is_known(request: InterpolationRequest, point: tuple[float, ...]) -> bool:
     """Whether the sampled profile is there at once."""
-    return not request.large or is_in_session(("profile", *_key(request), point[1:], request.sigma))
+    return not request.large or ("profile", *_key(request), point[1:], request.sigma) in RESULTS
 
 
-def known_cloud(request: Request, point: tuple[float, ...]) -> Cloud:
+def known_cloud(request: InterpolationRequest, point: tuple[float, ...]) -> Cloud:
     """K(b') at one b' with its proved radii, if these are known, else with sampled ones only."""
     return proved_cloud(request, point, lambda: None) if is_known(request, point) else cloud(request, point)
 
 
-def proved_profile(request: Request, point: tuple[float, ...]) -> dict[str, list[float]]:
+def proved_profile(request: InterpolationRequest, point: tuple[float, ...]) -> dict[str, list[float]]:
     """The radii along `profile_points` that have been proved so far, shifted and recentred."""
     return _profile(request, point).proved
 
 
-def profile_points(request: Request, point: tuple[float, ...]) -> torch.Tensor:
+def profile_points(request: InterpolationRequest, point: tuple[float, ...]) -> torch.Tensor:
     """b' along the first parameter over ±3 sigma (the others as chosen), (PROFILE_POINTS, d)."""
     reach = 3 * request.sigma
     axis = torch.linspace(-reach, reach, PROFILE_POINTS, dtype=torch.float64)
@@ -145,7 +152,7 @@ def profile_points(request: Request, point: tuple[float, ...]) -> torch.Tensor:
 
 
 def _sample_profile(
-    request: Request, others: tuple[float, ...], progress: Progress = silent, portion: int = PROFILE_POINTS
+    request: InterpolationRequest, others: tuple[float, ...], progress: Progress = silent, portion: int = PROFILE_POINTS
 ) -> dict[str, np.ndarray]:
     points = torch.split(profile_points(request, (0.0, *others)), portion)
     found: dict[str, list[np.ndarray]] = {centre: [] for centre in CENTRES}
@@ -157,14 +164,16 @@ def _sample_profile(
 
 
 @st.cache_data(show_spinner="Sampling the profile …", max_entries=32)
-def _sampled_profile(key: Key, others: tuple[float, ...], sigma: float, _request: Request) -> dict[str, np.ndarray]:
+def _sampled_profile(
+    key: Key, others: tuple[float, ...], sigma: float, _request: InterpolationRequest
+) -> dict[str, np.ndarray]:
     return _sample_profile(_request, others)
 
 
-def sampled_profile(request: Request, point: tuple[float, ...]) -> dict[str, np.ndarray]:
+def sampled_profile(request: InterpolationRequest, point: tuple[float, ...]) -> dict[str, np.ndarray]:
     """Sampled radii (lower bounds) along `profile_points`, shifted and recentred."""
     if request.large:
-        found: dict[str, np.ndarray] = in_session(
+        found: dict[str, np.ndarray] = RESULTS.in_background(
             ("profile", *_key(request), point[1:], request.sigma),
             lambda progress: _sample_profile(request, point[1:], progress, portion=1),
             "Sampling the radius over b′",
@@ -187,19 +196,19 @@ class Profile:
         return all(len(radii) == PROFILE_POINTS for radii in self.proved.values())
 
 
-def _profile(request: Request, point: tuple[float, ...]) -> Profile:
+PROFILE = CurrentState("radius_profile", Profile)
+
+
+def _profile(request: InterpolationRequest, point: tuple[float, ...]) -> Profile:
     key = (*_key(request), point[1:], request.sigma)
-    state = st.session_state.get("radius_profile")
-    if not isinstance(state, Profile) or state.key != key:
-        state = st.session_state["radius_profile"] = Profile(key, {centre: [] for centre in CENTRES})
-    return state
+    return PROFILE.of(key) or PROFILE.put(Profile(key, {centre: [] for centre in CENTRES}))
 
 
 def _set_running(state: Profile, running: bool) -> None:
     state.running = running
 
 
-def area(request: Request) -> tuple[tuple[float, ...], Callable[[], None]]:
+def area(request: InterpolationRequest) -> tuple[tuple[float, ...], Callable[[], None]]:
     """Controls for b', the set K(b') in a plane, and the profile over b'; returns b', and what goes on proving."""
     st.subheader("Better: one ball for each vote b′ = β + γ", anchor=False)
     st.caption(
@@ -222,7 +231,7 @@ def area(request: Request) -> tuple[tuple[float, ...], Callable[[], None]]:
     return point, finish
 
 
-def _choose_point(request: Request) -> tuple[float, ...]:
+def _choose_point(request: InterpolationRequest) -> tuple[float, ...]:
     columns = st.columns(2 if not request.rotates else [1, 1])
     if request.rotates:
         limits = [("sample", "b′", 120.0, 20.0, 1.0)]
@@ -243,7 +252,7 @@ def _choose_point(request: Request) -> tuple[float, ...]:
     )
 
 
-def _plane_area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
+def _plane_area(request: InterpolationRequest, point: tuple[float, ...]) -> Callable[[], None]:
     """Draw K(b') with what is known; returns what proves and draws the rest."""
     numbers, chart, note, working = st.empty(), st.empty(), st.empty(), st.empty()
 
@@ -275,16 +284,15 @@ def _plane_area(request: Request, point: tuple[float, ...]) -> Callable[[], None
     return finish
 
 
-def _plane(request: Request, point: tuple[float, ...], found: Cloud) -> go.Figure:
-    """K(b') in its plane; the last figure is kept, as gamma and beta of the controls do not change it."""
-    key = (_key(request), point, tuple(ball.proved for ball in found.balls))
-    known, figure = st.session_state.get("plane_figure", (None, None))
-    if known != key:
+def _plane(request: InterpolationRequest, point: tuple[float, ...], found: Cloud) -> go.Figure:
+    """K(b') in its plane; the last figures are kept, as gamma and beta of the controls do not change them."""
+
+    def draw() -> go.Figure:
         colours = found.gammas[:, 0] if request.rotates else np.hypot(found.gammas[:, 0], found.gammas[:, 1])
         title = "γ in °" if request.rotates else "|γ| in px"
-        figure = figures.plane(found.points, colours, title, found.balls, line=request.rotates)
-        st.session_state["plane_figure"] = key, figure
-    return figure
+        return figures.plane(found.points, colours, title, found.balls, line=request.rotates)
+
+    return FIGURES.once((_key(request), point, tuple(ball.proved for ball in found.balls)), draw)
 
 
 def _ball_in_words(ball: figures.Ball) -> str:
@@ -293,7 +301,7 @@ def _ball_in_words(ball: figures.Ball) -> str:
     return f"**{ball.name}**: {at_least(ball.sampled)} ≤ radius ≤ **{at_most(ball.proved)}** :blue-badge[PROVED]"
 
 
-def _profile_area(request: Request, point: tuple[float, ...]) -> Callable[[], None]:
+def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Callable[[], None]:
     """Draw the profile with what is known; returns what goes on proving it."""
     if request.large and not st.toggle("Radius over b′ as well (a minute)", key="large_profile"):
         return lambda: None
@@ -351,7 +359,12 @@ def _profile_area(request: Request, point: tuple[float, ...]) -> Callable[[], No
 
 
 def _prove(
-    request: Request, point: tuple[float, ...], state: Profile, draw: Callable[[], None], progress: Any, working: Any
+    request: InterpolationRequest,
+    point: tuple[float, ...],
+    state: Profile,
+    draw: Callable[[], None],
+    progress: Any,
+    working: Any,
 ) -> None:
     points = profile_points(request, point)
 

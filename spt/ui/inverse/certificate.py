@@ -8,17 +8,20 @@ import torch
 
 from spt.certificates import quantity
 from spt.defences import IndivSPT
-from spt.ui import cache, failures
-from spt.ui.inverse import conclusion, data, forms, runs
-from spt.ui.inverse.data import Key, Request
-from spt.ui.inverse.forms import Outcome, Plan, Result
-from spt.ui.view import escape
+from spt.ui.inverse import certificate_request, certificate_run, conclusion
+from spt.ui.inverse.certificate_request import IndividualOutcome, Plan, Result
+from spt.ui.inverse.request import InverseRequest
+from spt.ui.shared import cache, failures
+from spt.ui.shared.components import style
+from spt.ui.shared.markdown import escape
+from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
 
-_STYLE = """<style>.st-key-indiv_run [data-retained="true"] { display: none; }</style>"""
-"""No "Certify" of the last run below "Stop"."""
+_STYLE = style(__file__)
+RUN = CurrentRun("indiv_certificate_run", PageRun)
+CERTIFICATES = SessionResults("inverse_certificates", 6)
 
 
-def area(request: Request) -> Outcome | None:
+def area(request: InverseRequest) -> IndividualOutcome | None:
     """Draw the area; the result for these settings, if there is one."""
     st.markdown("**The certificate.** Many β are drawn; each passes if h’s answer holds on its whole ball.")
     if request.received.shape != torch.Size(request.classifier.input_shape):
@@ -28,7 +31,7 @@ def area(request: Request) -> Outcome | None:
             "the size of the image, or a digit."
         )
         return None
-    plan = forms.choose(request.transform, request.classifier)
+    plan = certificate_request.choose(request.transform, request.classifier)
     limit = max(abs(end) for end in request.limits)
     if request.limits != (-limit, limit):
         st.caption(
@@ -59,32 +62,33 @@ def area(request: Request) -> Outcome | None:
         plan,
     )
     result = _run_or_known(request, defence, plan, key)
-    return None if result is None else Outcome(plan, limit, result)
+    return None if result is None else IndividualOutcome(plan, limit, result)
 
 
-def _run_or_known(request: Request, defence: IndivSPT, plan: Plan, key: Key) -> Result | None:
-    result: Result | None = data.known("certificates", key)
+def _run_or_known(request: InverseRequest, defence: IndivSPT, plan: Plan, key: Key) -> Result | None:
+    result: Result | None = CERTIFICATES.get(key)
     st.html(_STYLE)
     with st.container(key="indiv_run"):
         left, right = st.columns([1, 1.3], gap="large")
     button, panel = left.empty(), left.empty()
-    places = runs.Places(right.empty(), right.empty(), panel)
-    if st.session_state.get("indiv_running") == key:
+    places = certificate_run.Places(right.empty(), right.empty(), panel)
+    state = RUN.of(key)
+    if state is not None and state.status == "running":
         button.button(
             "Stop",
             key="indiv_stop",
             icon=":material/stop_circle:",
-            on_click=_stop,
+            on_click=RUN.stop,
             shortcut="s",
             help="End the run now; a stopped run proves nothing.",
         )
         try:
             with cache.heavy_work():
-                result = runs.carry_out(request, defence, plan, places)
-            data.keep("certificates", key, result)
+                result = certificate_run.carry_out(request, defence, plan, places)
+            CERTIFICATES.keep(key, result)
+            state.status = "done"
         except ValueError as error:
-            st.session_state["indiv_failed"] = (key, failures.sentence(error))
-        st.session_state.pop("indiv_running", None)
+            state.status, state.failure = "failed", failures.sentence(error)
     button.button(
         "Certify" if result is None else "Certify again",
         key="indiv_start",
@@ -96,17 +100,16 @@ def _run_or_known(request: Request, defence: IndivSPT, plan: Plan, key: Key) -> 
         help="Draw all samples and conclude. The same seed gives the same certificate.",
     )
     if result is None:
-        failed, why = st.session_state.get("indiv_failed", (None, ""))
-        if failed == key:
-            panel.error(why)
+        if state is not None and state.status == "failed":
+            panel.error(state.failure)
             return None
         panel.markdown(
             ":gray-badge[PROVISIONAL] The run was stopped; it proves nothing."
-            if st.session_state.get("indiv_stopped") == key
+            if state is not None and state.status == "stopped"
             else _before_a_run(plan)
         )
         return None
-    runs.draw(request, result, places)
+    certificate_run.draw(request, result, places)
     with panel.container(border=True):
         for paragraph in conclusion.in_words(request, result):
             st.markdown(paragraph)
@@ -124,10 +127,4 @@ def _before_a_run(plan: Plan) -> str:
 
 
 def _start(key: Key) -> None:
-    st.session_state["indiv_running"] = key
-    st.session_state.pop("indiv_stopped", None)
-    st.session_state.pop("indiv_failed", None)
-
-
-def _stop() -> None:
-    st.session_state["indiv_stopped"] = st.session_state.pop("indiv_running", None)
+    RUN.put(PageRun(key))

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from spt.certificates import OneErrorCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
-from spt.ui.inverse.data import Request
-from spt.ui.inverse.forms import Result
-from spt.ui.view import escape
+from spt.ui.inverse.certificate_request import Result
+from spt.ui.inverse.request import InverseRequest
+from spt.ui.shared.markdown import escape
 
 
-def in_words(request: Request, result: Result) -> list[str]:
+def in_words(request: InverseRequest, result: Result) -> list[str]:
     """One paragraph of Markdown after the other."""
     if isinstance(result, IndividualCertificate):
         return _per_sample(request, result)
@@ -20,7 +20,7 @@ def in_words(request: Request, result: Result) -> list[str]:
     return _with_one_error(request, result)
 
 
-def attack_in_words(request: Request, result: Result) -> str | None:
+def attack_in_words(request: InverseRequest, result: Result) -> str | None:
     """Whether the certificate speaks of the attack, where that is known and there is a certificate."""
     if request.gamma is None or isinstance(result, ReceivedErrorLevel) or result.label is None:
         return None
@@ -34,7 +34,7 @@ def attack_in_words(request: Request, result: Result) -> str | None:
     )
 
 
-def _per_sample(request: Request, certificate: IndividualCertificate) -> list[str]:
+def _per_sample(request: InverseRequest, certificate: IndividualCertificate) -> list[str]:
     if certificate.inconsistent:
         return [":red-badge[INCONSISTENT WITH Γ] nothing explains this image; nothing is certified."]
     counts = f"{certificate.passes:,} of {certificate.n_gamma:,} samples pass, so q ≥ {rounded_down(certificate.q_lower, 4)}."
@@ -48,7 +48,7 @@ def _per_sample(request: Request, certificate: IndividualCertificate) -> list[st
     return [f"{statement} {counts} Confidence {confidence(certificate.alpha)}."]
 
 
-def _with_one_error(request: Request, certificate: OneErrorCertificate) -> list[str]:
+def _with_one_error(request: InverseRequest, certificate: OneErrorCertificate) -> list[str]:
     level = certificate.level
     assert isinstance(level, ReceivedErrorLevel)  # of a received image
     counts = (
@@ -90,7 +90,7 @@ def _level_in_words(level: ReceivedErrorLevel) -> str:
     )
 
 
-def _statement(request: Request, names: Sequence[str], label: int, reach: float) -> str:
+def _statement(request: InverseRequest, names: Sequence[str], label: int, reach: float) -> str:
     truth, transform = request.subject.label, request.transform
     mark = "" if truth is None else " ✓" if label == truth else f" ✗ (truth: {escape(names[truth])})"
     return (

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
+from torch import Tensor
 
 from spt.figures import inverse as figures
 from spt.figures.inverse import interval
-from spt.inverse import Trace
+from spt.inverse import Trace, invert, trace
 from spt.inverse.trace import Cell, Step
-from spt.ui.controls import BOUND
 from spt.ui.inverse import drawing
-from spt.ui.inverse.data import Box, Found, Request, pixel_trace
+from spt.ui.inverse.request import Box, InverseRequest
+from spt.ui.inverse.run import Found
+from spt.ui.shared.controls import BOUND
+from spt.ui.shared.session import Key
 
 CHANNELS = ("red", "green", "blue")
 MOST_SPLITS = 60  # that are offered one by one
@@ -32,7 +35,7 @@ def first_place(height: int, width: int) -> tuple[int, int]:
     return 2 * height // 7, 5 * width // 14
 
 
-def chosen_pixel(request: Request) -> tuple[int, int]:
+def chosen_pixel(request: InverseRequest) -> tuple[int, int]:
     """Row and column of the pixel as the controls of `area` hold it, before these are drawn."""
     height, width = request.received.shape[1:]
     found = []
@@ -52,7 +55,7 @@ def choose_pixel(row: int, column: int) -> None:
     st.session_state.pop("inverse_step", None)
 
 
-def area(request: Request, found: Found, part: int) -> Shown:
+def area(request: InverseRequest, found: Found, part: int) -> Shown:
     """Draw the figure with its controls."""
     st.subheader("Why? The constraints on one pixel", anchor=False)
     st.markdown(
@@ -108,7 +111,7 @@ def area(request: Request, found: Found, part: int) -> Shown:
     return shown
 
 
-def _choose_split(request: Request, found: Found, part: int, where: "st.delta_generator.DeltaGenerator") -> Box:
+def _choose_split(request: InverseRequest, found: Found, part: int, where: "st.delta_generator.DeltaGenerator") -> Box:
     splits = found.splits_of(part)[:MOST_SPLITS]
     names = [figures.range_in_words(split, request.transform.unit) for split in splits]
     first = 0
@@ -173,7 +176,7 @@ def _go_to(step: int) -> None:
     st.session_state["inverse_step"] = step
 
 
-def _draw(request: Request, shown: Shown) -> None:
+def _draw(request: InverseRequest, shown: Shown) -> None:
     trace, done = shown.trace, shown.done
     left, right = st.columns([1, 1.15], gap="large")
     with left:
@@ -249,3 +252,31 @@ def _show_formulas(trace: Trace, step: Step, done: int) -> None:
             "**a contradiction**."
         )
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def _trace(
+    key: Key, pitch: float, split: Box, place: tuple[int, int, int], before: int, _request: InverseRequest
+) -> Trace:
+    row, column, channel = place
+    previous = _known_before(key, split, before, _request)
+    received = _request.within(split)
+    return trace(received, row, column, channel=channel, previous=previous, naive=_request.naive, pitch=pitch)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _known_before(key: Key, split: Box, before: int, _request: InverseRequest) -> tuple[Tensor, Tensor] | None:
+    """Lower and upper image after that many passes over the split alone, as long as there is something left."""
+    received = _request.within(split)
+    width = max(high - low for low, high in split) * 1.001
+    while before > 0:
+        found = invert(received, width=width, refinements=before - 1, naive=_request.naive)
+        if found.consistent:
+            return found.lower[0], found.upper[0]
+        before = found.passes - 1
+    return None
+
+
+def pixel_trace(request: InverseRequest, split: Box, place: tuple[int, int, int], before: int) -> Trace:
+    """All steps of one pass over one original pixel (row, column, channel), after ``before`` passes over the split."""
+    return _trace(request.key, request.pitch, split, place, before, request)

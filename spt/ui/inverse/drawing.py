@@ -1,20 +1,8 @@
 """A figure that is SVG text, on the page: as part of the page, so that it takes the colours of the theme."""
 
-import streamlit as st
+from spt.ui.shared.components import component
 
-_CSS = """
-.drawing { color: var(--st-text-color); margin: 0 auto; }
-"""
-
-_JS = """
-export default function ({ parentElement, data }) {
-  const root = parentElement.querySelector(".drawing");
-  root.style.maxWidth = data.width + "px";
-  if (root.dataset.svg !== data.svg) { root.innerHTML = data.svg; root.dataset.svg = data.svg; }
-}
-"""
-
-_drawing = st.components.v2.component("spt_drawing", html='<div class="drawing"></div>', css=_CSS, js=_JS)
+_drawing = component(__file__)
 
 
 def show(key: str, svg: str, width: int) -> None:

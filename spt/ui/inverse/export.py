@@ -12,14 +12,15 @@ import streamlit as st
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.experiments.files import json_text
 from spt.figures import inverse as figures
+from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.constraints import Shown
-from spt.ui.inverse.data import Found, Request
-from spt.ui.inverse.forms import Outcome
 from spt.ui.inverse.individual import Bounded
-from spt.ui.loading import in_python, in_shell
+from spt.ui.inverse.request import InverseRequest
+from spt.ui.inverse.run import Found
+from spt.ui.shared.exported_code import in_python, in_shell
 
 
-def settings(request: Request) -> dict[str, Any]:
+def settings(request: InverseRequest) -> dict[str, Any]:
     """All that decides the numbers."""
     return {
         "image": request.subject.caption,
@@ -34,7 +35,7 @@ def settings(request: Request) -> dict[str, Any]:
     }
 
 
-def as_json(request: Request, found: Found, bounded: Bounded | None) -> str:
+def as_json(request: InverseRequest, found: Found, bounded: Bounded | None) -> str:
     """Settings, what survived pass by pass, the contradiction, and the error bounds."""
     died = found.contradiction
     record: dict[str, Any] = {
@@ -76,7 +77,7 @@ def _mean_width(hull: tuple[Any, Any] | None) -> float | None:
     return None if hull is None else float((hull[1] - hull[0]).mean())
 
 
-def as_csv(request: Request, found: Found) -> str:
+def as_csv(request: InverseRequest, found: Found) -> str:
     """One line for each pixel and part of Gamma, after the last pass."""
     file = io.StringIO()
     for name, value in settings(request).items():
@@ -94,7 +95,7 @@ def as_csv(request: Request, found: Found) -> str:
     return file.getvalue()
 
 
-def as_npz(request: Request, found: Found) -> bytes:
+def as_npz(request: InverseRequest, found: Found) -> bytes:
     """The inverse on every surviving split: boxes (S, d, 2), lower and upper (S, C, H, W); and the received image."""
     file = io.BytesIO()
     last = found.last
@@ -103,7 +104,7 @@ def as_npz(request: Request, found: Found) -> bytes:
     return file.getvalue()
 
 
-def command(request: Request) -> str | None:
+def command(request: InverseRequest) -> str | None:
     """The command line that computes the same; None for images that it cannot name."""
     reference = request.subject.reference
     if reference is None:
@@ -119,7 +120,7 @@ def command(request: Request) -> str | None:
     )
 
 
-def code(request: Request, outcome: Outcome | None = None) -> str:
+def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> str:
     """Python that computes the same, the certificate's run included."""
     load = in_python(request.subject.reference, str(tuple(request.received.shape)))
     lines = [
@@ -147,7 +148,7 @@ def code(request: Request, outcome: Outcome | None = None) -> str:
     return "\n".join(lines)
 
 
-def _certificate_code(request: Request, outcome: Outcome) -> list[str]:
+def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> list[str]:
     plan, loaded = outcome.plan, st.session_state["classifier"]
     how = plan.procedure
     lines = [
@@ -179,7 +180,7 @@ def _certificate_code(request: Request, outcome: Outcome) -> list[str]:
     ]
 
 
-def area(request: Request, found: Found, shown: Shown, bounded: Bounded | None) -> None:
+def area(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded | None) -> None:
     """Downloads and code, folded."""
     with st.expander("Export: numbers, figures, command, Python"):
         columns = st.columns(3)
@@ -227,6 +228,6 @@ def area(request: Request, found: Found, shown: Shown, bounded: Bounded | None) 
             st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 
 
-def _surviving(request: Request, found: Found) -> str:
+def _surviving(request: InverseRequest, found: Found) -> str:
     boxes = [[(low, high) for low, high in box] for box in found.last.surviving.tolist()]
     return figures.surviving_svg(request.gamma_range, boxes, request.transform.unit, request.gamma)

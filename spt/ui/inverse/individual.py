@@ -14,12 +14,14 @@ from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch
 from spt.received_bounds.bounds import MOST_PIXELS, Method, error_hull
 from spt.transforms import Rotation
-from spt.ui import cache, pictures
-from spt.ui.controls import BOUND
-from spt.ui.interpolation.page import full_preprocessing
-from spt.ui.inverse import certificate, data
-from spt.ui.inverse.data import Found, Key, Request
-from spt.ui.inverse.forms import Outcome
+from spt.ui.inverse import certificate, run
+from spt.ui.inverse.certificate_request import IndividualOutcome
+from spt.ui.inverse.request import InverseRequest
+from spt.ui.inverse.run import Found
+from spt.ui.shared import cache, pictures
+from spt.ui.shared.controls import BOUND
+from spt.ui.shared.full_preprocessing import full_preprocessing
+from spt.ui.shared.session import Key, SessionResults
 
 METHODS: dict[Method, tuple[str, str]] = {
     "interval": (
@@ -30,6 +32,7 @@ METHODS: dict[Method, tuple[str, str]] = {
     "regularised": ("regularised", "Also uses what x′ says about sums of pixels. Slow: matrices of pixels × pixels."),
 }
 ERROR_SCALE = 0.15  # pixel values at full colour: fixed, so that colours can be compared
+BOUNDS = SessionResults("inverse_bounds", 6)
 MOST_AT_ONCE = 20 * 48 * 48  # pixels of all surviving splits up to which the kernel method does not wait to be asked
 
 
@@ -52,10 +55,10 @@ class Bounded:
     preprocessing: Preprocessing
     bounds: dict[Method, MethodBound]
     true_norm: float | None
-    outcome: Outcome | None
+    outcome: IndividualOutcome | None
 
 
-def area(request: Request, found: Found) -> Bounded | None:
+def area(request: InverseRequest, found: Found) -> Bounded | None:
     """Draw the area; None where nothing explains the image."""
     st.subheader("IndivSPT: a proof from the received image alone", anchor=False)
     if not found.last.consistent:
@@ -75,7 +78,7 @@ def area(request: Request, found: Found) -> Bounded | None:
     return Bounded(beta, preprocessing, bounds, true_norm, outcome)
 
 
-def _choose_beta(request: Request) -> tuple[float, ...]:
+def _choose_beta(request: InverseRequest) -> tuple[float, ...]:
     rotates, unit = isinstance(request.transform, Rotation), request.transform.unit
     wanted = (
         [("beta", "", 180.0, 20.0, 0.5)]
@@ -104,7 +107,7 @@ def _choose_beta(request: Request) -> tuple[float, ...]:
 
 
 def bound(
-    request: Request,
+    request: InverseRequest,
     found: Found,
     beta: tuple[float, ...],
     preprocessing: Preprocessing,
@@ -118,7 +121,7 @@ def bound(
         preprocessing,
         [list(beta)],
         method=method,
-        memory_budget=data.MEMORY_BUDGET,
+        memory_budget=run.MEMORY_BUDGET,
         progress=progress,
     )
     centre = hull.centres()
@@ -128,7 +131,7 @@ def bound(
     return MethodBound(float(hull.distances()), radius, component, watch.seconds)
 
 
-def true_error(request: Request, beta: tuple[float, ...], preprocessing: Preprocessing) -> Tensor | None:
+def true_error(request: InverseRequest, beta: tuple[float, ...], preprocessing: Preprocessing) -> Tensor | None:
     """e itself, (C, H', W'), where the original is known."""
     if request.original is None or request.gamma is None:
         return None
@@ -137,12 +140,12 @@ def true_error(request: Request, beta: tuple[float, ...], preprocessing: Preproc
     return preprocessing(twice - request.transform(request.original, [both]))[0]
 
 
-def _key(request: Request, beta: tuple[float, ...], preprocessing: Preprocessing, method: Method) -> Key:
+def _key(request: InverseRequest, beta: tuple[float, ...], preprocessing: Preprocessing, method: Method) -> Key:
     return (request.key, beta, preprocessing, method)
 
 
 def _show_bounds(
-    request: Request, found: Found, beta: tuple[float, ...], preprocessing: Preprocessing
+    request: InverseRequest, found: Found, beta: tuple[float, ...], preprocessing: Preprocessing
 ) -> tuple[dict[Method, MethodBound], Tensor | None]:
     truth = true_error(request, beta, preprocessing)
     pixels = request.received[0].numel()
@@ -166,14 +169,14 @@ def _show_bounds(
             title = st.empty()
             title.markdown(f"**{name}**", help=text)
             working = st.container()  # always there, so that the picture keeps its place
-            result = data.known("bounds", key)
+            result = BOUNDS.get(key)
             with working:
                 if result is None and not _wanted(method, key, len(found.last.boxes) * pixels):
                     continue
             if result is None:
                 with working, cache.heavy_work():
-                    result = data.in_background(
-                        "bounds", key, partial(bound, request, found, beta, preprocessing, method), "Bounding"
+                    result = BOUNDS.in_background(
+                        key, partial(bound, request, found, beta, preprocessing, method), "Bounding"
                     )
             bounds[method] = result
             title.markdown(

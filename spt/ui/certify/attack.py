@@ -1,0 +1,301 @@
+"""The certified range on the page "Certify", and an attack on it: what f answers there, and what the certified g answers.
+
+g is asked by its own PREDICT (`spt.defences.proving.ProvingDefence.predict`): the nested g of the certificate, not the vote of
+the page "Votes".
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+import torch
+
+from spt.attacks import WorstOfK
+from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.figures import certificates as figures
+from spt.figures.certificates import Answer, covers, reach
+from spt.images import to_8_bit
+from spt.ui.certify.request import CertifyRequest
+from spt.ui.shared import cache, failures, pictures
+from spt.ui.shared.components import style
+from spt.ui.shared.controls import image_key
+from spt.ui.shared.exported_code import in_python
+from spt.ui.shared.markdown import escape
+from spt.ui.shared.session import CurrentRun, PageRun, SessionResults
+
+TRIES, WORST, SAMPLES = 100, 3, 200
+Point = tuple[float, ...]
+_STYLE = style(__file__)
+ANSWERS = SessionResults("certify_answers", 8)
+ATTACK = CurrentRun("certify_attack_run", PageRun)
+
+
+def area(request: CertifyRequest, certificate: DistCertificate) -> None:
+    """Draw the range with the images at its border, the button that attacks it, and what the last attack found."""
+    answers: list[Answer] | str | None = ANSWERS.get(request.key) if certificate.label is not None else None
+    points = answers if isinstance(answers, list) else []
+    left, right = st.columns([1.25, 1], gap="large")
+    alt = f"Certified range: {figures.statement(certificate)}"
+    with left:
+        st.plotly_chart(figures.certified_range(certificate, points), alt=alt)
+    with right:
+        if certificate.label is None:
+            st.markdown("Nothing is certified, so there is nothing to attack: f and g may answer anything within Γ.")
+            return
+        _show_ends(request, certificate, points)
+        st.button(
+            f"Attack the certificate: worst of {TRIES}",
+            key="certify_attack",
+            icon=":material/swords:",
+            on_click=_start,
+            args=(request.key,),
+            shortcut="a",
+            help=f"Tries {TRIES} random parameters inside the certified range and {TRIES} outside it, takes those with the "
+            "largest loss of f, and asks the certified g there and at the border.",
+        )
+        if answers is None and ATTACK.of(request.key):
+            found: list[Answer] | str
+            try:
+                found = _attack(request, certificate)
+            except ValueError as error:
+                found = failures.sentence(error)
+            ANSWERS.keep(request.key, found)
+            ATTACK.forget()
+            st.rerun()
+        if answers is None:
+            st.caption("No attack on this certificate yet.")
+        elif isinstance(answers, str):
+            st.error(answers)
+    if isinstance(answers, list):
+        _show_answers(request, certificate, answers)
+
+
+def _start(key: tuple[Any, ...]) -> None:
+    ATTACK.put(PageRun(key))
+    ANSWERS.forget(key)
+
+
+def _border(request: CertifyRequest, certificate: DistCertificate) -> list[Point]:
+    """Two points at the border of the certified range, inside it."""
+    far = float(rounded_down(reach(certificate)))
+    return [(far,), (-far,)] if request.transform.dimensions == 1 else [(far, 0.0), (0.0, far)]
+
+
+def _received(request: CertifyRequest, point: Point) -> torch.Tensor:
+    """The image as this attacker leaves it; without rounding in [0, 1] but for what floating point adds."""
+    image = request.transform(request.subject.image, [point])[0]
+    return to_8_bit(image) if request.settings.attacker == "8-bit" else image.clamp(0, 1)
+
+
+def _show_ends(request: CertifyRequest, certificate: DistCertificate, answers: list[Answer]) -> None:
+    """The images at the ends of the certified range: what is proved, to look at; with g's answers, once it was asked."""
+    found = {answer.point: answer for answer in answers}
+    st.html(_STYLE)
+    with st.container(key="certify_border"):
+        columns = st.columns(2)
+    for column, point in zip(columns, _border(request, certificate), strict=True):
+        with column:
+            index = 0 if point[0] else -1
+            sign = "−" if point[index] < 0 else ""
+            where = f"{request.transform.parameters[index].name} {sign}{quantity(abs(point[index]), certificate.unit)}"
+            pictures.show(
+                _received(request, point), f"border of the certified range: {where}", f"The image at {where}."
+            )
+            if point in found:
+                st.markdown(_answer_in_words(found[point]))
+
+
+# ---------------------------------------------------------------------------------------------------------------- attack
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where it is said how far an attack has come."""
+
+    bar: Any
+    count: int
+
+    def asking(self, number: int, where: str) -> Any:
+        """A progress function for g's answer number ``number``: every step is a chance to stop."""
+
+        def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+            for done, item in enumerate(items):
+                share = (number + done / (total or 1)) / self.count
+                self.bar.progress(min(1.0, share), text=f"The certified g is asked at {where} …")
+                yield item
+
+        return progress
+
+
+def _attack(request: CertifyRequest, certificate: DistCertificate) -> list[Answer]:
+    """f's and g's answers at the border, and at the worst parameters inside and outside the certified range."""
+    bar = st.progress(0.0, text="Searching for the worst parameters …")
+    farthest = request.transform.parameters[0].limit
+    limit = certificate.limit
+    beyond = limit if reach(certificate) < 0.9 * limit else min(3 * limit, farthest)
+    with cache.heavy_work():
+        found = [
+            *_border(request, certificate),
+            *_worst(request, certificate, reach(certificate), True),
+            *_worst(request, certificate, beyond, False),
+        ]
+        places = _Places(bar, len(found))
+        answers = [_ask(request, certificate, point, number, places) for number, point in enumerate(found)]
+    bar.empty()
+    return answers
+
+
+def _ask(request: CertifyRequest, certificate: DistCertificate, point: Point, number: int, places: _Places) -> Answer:
+    """What f and the certified g answer at a point."""
+    received, settings, names = _received(request, point), request.settings, request.classifier.class_names
+    base = int(request.classifier.logits(received[None].to(request.classifier.device)).argmax())
+    found = request.defence.predict(
+        received,
+        settings.n0,
+        SAMPLES,
+        settings.alpha,
+        request.defence.inner_alpha,
+        settings.seed,
+        places.asking(number, request.transform.describe(point)),
+    )
+    holds = None if found.label is None else found.label == certificate.label
+    return Answer(
+        point, covers(certificate, point), names[base], found.class_name, holds, found.passes, len(found.inner_votes)
+    )
+
+
+def _worst(request: CertifyRequest, certificate: DistCertificate, limit: float, inside: bool) -> list[Point]:
+    """Up to WORST points of the wanted kind, no neighbours, with the largest loss of f."""
+    assert certificate.label is not None
+    step = request.transform.parameters[0].step
+    attack = WorstOfK(
+        request.transform,
+        limit,
+        keep=TRIES,
+        eight_bit=request.settings.attacker == "8-bit",
+        k=TRIES,
+        resolution=step if limit >= 20 * step else 0.0,
+    )
+    result = attack(request.classifier, request.subject.image, certificate.label, request.settings.seed)
+    found: list[Point] = []
+    for point in result.points.tolist():
+        where = tuple(round(value, 6) + 0.0 for value in point)  # + 0: no −0
+        apart = all(math.dist(where, other) >= limit / 10 for other in found)
+        if covers(certificate, where) == inside and apart and len(found) < WORST:
+            found.append(where)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- answers
+
+
+def _show_answers(request: CertifyRequest, certificate: DistCertificate, answers: list[Answer]) -> None:
+    inside = sum(answer.inside for answer in answers)
+    level, total = certificate.alpha, certificate.alpha + inside * request.settings.alpha
+    chance = (
+        f"at most {min(1.0, total):.12g} = {level:g} (the certificate) + {inside} × {request.settings.alpha:g} "
+        "(g’s answers inside)"
+    )
+    if any(answer.alarm for answer in answers):
+        st.error(
+            "ALARM: inside the certified range g answers another class than the certified one. Chance alone does that with "
+            f"probability {chance}; otherwise there is a mistake in this program: the Python below reproduces it.",
+            icon=":material/emergency_home:",
+        )
+    st.caption(
+        "g is the certified, nested one: its PREDICT selects a class and draws samples β until they show a majority, wrong "
+        f"with probability at most {request.settings.alpha:g} each; ABSTAIN says nothing. f itself may well be fooled inside the "
+        f"range. Another answer than the certified one inside would be an alarm; by chance there is one with probability {chance}."
+    )
+    ends = _border(request, certificate)
+    for kind in (True, False):
+        group = [answer for answer in answers if answer.inside == kind and answer.point not in ends]
+        if not group:
+            continue
+        st.markdown("**Inside the certified range**" if kind else "**Outside it**")
+        for column, answer in zip(st.columns(WORST), group, strict=False):
+            with column:
+                _show_answer(request, answer)
+    with st.expander("The same answers in Python"):
+        st.code(code(request, answers), language="python", wrap_lines=True)
+
+
+def _answer_in_words(answer: Answer) -> str:
+    name = "" if answer.smoothed is None else f"g answers **{escape(answer.smoothed)}**"
+    if answer.smoothed is None:
+        badge = ":orange-badge[ABSTAIN] no majority is shown"
+    elif answer.alarm:
+        badge = f":red-badge[ALARM] {name}"
+    elif answer.holds:
+        badge = f":blue-badge[survived] {name}"
+    else:
+        badge = f":gray-badge[changed] {name}"
+    return f"{badge} ({answer.passes:,} of {answer.samples:,} samples pass)"
+
+
+def _show_answer(request: CertifyRequest, answer: Answer) -> None:
+    where = request.transform.describe(answer.point)
+    with st.container(border=True):
+        st.markdown(f"{where}: f answers **{escape(answer.base)}**\n\n{_answer_in_words(answer)}")
+        if request.subject.reference is not None:
+            rounded = " (in 8 bits)" if request.settings.attacker == "exact" else ""
+            st.page_link(
+                "explore/votes.py",
+                label=f"This image on the page Votes{rounded}",
+                icon=":material/link:",
+                query_params=_votes_page(request, answer.point),
+                help="There f is asked, and BaseSPT’s g: a vote of one level, which is another g than the certified one.",
+            )
+
+
+def _votes_page(request: CertifyRequest, point: Point) -> dict[str, str]:
+    """The query parameters with which the page "Votes" shows this attacked image, with the same noise."""
+    settings, transform = request.settings, request.transform
+    source = str(st.session_state["source"])
+    image = image_key(source)
+    parameters = {
+        "classifier": str(st.session_state["classifier"]),
+        "source": source,
+        image: str(st.session_state[image]),
+        "transform": transform.name,
+        f"{transform.name}_sigma": f"{settings.parameter_sigma:g}",
+        "pixel_sigma": f"{settings.pixel_sigma:g}",
+        "n": "500",
+        "n0": str(settings.n0),
+        "alpha": f"{settings.alpha:g}",
+        "seed": str(settings.seed),
+    }
+    return parameters | {p.name: f"{value:.10g}" for p, value in zip(transform.parameters, point, strict=True)}
+
+
+def code(request: CertifyRequest, answers: list[Answer]) -> str:
+    """Python that asks g again at the same points."""
+    settings, loaded = request.settings, st.session_state["classifier"]
+    load = in_python(request.subject.reference, "classifier.input_shape")
+    received = "transform(image, [point])[0]"
+    received = f"to_8_bit({received})" if settings.attacker == "8-bit" else f"{received}.clamp(0, 1)"
+    lines = [
+        *load.before,
+        f"from spt import get_transform, load_classifier, {load.imports}, to_8_bit",
+        "from spt.defences import DistSPT",
+        "",
+        f"classifier = load_classifier({loaded!r})",
+        f"image = {load.expression}",
+        f"transform = get_transform({request.transform.name!r})",
+        *defence_in_python(request),
+        f"for point in {[answer.point for answer in answers]}:",
+        f"    answer = defence.predict({received}, n0={settings.n0}, n={SAMPLES}, alpha={settings.alpha:g}, seed={settings.seed})",
+        "    print(point, answer.explain())",
+    ]
+    return "\n".join(lines)
+
+
+def defence_in_python(request: CertifyRequest) -> list[str]:
+    """Python that makes the defence."""
+    settings = request.settings
+    return [
+        f"defence = DistSPT(classifier, transform, parameter_sigma={settings.parameter_sigma:g}, "
+        f"pixel_sigma={settings.pixel_sigma:g}, limit={settings.limit:g}, attacker={settings.attacker!r})"
+    ]

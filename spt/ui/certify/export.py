@@ -1,0 +1,63 @@
+"""The export of the page "Certify": certificate, picture, command, Python."""
+
+import shlex
+
+import streamlit as st
+
+from spt.certificates import DistCertificate
+from spt.figures import certificates as figures
+from spt.ui.certify import attack
+from spt.ui.certify.request import CertifyRequest
+from spt.ui.shared import pictures
+from spt.ui.shared.exported_code import in_python, in_shell
+
+
+def show(request: CertifyRequest, certificate: DistCertificate) -> None:
+    """Draw the area."""
+    settings = request.settings
+    first, second = st.columns(2)
+    first.download_button(
+        "Certificate as JSON",
+        certificate.to_json(),
+        "certificate.json",
+        "application/json",
+        key="certify_json",
+        icon=":material/data_object:",
+        on_click="ignore",
+        width="stretch",
+    )
+    picture = figures.certificate_svg(
+        certificate, pictures.png_data_url(request.subject.image), request.subject.caption
+    )
+    second.download_button(
+        "Certificate as a picture (SVG)",
+        picture,
+        "certificate.svg",
+        "image/svg+xml",
+        key="certify_svg",
+        icon=":material/image:",
+        on_click="ignore",
+        width="stretch",
+    )
+    st.image(picture, caption="The picture", width="stretch")
+    reference, loaded = request.subject.reference, str(st.session_state["classifier"])
+    st.code(
+        f"python -m spt certify --defence dist-x --image {in_shell(reference)} --classifier {shlex.quote(loaded)} "
+        f"--transform {request.transform.name} --limit {settings.limit:g} --attacker {settings.attacker} "
+        f"--parameter-sigma {settings.parameter_sigma:g} --pixel-sigma {settings.pixel_sigma:g} "
+        f"--n-gamma {settings.n_gamma} --n0 {settings.n0} --alpha {settings.alpha:g} --seed {settings.seed}",
+        language="bash",
+        wrap_lines=True,
+    )
+    load = in_python(reference, "classifier.input_shape")
+    defence = "\n".join(attack.defence_in_python(request))
+    st.code(
+        "".join(f"{line}\n" for line in load.before)
+        + f"from spt import get_transform, load_classifier, {load.imports}\nfrom spt.defences import DistSPT\n\n"
+        f"classifier = load_classifier({loaded!r})\nimage = {load.expression}\n"
+        f"transform = get_transform({request.transform.name!r})\n{defence}\n"
+        f"certificate = defence.certify(image, n0={settings.n0}, n_gamma={settings.n_gamma}, alpha={settings.alpha:g}, "
+        f"seed={settings.seed})\nprint(certificate.to_text(), certificate.verify())",
+        language="python",
+        wrap_lines=True,
+    )

@@ -1,0 +1,90 @@
+"""The page "Certify": DistSPT^x on one image, sample by sample, what it proves, and an attack on that.
+
+A run belongs to one `CertifyRequest`: its key holds everything that decides the certificate, so a result whose key is not that of
+the controls is never drawn. While a run goes on only counts are shown: the bound is computed once, from all samples.
+"""
+
+import streamlit as st
+
+from spt.certificates import DistCertificate
+from spt.ui.certify import attack, conclusion, export, formulas
+from spt.ui.certify import run as certify_run
+from spt.ui.certify.request import CertifyRequest
+from spt.ui.certify.run import CertifyRun, CertifySlots
+from spt.ui.shared import cache, checking, failures, pictures
+
+
+def show(request: CertifyRequest) -> None:
+    """The whole page below the title. What depends on the run is emptied first, then the samples come in."""
+    with failures.in_one_sentence():
+        _ = request.defence
+    run = certify_run.current(request)
+    slots = _make_slots(request)
+    certify_run.draw_samples(request, slots, None if run.status == "running" else run.certificate)
+    slots.formulas.caption("The numbers appear when the run has ended.")
+    slots.export.caption("There is something to export when the run has ended.")
+    if run.status == "running":
+        slots.range.caption("The range is drawn when all samples are in.")
+        slots.check.caption("There is something to check when the run has ended.")
+        slots.button.button(
+            "Stop",
+            key="certify_stop",
+            icon=":material/stop_circle:",
+            on_click=certify_run.RUN.stop,
+            shortcut="s",
+            help="End the run now; what it has is provisional.",
+        )
+        with cache.heavy_work():
+            certify_run.count(request, run, slots)
+    _show_run(request, run, slots)
+
+
+def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
+    """What a run that is not going on says, and all that rests on it."""
+    again = run.certificate is not None
+    slots.button.button(
+        "Run again" if again else "Run",
+        key="certify_start",
+        type="secondary" if again else "primary",
+        icon=":material/replay:" if again else ":material/play_arrow:",
+        on_click=certify_run.start,
+        shortcut="g",
+        help="Draw all samples and conclude (the same seed gives the same result).",
+    )
+    with slots.panel.container():
+        conclusion.show(request, run)
+    certificate = run.certificate if run.status == "done" else None
+    if certificate is None:
+        slots.range.caption("A range is certified only when all samples of a run are in.")
+    else:
+        _show_proof(request, certificate, slots)
+    with slots.check.container():  # last, because a check may run here
+        checking.area("certify", certificate, request.classifier, request.subject.image)
+
+
+def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: CertifySlots) -> None:
+    with slots.formulas.container():
+        formulas.show(request, certificate)
+    with slots.export.container():
+        export.show(request, certificate)
+    with slots.range.container():
+        attack.area(request, certificate)
+
+
+def _make_slots(request: CertifyRequest) -> CertifySlots:
+    left, middle, right = st.columns([0.9, 2.2, 1.3], gap="medium")
+    with left:
+        pictures.show(request.subject.image, f"image x: {request.subject.caption}", "The image that is certified.")
+    with middle:
+        chart, progress = st.empty(), st.empty()
+    with right:
+        button, panel = st.empty(), st.empty()
+    st.subheader("The certified range, and g under attack", anchor=False)
+    area = st.empty()
+    with st.expander("How it works, with this image's numbers"):
+        formulas = st.empty()
+    with st.expander("Export: certificate, picture, command, Python"):
+        export = st.empty()
+    with st.expander("Check: is this certificate true? Or one from a file?"):
+        check = st.empty()
+    return CertifySlots(chart, progress, button, panel, area, formulas, export, check)

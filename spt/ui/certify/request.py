@@ -1,0 +1,105 @@
+"""The controls of the page "Certify", and what they say."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import streamlit as st
+
+from spt import statistics
+from spt.classifiers import Classifier
+from spt.defences import DistSPT
+from spt.threat_model import Attacker
+from spt.transforms import Transform
+from spt.ui.shared.controls import BOUND, Subject
+from spt.ui.shared.markdown import escape
+from spt.ui.shared.procedure import Procedure, choose_procedure
+
+_FIRST_LIMIT, _MOST_LIMIT = {"°": 30.0, "px": 1.0}, {"°": 180.0, "px": 4.0}
+
+
+@dataclass(frozen=True)
+class Settings(Procedure):
+    """What the certificate is about and what it may cost; the fields of `DistSPT` and of its `certify`."""
+
+    limit: float
+    attacker: Attacker
+
+
+def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
+    """Attack range, attacker, smoothing and statistics."""
+    first, unit = transform.parameters[0], transform.unit
+    limit = st.slider(
+        f"Attack range Γ: ± {unit}",
+        first.step,
+        _MOST_LIMIT[unit],
+        _FIRST_LIMIT[unit],
+        first.step,
+        key=f"{transform.name}_limit",
+        help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
+        "time and enlarges the errors.",
+        **BOUND,
+    )
+    attacker = st.segmented_control(
+        "Attacker",
+        ["8-bit", "exact"],
+        default="8-bit",
+        required=True,
+        key="attacker",
+        help="8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded.",
+        **BOUND,
+    )
+    procedure = choose_procedure(transform, classifier)
+    kind: Attacker = "exact" if attacker == "exact" else "8-bit"
+    return Settings(**vars(procedure), limit=float(limit), attacker=kind)
+
+
+@dataclass(frozen=True, eq=False)
+class CertifyRequest:
+    """What the controls say."""
+
+    classifier: Classifier
+    subject: Subject
+    transform: Transform
+    settings: Settings
+
+    @cached_property
+    def defence(self) -> DistSPT:
+        """The defence; ValueError where the settings allow none."""
+        settings = self.settings
+        return DistSPT(
+            self.classifier,
+            self.transform,
+            settings.parameter_sigma,
+            settings.pixel_sigma,
+            settings.limit,
+            settings.attacker,
+        )
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """Everything that decides the certificate, as plain values."""
+        return (self.subject.sha256, self.classifier.fingerprint, self.transform.name, self.settings)
+
+    def name(self, label: int) -> str:
+        """A class name for Markdown, with whether it is right if that is known."""
+        truth, names = self.subject.label, self.classifier.class_names
+        mark = "" if truth is None else " ✓" if label == truth else f" ✗ (truth: {escape(names[truth])})"
+        return f"**{escape(names[label])}**{mark}"
+
+    def passes_needed(self, radius: float) -> int | None:
+        """How many of the n_gamma samples must pass for more than ``radius``; None if all are too few."""
+        settings = self.settings
+
+        def enough(passes: int) -> bool:
+            share = statistics.clopper_pearson_lower(passes, settings.n_gamma, settings.alpha)
+            q_lower = statistics.corrected_lower_bound(share, self.defence.inner_alpha)
+            return statistics.certified_radius(q_lower, settings.parameter_sigma) > radius
+
+        low, high = 0, settings.n_gamma
+        if not enough(high):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if enough(middle) else (middle, high)
+        return high

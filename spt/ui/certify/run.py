@@ -1,0 +1,133 @@
+"""The run of the page "Certify": samples as they come in, drawn live; kept in the session under the key of its request.
+
+While a run goes on only counts are shown: the bound is computed once, from all samples.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from spt.certificates import DistCertificate
+from spt.figures import certificates as figures
+from spt.ui.certify.request import CertifyRequest
+from spt.ui.certify.requirements import needed
+from spt.ui.shared import failures
+from spt.ui.shared.session import CurrentRun, PageRun, SessionResults, Status
+
+BATCH = 5  # samples between two updates of the screen: a fraction of a second
+MOST_KEPT = 16  # certificates of this session, so that going back to a setting shows its result at once
+
+
+@dataclass
+class CertifyRun(PageRun):
+    """The certificate of a run so far; only that of a run that is done certifies."""
+
+    certificate: DistCertificate | None = None
+
+
+RUN = CurrentRun("certify_run", CertifyRun)
+CERTIFICATES = SessionResults("certificates", MOST_KEPT)
+
+
+@dataclass(frozen=True)
+class CertifySlots:
+    """Where the run is drawn."""
+
+    chart: Any
+    progress: Any
+    button: Any
+    panel: Any
+    range: Any
+    formulas: Any
+    export: Any
+    check: Any
+
+
+def current(request: CertifyRequest) -> CertifyRun:
+    """The run of this request. The first one of a visit starts by itself, later ones wait for the button."""
+    run = RUN.of(request.key)
+    if run is not None:
+        return run
+    if st.session_state.pop("certify_requested", False):
+        return RUN.put(CertifyRun(request.key))
+    kept = CERTIFICATES.get(request.key)
+    status: Status = "done" if kept else "running" if RUN.last() is None else "idle"
+    return RUN.put(CertifyRun(request.key, status, certificate=kept))
+
+
+def start() -> None:
+    """What the button Run does."""
+    st.session_state["certify_requested"] = True
+    RUN.put(CertifyRun(()))
+
+
+def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
+    """Draw the samples as they come. Drawing precedes keeping: a script that was replaced ends at its next drawing."""
+    settings = request.settings
+    slots.panel.markdown(":gray-badge[PROVISIONAL] the first samples are being drawn …")
+    certificate = None
+
+    def bounding(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
+        """Say that the errors of the next samples are being bounded; every step is a chance to stop."""
+        for number, item in enumerate(items, 1):
+            slots.panel.markdown(
+                ":gray-badge[PROVISIONAL] the error radii of the next samples are being bounded "
+                f"(step {number} of {total}) …"
+            )
+            yield item
+
+    try:
+        for certificate in request.defence.stream(
+            request.subject.image, settings.n0, settings.n_gamma, settings.alpha, settings.seed, BATCH, bounding
+        ):
+            draw_samples(request, slots, certificate, running=True)
+            if not certificate.complete:
+                slots.panel.markdown(_standing(request, certificate))
+                run.certificate = certificate
+    except ValueError as error:
+        run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
+        return
+    assert certificate is not None and certificate.complete
+    if run.status == "running":
+        run.certificate, run.status = certificate, "done"
+        CERTIFICATES.keep(request.key, certificate)
+
+
+def draw_samples(
+    request: CertifyRequest, slots: CertifySlots, certificate: DistCertificate | None, running: bool = False
+) -> None:
+    """The samples so far, as a chart, and how many there are."""
+    rows = figures.sample_rows(certificate) if certificate else []
+    n, done, most = request.settings.n_gamma, len(rows), max((row["rho"] for row in rows), default=0.3)
+    farthest = max((abs(value) for point in certificate.points for value in point), default=0.0) if certificate else 0.0
+    columns = None if rows else ["sample", "x", "y", "rho", "radius", "votes", "share", "outcome"]
+    specification = figures.samples_specification(
+        request.transform.dimensions, request.transform.unit, request.settings.parameter_sigma, most, farthest
+    )
+    passes = certificate.passes if certificate else 0
+    alt = f"{done} of {n} samples b′ with their error radii; {passes} passed their inner test."
+    slots.chart.vega_lite_chart(pd.DataFrame(rows, columns=columns), specification, alt=alt)
+    text = f"{done:,} of {n:,} samples"
+    if certificate:
+        text += f" · {figures.network_calls(certificate):,} network calls · {certificate.seconds:.1f} s"
+        if done < n and running:
+            text += f", about {max(1, math.ceil(certificate.seconds / done * (n - done))):,} s to go"
+    slots.progress.progress(done / n, text=text)
+
+
+def _standing(request: CertifyRequest, certificate: DistCertificate) -> str:
+    """Counts while the run goes on, and what they must reach; no bound before the end."""
+    chosen, done = certificate.selected, len(certificate.radii)
+    return "\n\n".join(
+        [
+            ":gray-badge[PROVISIONAL] the samples are coming in",
+            f"**{certificate.passes:,}** of {done:,} samples pass so far.",
+            f"The {sum(certificate.selection_counts)} selection votes chose {request.name(chosen)}.",
+            needed(request),
+            "*The bound is computed once, from all samples: one that is watched while it grows does not hold.*",
+        ]
+    )

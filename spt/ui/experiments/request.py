@@ -1,0 +1,173 @@
+"""The controls of the page "Experiments" and what they choose: an experiment, and stored results of it or a quick run."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from spt.bundled import bundled
+from spt.datasets import DATASETS
+from spt.experiments import EXPERIMENTS, Cell, Experiment, Rows, configure, get_experiment
+from spt.experiments.stored import Stored, list_stored, load_stored
+from spt.threat_model import BOUNDED
+from spt.ui.shared import cache
+from spt.ui.shared.controls import BOUND
+
+FOLDER_VARIABLE = "SPT_RESULTS"
+STORED, QUICK = "stored", "quick"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentRequest:
+    """What the controls say.
+
+    Attributes:
+        kind: the experiment. source: STORED or QUICK.
+        experiment: with its settings. stored: the stored result, None for a quick run.
+        given: for a quick run, the settings that differ from the preset's, by name.
+    """
+
+    kind: type[Experiment]
+    source: str
+    experiment: Experiment
+    stored: Stored | None
+    given: dict[str, str | int]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Rows, and the line that they make; ``of`` is how many rows there are to be."""
+
+    experiment: Experiment
+    rows: Rows
+    summary: dict[str, Cell]
+    done: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all rows are there; a result that is not is provisional."""
+        return self.done >= self.of
+
+
+def make_result(experiment: Experiment, rows: Rows, summary: dict[str, Cell] | None = None) -> Result:
+    """The result that rows make."""
+    done = sum(len(rows[stage]) for stage in experiment.stages)
+    of = sum(experiment.items(stage) for stage in experiment.stages)
+    return Result(experiment, rows, experiment.summary(rows) if summary is None else summary, done, of)
+
+
+def results_folder() -> Path:
+    """Where stored results are: the folder that SPT_RESULTS names, else those that ship with the package."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else bundled("results")
+
+
+def title_of(kind: type[Experiment]) -> str:
+    """The title as it is printed, with raised letters."""
+    return kind.title.replace("^x", "ˣ").replace("^D", "ᴰ")
+
+
+def short_title(kind: type[Experiment]) -> str:
+    """A title without the number of its table."""
+    before, _, after = title_of(kind).partition(": ")
+    return after[0].upper() + after[1:] if before.startswith("Table") else before
+
+
+def choose() -> ExperimentRequest | None:
+    """The controls, in the order of thought; None where no result can be chosen (the page then says why)."""
+    kind = get_experiment(
+        st.radio(
+            "Experiment",
+            list(EXPERIMENTS),
+            index=list(EXPERIMENTS).index("table4"),
+            key="experiment",
+            captions=[short_title(kind) for kind in EXPERIMENTS.values()],
+            help="A table or figure of the paper, or a question that it leaves open.",
+            **BOUND,
+        )
+    )
+    stems = list_stored(results_folder(), kind)
+    source = st.segmented_control(
+        "Results",
+        [STORED, QUICK],
+        default=STORED if stems else QUICK,
+        required=True,
+        key="results",
+        help="stored: measured before, in the folder results/, on all the images that were asked for. quick: a small run of "
+        "the same code on bundled images, here and now.",
+        **BOUND,
+    )
+    try:
+        if source == QUICK:
+            return _choose_quick(kind)
+        if not stems:
+            return None
+        return _choose_stored(kind, stems)
+    except ValueError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def _choose_stored(kind: type[Experiment], stems: list[str]) -> ExperimentRequest:
+    names = {stem.removeprefix(f"{kind.name}-"): stem for stem in stems}
+    name = st.selectbox(
+        "Data set, transformation and range",
+        list(names),
+        key=f"{kind.name}_result",
+        help="Which of the stored results of this experiment.",
+        **BOUND,
+    )
+    stored = load_stored(results_folder(), kind, names[name])
+    return ExperimentRequest(kind, STORED, stored.experiment, stored, {})
+
+
+def _choose_quick(kind: type[Experiment]) -> ExperimentRequest:
+    given: dict[str, str | int] = {}
+    usual = configure(kind, "quick")
+    datasets = [usual.dataset, *(name for name in cache.dataset_names() if name not in DATASETS)]
+    if len(datasets) > 1:
+        dataset = st.selectbox(
+            "Data set",
+            datasets,
+            key="experiment_dataset",
+            help=f"Bundled digits, or what the environment variable {cache.OWN_DATASETS_VARIABLE} names.",
+            **BOUND,
+        )
+        given |= {"dataset": dataset} if dataset != usual.dataset else {}
+    transform = st.segmented_control(
+        "Transformation T",
+        list(BOUNDED),
+        default="rotation",
+        required=True,
+        key="transform",
+        help="The family of transformations that an attacker applies and that the votes are smoothed over.",
+        **BOUND,
+    )
+    given |= {"transform": str(transform)} if transform != usual.transform else {}
+    classifier = st.selectbox(
+        "Classifier f",
+        [DEFAULT, *cache.classifier_names()],
+        key="experiment_classifier",
+        help="default: the bundled network that was trained for this experiment. Your own: start the app with the "
+        f"environment variable {cache.OWN_CLASSIFIERS_VARIABLE} (see the README).",
+        **BOUND,
+    )
+    given |= {"classifier": classifier} if classifier != DEFAULT else {}
+    images = st.number_input(
+        "Images",
+        1,
+        1000,
+        usual.images,
+        key=f"{kind.name}_images",
+        help="How many images, from the first on. With more of them, the run goes on with those that are missing.",
+        **BOUND,
+    )
+    given |= {"images": int(images)} if images != usual.images else {}
+    seed = st.number_input(
+        "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same rows; another one begins anew.", **BOUND
+    )
+    given |= {"seed": int(seed)} if seed else {}
+    return ExperimentRequest(kind, QUICK, configure(kind, "quick", **given), None, given)  # type: ignore[arg-type]

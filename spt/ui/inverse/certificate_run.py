@@ -1,0 +1,132 @@
+"""Runs of IndivSPT's certificate: what comes in is drawn at once, and only what is complete concludes."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from spt.certificates import OneErrorCertificate
+from spt.certificates.error_level import ReceivedErrorLevel
+from spt.certificates.per_sample import IndividualCertificate
+from spt.defences import IndivSPT, shared_budget
+from spt.figures import certificates as certificate_figures
+from spt.figures import errors as error_figures
+from spt.progress import Progress, silent
+from spt.ui.inverse.certificate_request import Plan, Result
+from spt.ui.inverse.request import InverseRequest
+from spt.ui.shared import background
+
+# Without a batch size of our own: IndivSPT's radii depend a little on how many samples are bounded together (up to 3e-4 of them
+# on MNIST), and the certificate is to be the one that `certify` finds, and a check finds again.
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where a run is shown: placeholders for the chart, the bar below it and the words beside it."""
+
+    chart: Any
+    bar: Any
+    panel: Any
+
+    def working(self, compute: Callable[[Progress], background.Result], label: str) -> background.Result:
+        """What ``compute`` returns, computed in the background: Stop or a changed control takes over at once."""
+        with self.panel.container():
+            st.markdown(":gray-badge[PROVISIONAL] the run goes on; it proves something when it has ended.")
+            return background.in_background(compute, label)
+
+
+def carry_out(request: InverseRequest, defence: IndivSPT, plan: Plan, places: Places) -> Result:
+    """The result of a plan; drawn as it comes."""
+    run = _with_one_error if plan.one_error else _per_sample
+    return run(request, defence, plan, places)
+
+
+def draw(request: InverseRequest, result: Result, places: Places) -> None:
+    """What a result rests on."""
+    if isinstance(result, IndividualCertificate):
+        _draw_samples(request, result, places)
+    else:
+        _draw_level(result.level if isinstance(result, OneErrorCertificate) else result, places)
+
+
+# ----------------------------------------------------------------------------------------------------- per-sample errors
+
+
+def _per_sample(request: InverseRequest, defence: IndivSPT, plan: Plan, places: Places) -> Result:
+    certificate: IndividualCertificate | None = None
+    how = plan.procedure
+    current: list[Progress] = [silent]
+
+    def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterable[Any]:
+        return current[0](items, desc=desc, total=total)
+
+    stream = defence.stream(request.received, how.n0, how.n_gamma, how.alpha, how.seed, progress=progress)
+
+    def next_samples(inner: Progress) -> IndividualCertificate | None:
+        current[0] = inner
+        return next(stream, None)
+
+    while (found := places.working(next_samples, "Drawing, bounding and testing samples")) is not None:
+        certificate = found
+        _draw_samples(request, certificate, places)
+    assert certificate is not None and certificate.complete
+    return certificate
+
+
+def _draw_samples(request: InverseRequest, certificate: IndividualCertificate, places: Places) -> None:
+    if not certificate.radii:
+        return
+    rows = certificate_figures.sample_rows(certificate)
+    farthest = max(abs(value) for point in certificate.points for value in point)
+    specification = certificate_figures.samples_specification(
+        request.transform.dimensions,
+        request.transform.unit,
+        certificate.parameter_sigma,
+        max(certificate.radii),
+        farthest,
+        height=260,
+        symbol="β",
+    )
+    done, n = len(rows), certificate.n_gamma
+    alt = f"{done} of {n} samples with their error radii; {certificate.passes} passed their inner test."
+    places.chart.vega_lite_chart(pd.DataFrame(rows), specification, alt=alt)
+    text = f"{done:,} of {n:,} samples · {certificate.seconds:.1f} s"
+    if done < n:
+        text += f", about {max(1, math.ceil(certificate.seconds / done * (n - done))):,} s to go"
+    places.bar.progress(done / n, text=text)
+
+
+# ------------------------------------------------------------------------------------------------------------ with one E
+
+
+def _with_one_error(request: InverseRequest, defence: IndivSPT, plan: Plan, places: Places) -> Result:
+    how, budget = plan.procedure, shared_budget(plan.procedure.alpha)
+    received = request.received
+    level = places.working(
+        lambda progress: defence.measure(
+            received, plan.error, n_test=plan.n_test, alpha_error=budget.alpha_error, seed=how.seed, progress=progress
+        ),
+        "Testing E" if plan.error else "Choosing and testing E",
+    )
+    _draw_level(level, places)
+    if not level.accepted:
+        return level
+    return places.working(
+        lambda progress: defence.certify_with_one_error(
+            received, level, how.n0, how.n_gamma, budget, how.seed, progress=progress
+        ),
+        "Inner tests",
+    )
+
+
+def _draw_level(level: Any, places: Places) -> None:
+    assert isinstance(level, ReceivedErrorLevel)  # of a received image
+    rows = error_figures.level_bars(level.bounds, level.error)
+    alt = f"Histogram of {level.n_test} bounds; {level.exceeding} exceed E."
+    places.chart.vega_lite_chart(pd.DataFrame(rows), error_figures.level_specification(level.error), alt=alt)
+    places.bar.caption(
+        f"The proved bounds of {level.n_test:,} β against E, dashed; {level.exceeding:,} exceed it · {level.seconds:.1f} s"
+    )

@@ -1,0 +1,21 @@
+"""Components of our own: HTML, CSS and JavaScript in files of one name beside the Python that mounts them."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+
+def component(python_file: str) -> Any:
+    """Register the component whose .html, .css and .js lie beside ``python_file`` (its ``__file__``), read once, at import.
+
+    Returns what mounts it, see ``st.components.v2.component``.
+    """
+    path = Path(python_file)
+    html, css, js = (path.with_suffix(end).read_text(encoding="utf-8") for end in (".html", ".css", ".js"))
+    return st.components.v2.component(f"spt_{path.stem}", html=html, css=css, js=js)
+
+
+def style(python_file: str) -> str:
+    """The .css beside a page's ``python_file`` as an element for ``st.html``."""
+    return f"<style>\n{Path(python_file).with_suffix('.css').read_text(encoding='utf-8')}</style>"

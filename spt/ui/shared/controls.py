@@ -1,0 +1,273 @@
+"""The controls that pages share, in the order of thought: image, classifier, transformation, smoothing, statistics.
+
+Each control's key is its name in the URL, so that a view can be shared and survives a change of page.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+from spt.certificates.per_sample import computed_in_words
+from spt.classifiers import Classifier
+from spt.datasets import DATASETS
+from spt.images import image_digest
+from spt.threat_model import BOUNDED
+from spt.transforms import TRANSFORMS, Transform
+from spt.ui.shared import cache, failures, gallery
+
+UPLOAD, CAMERA = "upload", "camera"
+MOST_IN_GALLERY = 100
+BOUND: dict[str, Any] = {"bind": "query-params"}
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The image a page is about.
+
+    Attributes:
+        image: (C, H, W), fitted to the classifier.
+        sha256: its digest.
+        label: index of its true class among the classifier's, None if unknown.
+        caption: one line on where it comes from.
+        reference: what `python -m spt` calls it, None for uploads.
+    """
+
+    image: Tensor
+    sha256: str
+    label: int | None
+    caption: str
+    reference: str | None
+
+
+def choose_classifier() -> Classifier:
+    """Which base classifier f; stops the page with one sentence if it cannot be loaded."""
+    names = cache.classifier_names()
+    default = names.index("mnist-rotation") if "mnist-rotation" in names else 0
+    name = st.selectbox(
+        "Classifier f",
+        names,
+        index=default,
+        key="classifier",
+        help="The base classifier f whose answers are voted on. Your own: start the app with the environment variable "
+        f"{cache.OWN_CLASSIFIERS_VARIABLE}=path/to/file.py (see the README).",
+        **BOUND,
+    )
+    with failures.in_one_sentence():
+        classifier = cache.classifier(name)
+    st.caption(where_it_answers(classifier))
+    return classifier
+
+
+def where_it_answers(classifier: Classifier) -> str:
+    """On what device and in which numbers f computes: elsewhere it may answer otherwise, which makes it another f."""
+    computed = computed_in_words(classifier.device.type, classifier.number_format, classifier.grid)
+    return f"Answers on {computed}."
+
+
+def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | None = None) -> Subject:
+    """Which image x, from the gallery, a data set, a file or the camera, fitted to the classifier's input, or to the shape
+    that ``shape_for`` gives for the chosen source (it may draw a control)."""
+    source = st.selectbox(
+        "Image x from",
+        [*cache.dataset_names(), UPLOAD, CAMERA],
+        key="source",
+        help="Bundled samples (digits, natural), a data set, your own picture (upload), or the camera. Your own folders and "
+        f".npz files: start the app with the environment variable {cache.OWN_DATASETS_VARIABLE} (see the README).",
+        **BOUND,
+    )
+    shape = classifier.input_shape if shape_for is None else shape_for(source)
+    try:
+        if source in (UPLOAD, CAMERA):
+            return _own_picture(source, shape)
+        return _from_dataset(source, classifier, shape)
+    except ValueError as error:
+        st.error(failures.sentence(error))
+        if source in DATASETS and DATASETS[source].downloadable and st.button("Download it now", key="download"):
+            _download(source, shape)
+        st.stop()
+
+
+def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
+    data = cache.dataset(name, shape, download=False)
+    key = image_key(name)
+    index = st.number_input(
+        f"Image number (0 to {len(data) - 1})",
+        0,
+        len(data) - 1,
+        min(7, len(data) - 1),
+        key=key,
+        help="Which image of the collection, counted from 0.",
+        **BOUND,
+    )
+    if len(data) <= MOST_IN_GALLERY:
+        thumbnails = cache.thumbnails(name, len(data))
+        gallery.show(key, thumbnails, int(index), partial(st.session_state.__setitem__, key))
+    image = data.image(int(index))
+    label = data.label_among(int(index), classifier.class_names)
+    return Subject(image, image_digest(image), label, data.caption(int(index)), f"{name}:{index}")
+
+
+def image_key(name: str) -> str:
+    """The key, and the name in the address, of the image number of a data set: the last part of its name, with a digest of
+    all of it where another that can be chosen ends alike."""
+    last = Path(name).name
+    alike = {other for other in cache.dataset_names() if Path(other).name == last} - {name}
+    if name in DATASETS or not alike:
+        return f"{last}_image"
+    return f"{last}-{hashlib.sha256(name.encode()).hexdigest()[:8]}_image"
+
+
+def _own_picture(source: str, shape: Shape) -> Subject:
+    if source == UPLOAD:
+        file = st.file_uploader(
+            "Picture",
+            type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
+            key="upload_file",
+            help="PNG, JPEG, WebP, BMP, GIF or TIFF, at most 20 MB. It stays on the machine that runs this app.",
+        )
+    else:
+        file = st.camera_input("Picture", key="camera_file")
+    invert = st.toggle(
+        "Dark ink on light paper",
+        key="invert",
+        help="Swaps black and white: MNIST's digits are light on black.",
+        **BOUND,
+    )
+    if file is None:
+        st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
+        st.stop()
+    data = file.getvalue()
+    image, remark = cache.decoded(hashlib.sha256(data).hexdigest(), shape, invert, data)
+    caption = "; ".join(filter(None, (file.name, remark)))
+    return Subject(image, image_digest(image), None, f"your picture ({caption})", None)
+
+
+def _download(name: str, shape: Shape) -> None:
+    with failures.in_one_sentence(), st.spinner(f"Downloading {name} …"):
+        cache.dataset(name, shape, download=True)
+    cache.dataset.clear()
+    st.rerun()
+
+
+def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform:
+    """Which transformation T; ``bounded``: only those whose interpolation error can be bounded."""
+    name = st.segmented_control(
+        "Transformation T",
+        list(BOUNDED if bounded else TRANSFORMS),
+        default="rotation",
+        required=True,
+        key="transform",
+        help="The family of transformations that an attacker applies and that the votes are smoothed over.",
+        **BOUND,
+    )
+    transform = TRANSFORMS[str(name)]
+    if classifier.transform not in (None, transform.name):
+        st.caption(f"⚠ {classifier.name} was trained for {classifier.transform}.")
+    return transform
+
+
+def choose_parameters(transform: Transform) -> tuple[float, ...]:
+    """The attack parameters gamma: one slider each."""
+    return tuple(
+        st.slider(
+            f"{parameter.name} {parameter.symbol} in {parameter.unit}",
+            -parameter.limit,
+            parameter.limit,
+            _FIRST_VALUES.get(parameter.name, 0.0),
+            parameter.step,
+            key=parameter.name,
+            help=f"The transformation {parameter.symbol} of the attacker; 0 changes nothing. "
+            "Arrow keys move it by one step.",
+            **BOUND,
+        )
+        for parameter in transform.parameters
+    )
+
+
+_FIRST_VALUES = {"angle": 25.0, "dx": 1.0}
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """The noise of the smoothed classifier: parameter_sigma in the transformation's unit, pixel_sigma for [0, 1]."""
+
+    parameter_sigma: float
+    pixel_sigma: float
+
+
+def choose_smoothing(transform: Transform) -> Smoothing:
+    """The noise that g is smoothed with."""
+    first = transform.parameters[0]
+    sigma = st.slider(
+        f"Smoothing noise σ_γ in {first.unit}",
+        first.step,
+        first.limit / 2,
+        first.default_sigma,
+        first.step,
+        key=f"{transform.name}_sigma",
+        help="Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more.",
+        **BOUND,
+    )
+    pixel_sigma = st.slider(
+        "Pixel noise σ_ε",
+        0.0,
+        1.0,
+        0.0,
+        0.05,
+        key="pixel_sigma",
+        help="Standard deviation of Gaussian noise added to every pixel after preprocessing; images lie in [0, 1].",
+        **BOUND,
+    )
+    return Smoothing(sigma, pixel_sigma)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a run costs and how sure it is."""
+
+    n0: int
+    n: int
+    alpha: float
+    seed: int
+
+
+def choose_statistics() -> Statistics:
+    """n, and behind "Advanced" n0, alpha and the seed."""
+    n = st.select_slider(
+        "Votes n",
+        [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
+        1000,
+        key="n",
+        help="Votes that the bound rests on. More votes: a tighter bound and a larger radius.",
+        **BOUND,
+    )
+    with st.expander("Advanced"):
+        n0 = st.number_input(
+            "Selection votes n₀",
+            1,
+            10000,
+            100,
+            key="n0",
+            help="Other votes, used only to choose the class that is then certified.",
+            **BOUND,
+        )
+        alpha = st.number_input(
+            "Failure probability α",
+            0.0001,
+            0.5,
+            0.01,
+            0.001,
+            format="%.4f",
+            key="alpha",
+            help="Each statement is wrong with probability at most α over the sampling.",
+            **BOUND,
+        )
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same votes.", **BOUND)
+    return Statistics(int(n0), int(n), float(alpha), int(seed))

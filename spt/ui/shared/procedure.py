@@ -1,0 +1,82 @@
+"""How a certificate is found: the controls for the noise of the smoothed classifier and for the statistics."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from spt.classifiers import Classifier
+from spt.transforms import Transform
+from spt.ui.shared.controls import BOUND
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """How a certificate is found: the noise of the smoothed classifier, and the statistics."""
+
+    parameter_sigma: float
+    pixel_sigma: float
+    n_gamma: int
+    n0: int
+    alpha: float
+    seed: int
+
+
+def choose_procedure(transform: Transform, classifier: Classifier, nested: bool = False) -> Procedure:
+    """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
+    first, unit = transform.parameters[0], transform.unit
+    sigma = st.slider(
+        f"Smoothing noise σ_γ in {unit}",
+        first.step,
+        first.limit / 2,
+        first.default_sigma,
+        first.step,
+        key=f"{transform.name}_sigma",
+        help="Samples b′ are drawn from N(0, σ_γ²).",
+        **BOUND,
+    )
+    pixel_sigma = st.slider(
+        "Pixel noise σ_ε",
+        0.0,
+        1.0,
+        0.3,
+        0.05,
+        key="certify_pixel_sigma",
+        help="Gaussian noise on every pixel after preprocessing; images lie in [0, 1]. It must be positive here: it is what "
+        "absorbs the interpolation error.",
+        **BOUND,
+    )
+    if classifier.pixel_sigma not in (0, pixel_sigma):
+        st.caption(f"{classifier.name} was trained for σ_ε = {classifier.pixel_sigma:g}.")
+    n_gamma = st.select_slider(
+        "Samples n_γ",
+        [20, 50, 100, 200, 500, 1000, 2000],
+        200,
+        key="n_gamma",
+        help="Samples b′ that the bound rests on. More: a larger radius, and more time.",
+        **BOUND,
+    )
+    with st.container() if nested else st.expander("Advanced"):
+        n0 = st.number_input(
+            "Selection votes n₀",
+            1,
+            10000,
+            100,
+            key="n0",
+            help="Other votes, used only to choose the class that is then certified.",
+            **BOUND,
+        )
+        alpha = st.number_input(
+            "Failure probability α",
+            0.0001,
+            0.5,
+            0.01,
+            0.001,
+            format="%.4f",
+            key="alpha",
+            help="The certificate is wrong with probability at most α over the sampling.",
+            **BOUND,
+        )
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same samples.", **BOUND
+        )
+    return Procedure(float(sigma), float(pixel_sigma), int(n_gamma), int(n0), float(alpha), int(seed))

@@ -1,0 +1,21 @@
+"""The start page: a digit that turns, and where it goes on from here."""
+
+import streamlit as st
+
+from spt.ui.shared.presets import PRESETS
+from spt.ui.start import turning
+
+
+def show() -> None:
+    """The whole page below its introduction."""
+    turning.show()
+    st.subheader("Go on", anchor=False)
+    for first in range(0, len(PRESETS), 3):
+        for column, preset in zip(st.columns(3), PRESETS[first : first + 3], strict=True):
+            with column.container(border=True, height="stretch"):
+                st.page_link(preset.page, label=f"**{preset.title}**", icon=preset.icon, query_params=preset.parameters)
+                st.markdown(preset.text)
+    st.caption(
+        "After M. Fischer, M. Baader, M. Vechev: Certified Defense to Image Transformations via Randomized Smoothing, "
+        "NeurIPS 2020. Nothing you do here leaves the machine that runs the app."
+    )

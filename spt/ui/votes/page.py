@@ -1,0 +1,91 @@
+"""The page "Votes": images, the live vote and its conclusions.
+
+A run belongs to one `VotesRequest`: its key holds everything that decides the votes, so a result whose key is not that of the
+controls is never drawn."""
+
+import pandas as pd
+import streamlit as st
+
+from spt.classifiers import Classifier
+from spt.figures import votes as figures
+from spt.ui.shared import checking, failures, pictures
+from spt.ui.votes import attack, conclusion, formulas, responses
+from spt.ui.votes import run as votes_run
+from spt.ui.votes.request import VotesRequest
+
+
+def show(request: VotesRequest) -> None:
+    """The whole page below the title.
+
+    Everything that depends on the run is emptied first, so that nothing of an earlier run stays on the screen; then what
+    stands still is drawn; then the votes come in.
+    """
+    run = votes_run.current(request)
+    images_area, run_area = st.container(), st.container()
+    with run_area:
+        slots = votes_run.make_slots()
+    draw_response = responses.area(request)
+    draw_verdict = attack.area(request)
+    draw_explanation = formulas.area(request)
+    with st.expander("Check: are these numbers true? Or a certificate from a file?"):
+        check = st.empty()
+    check.caption("There is something to check when the run has ended.")
+    slots.draw(request, run)
+    with images_area, failures.in_one_sentence():
+        _show_images(request)
+    if run.status == "running":
+        draw_response(run)  # the curve at once; its votes when they are counted
+        votes_run.count_with_stop(request, run, slots)
+    slots.draw(request, run)
+    slots.button.button(
+        "Run again",
+        key="again",
+        icon=":material/replay:",
+        on_click=votes_run.RUN.forget,
+        help="Count the same votes again (same seed).",
+        shortcut="g",
+    )
+    with slots.panel.container():
+        conclusion.show(request, run)
+    draw_response(run)
+    draw_verdict(run)
+    draw_explanation(run)
+    with check.container():  # last, because a check may run here
+        checking.area("votes", run.certificate, request.classifier, request.received)
+
+
+def _show_images(request: VotesRequest) -> None:
+    first, second, third, answer = st.columns([1, 1, 1, 1.5], gap="medium")
+    where = request.transform.describe(request.gamma)
+    with first:
+        pictures.show(request.subject.image, f"original x: {request.subject.caption}", "The original image.")
+    with second:
+        pictures.show(
+            request.received, f"received x′ = T_γ x: {where}", "The image the attacker hands over, in 8 bits."
+        )
+    with third:
+        preprocessed = request.classifier.preprocessing(request.received)
+        steps = _preprocessing_in_words(request.classifier)
+        pictures.show(preprocessed, f"seen by f, P x′: {steps}", "The received image after preprocessing.")
+    with answer:
+        winner = int(request.probabilities.argmax())
+        mark = "" if request.subject.label is None else " ✓" if winner == request.subject.label else " ✗ wrong"
+        st.markdown(f"Base classifier f answers **{request.names[winner]}**{mark}")
+        rows = figures.histogram_rows(request.probabilities, request.names)
+        specification = figures.bars_specification(
+            "probability", 1.15, number_format=".2f", height=215, slanted=figures.need_slant(rows)
+        )
+        st.vega_lite_chart(
+            pd.DataFrame(rows), specification, alt=f"Class probabilities of f; most likely {request.names[winner]}."
+        )
+
+
+def _preprocessing_in_words(classifier: Classifier) -> str:
+    settings, words = classifier.preprocessing, []
+    if settings.resize or settings.crop:
+        words.append(f"resize {settings.resize}, crop {settings.crop}")
+    if settings.vignette:
+        words.append(f"{settings.vignette} vignette")
+    if settings.blur_size > 1:
+        words.append(f"{settings.blur_size}×{settings.blur_size} blur")
+    return ", ".join(words) or "no preprocessing"

@@ -1,0 +1,75 @@
+"""The response area of the page "Votes": f's answers over the whole range of the parameter, with the votes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from spt.figures import votes as figures
+from spt.ui.shared import cache
+from spt.ui.votes.request import VotesRequest
+from spt.ui.votes.run import VotesRun
+
+CURVE_STEPS = {1: 361, 2: 33}
+
+
+def area(request: VotesRequest) -> Callable[[VotesRun], None]:
+    """Make room for the figure; returns what draws it, with the votes of a run that has ended."""
+    st.subheader(f"How f answers over the whole range of {request.transform.name}", anchor=False)
+    slot = st.empty()
+    st.caption(
+        "Curves: f(P T_θ x) for every θ. Points: the votes f(P T_β x′), drawn at γ + β. Transformed twice is not quite the "
+        "same as transformed once by the sum, because both interpolate: a vote may differ from the curve below it. This "
+        "difference is what stands between BaseSPT and a proof."
+    )
+
+    def draw(run: VotesRun) -> None:
+        slot.plotly_chart(_figure(request, run), alt=_alt(request))
+
+    return draw
+
+
+def _alt(request: VotesRequest) -> str:
+    return f"Class probabilities of the base classifier over {request.transform.name}, with the votes as points."
+
+
+def _figure(request: VotesRequest, run: VotesRun) -> Any:
+    transform, steps = request.transform, CURVE_STEPS[request.transform.dimensions]
+    limit = transform.parameters[0].limit
+    values = cache.responses(
+        request.subject.sha256,
+        request.classifier.fingerprint,
+        transform.name,
+        limit,
+        steps,
+        request.classifier,
+        transform,
+        request.subject.image,
+    )
+    axis = np.linspace(-limit, limit, steps)
+    votes = run.estimation if run.status != "running" else None
+    where = None if votes is None else votes.points.numpy() + np.array(request.gamma)
+    classes = None if votes is None else votes.classes.numpy()
+    if transform.dimensions == 1:
+        points = None if where is None or classes is None else ((where[:, 0] + limit) % (2 * limit) - limit, classes)
+        parameter = transform.parameters[0]
+        return figures.response_curve(
+            axis,
+            values,
+            request.names,
+            request.gamma[0],
+            parameter.unit,
+            parameter.symbol,
+            points,
+            request.smoothing.parameter_sigma,
+        )
+    points = None if where is None or classes is None else (where, classes)
+    return figures.response_map(
+        axis,
+        values.reshape(steps, steps, -1),
+        request.names,
+        (request.gamma[0], request.gamma[1]),
+        transform.unit,
+        points,
+    )
