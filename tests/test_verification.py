@@ -92,9 +92,9 @@ class TestSoundness:
         network = random_network(seed, residual)
         tube, points, _ = random_tubes(seed, size)
         layers = read_network(network)
-        last, steps = forward(layers, Tube.box(tube.lower, tube.upper) if plain else tube, refine)
+        last, steps = forward(layers, Tube.box(tube.lower, tube.upper) if plain else tube, refine=refine)
         rows = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        bounds = [least(steps, rows, last, backward) for backward in (False, True)]
+        bounds = [least(steps, rows, last, backward=backward) for backward in (False, True)]
         for outputs in evaluations(network, points):
             assert (outputs >= last.lower[:, None]).all() and (outputs <= last.upper[:, None]).all()
             functions = outputs @ rows.transpose(1, 2)

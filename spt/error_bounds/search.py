@@ -97,7 +97,7 @@ class Splits(ABC):
 
 
 @dataclass
-class Outcome:
+class SearchState:
     """State of a search, one entry for each item."""
 
     upper: Tensor
@@ -117,7 +117,7 @@ def branch_and_bound(
     slack: float = 0.0,
     inflation: float = 1.0,
     progress: Progress = silent,
-) -> Outcome:
+) -> SearchState:
     """Bound every item from above by refining its splits, all unfinished items at once.
 
     A cell is finished when its bound is at most (1 + tolerance) x the largest norm sampled so far for its item (or
@@ -133,7 +133,7 @@ def branch_and_bound(
     count, dimensions = problem.items, problem.dimensions
     target = None if search.target is None else torch.as_tensor(search.target, dtype=torch.float64).expand(count)
     tolerance = search.tolerance if target is None else None
-    state = Outcome(
+    state = SearchState(
         upper=torch.full((count,), -torch.inf, dtype=torch.float64),
         lower=torch.zeros(count, dtype=torch.float64) if lower is None else lower.clone(),
         worst=torch.zeros(count, dimensions, 2, dtype=torch.float64),
@@ -190,7 +190,7 @@ def _check(found: Tensor, bounds: Tensor, slack: float, inflation: float) -> Non
         )
 
 
-def _limit(state: Outcome, tolerance: float | None, target: Tensor | None, negligible: float) -> Tensor:
+def _limit(state: SearchState, tolerance: float | None, target: Tensor | None, negligible: float) -> Tensor:
     limit = torch.full_like(state.lower, torch.inf if tolerance is None and target is None else -torch.inf)
     if tolerance is not None:
         limit = state.lower.clamp(min=negligible) * (1 + tolerance) + 1e-9
@@ -220,7 +220,7 @@ def _affordable(items: Tensor, bounds: Tensor, wanted: Tensor, budget: Tensor, c
     return (rank + 1) * children <= budget[items]
 
 
-def _retire(problem: Splits, state: Outcome, items: Tensor, cells: Tensor, bounds: Tensor, level: int) -> None:
+def _retire(problem: Splits, state: SearchState, items: Tensor, cells: Tensor, bounds: Tensor, level: int) -> None:
     if not len(items):
         return
     best = _first_best(items, bounds, problem.items)
@@ -229,7 +229,7 @@ def _retire(problem: Splits, state: Outcome, items: Tensor, cells: Tensor, bound
     state.worst[items[better]] = problem.box(items[better], cells[better], level)
 
 
-def collect_splits(state: Outcome, count: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def collect_splits(state: SearchState, count: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """The final partitions of a search that kept them: boxes (M, d, 2) and bounds (M,) for each item, sorted."""
     items = torch.cat([part[0] for part in state.splits])
     boxes = torch.cat([part[1] for part in state.splits])

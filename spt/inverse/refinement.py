@@ -191,7 +191,7 @@ class _Run:
         constraints = part.constraints
         if constraints is None:
             boxes = part.boxes.to(part.lower.device)
-            constraints = find_constraints(self.received.transform, boxes, *self.shape[1:], self.naive)
+            constraints = find_constraints(self.received.transform, boxes, *self.shape[1:], naive=self.naive)
         lower, upper = tighten(constraints, self.ends, part.lower, part.upper)
         gaps = (lower - upper).amax(dim=2).amax(dim=0)
         alive = gaps <= 0

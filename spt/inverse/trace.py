@@ -138,7 +138,7 @@ def trace(
     x, y = source_boxes(received.transform, height, width, boxes, naive)
     reach = [torch.stack(axis_ends(axis, size)).flatten(1) for axis, size in ((x, width), (y, height))]
     found = {}
-    for group in find_constraints(received.transform, boxes, height, width, naive):
+    for group in find_constraints(received.transform, boxes, height, width, naive=naive):
         mine = group.keep(group.target == target)
         for i, position in enumerate(mine.received.tolist()):
             found[position] = mine.keep(torch.tensor([i], device=image.device))
