@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from spt.datasets import load_dataset
-from spt.error_bounds import chord_bound, error_norms, interval_bound, sample_bound, sampled_error, vertex_bound
+from spt.error_bounds import Search, chord_bound, error_norms, interval_bound, sample_bound, sampled_error, vertex_bound
 from spt.preprocessing import Preprocessing
+from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Translation
 
 PAGE = Path(__file__).parent / "error_bounds.md"
@@ -29,6 +30,11 @@ CIRCLE = Preprocessing(vignette="circle", vignette_margin=2, blur_size=5, blur_s
 CIRCLE_S1 = Preprocessing(vignette="circle", vignette_margin=2, blur_size=5, blur_scale=1.0)
 FRAME = Preprocessing(vignette="rectangle", vignette_margin=4, blur_size=5, blur_scale=2.0)
 Table = list[tuple[str, ...]]
+
+
+def turned(image: Tensor, limit: float) -> AttackedImage:
+    """An image that is turned by up to ``limit`` degrees."""
+    return AttackedImage(image, ROTATION, CIRCLE, (-limit, limit))
 
 
 def digits(count: int) -> list[Tensor]:
@@ -48,11 +54,11 @@ def span(values: Tensor) -> str:
 def sharpness(images: int, step: float) -> Table:
     rows = [("tolerance", "bound / true maximum, median", "largest", "evaluations for one β, mean", "largest")]
     betas, gammas = normal(10, 30, 0), torch.linspace(-30, 30, round(60 / step) + 1, dtype=torch.float64)[:, None]
-    true = [sampled_error(image, ROTATION, CIRCLE, betas, (-30, 30), points=gammas).values for image in digits(images)]
+    true = [sampled_error(turned(image, 30), betas, points=gammas).values for image in digits(images)]
     for tolerance in (0.05, 0.02, 0.01):
         ratios, evaluations = [], []
         for image, maximum in zip(digits(images), true, strict=True):
-            bound = chord_bound(image, ROTATION, CIRCLE, betas, (-30, 30), tolerance=tolerance)
+            bound = chord_bound(turned(image, 30), betas, search=Search(tolerance=tolerance))
             ratios.append(bound.values / maximum)
             evaluations.append(bound.evaluations.double())
         ratio, count = torch.cat(ratios), torch.cat(evaluations)
@@ -73,27 +79,30 @@ def uniform(images: int) -> Table:
     rows: Table = [("uniform splits over ±30°", *map(str, splits))]
     betas = normal(4, 30, 0)
     chosen = digits(min(images, 4))
-    true = [chord_bound(image, ROTATION, CIRCLE, betas, (-30, 30), tolerance=0.002).sampled for image in chosen]
+    true = [chord_bound(turned(image, 30), betas, search=Search(tolerance=0.002)).sampled for image in chosen]
     points = normal(4, 30, 1)
     methods: dict[str, Callable[[Tensor, int], Tensor]] = {
-        "chord": lambda image, n: chord_bound(image, ROTATION, CIRCLE, betas, (-30, 30), None, splits=n).values,
-        "interval, exact hull": lambda image, n: (
-            interval_bound(image, ROTATION, CIRCLE, betas, (-30, 30), splits=n).values
-        ),
-        "interval, naive": lambda image, n: (
-            interval_bound(image, ROTATION, CIRCLE, betas, (-30, 30), splits=n, naive=True).values
-        ),
+        "chord": lambda image, n: chord_bound(turned(image, 30), betas, splits=n, search=Search(tolerance=None)).values,
+        "interval, exact hull": lambda image, n: interval_bound(turned(image, 30), betas, splits=n).values,
+        "interval, naive": lambda image, n: interval_bound(turned(image, 30), betas, splits=n, naive=True).values,
     }
     for name, bound in methods.items():
         cells = [span(torch.cat([bound(image, n) / t for image, t in zip(chosen, true, strict=True)])) for n in splits]
         rows.append((name, *cells))
     for centre in ("shifted", "recentred"):
-        sharp = [sample_bound(image, ROTATION, CIRCLE, points, (-30, 30), centre, 0.01) for image in chosen]
+        sharp = [
+            sample_bound(turned(image, 30), points, centre=centre, search=Search(tolerance=0.01)) for image in chosen
+        ]
         cells = []
         for n in splits:
             ratios = [
                 sample_bound(
-                    image, ROTATION, CIRCLE, points, (-30, 30), centre, None, splits=n, centres=found.centres
+                    turned(image, 30),
+                    points,
+                    centre=centre,
+                    splits=n,
+                    centres=found.centres,
+                    search=Search(tolerance=None),
                 ).values
                 / found.bound.sampled
                 for image, found in zip(chosen, sharp, strict=True)
@@ -107,12 +116,14 @@ def translation(images: int) -> Table:
     betas = normal(5, 1.5, 0, 2)
     difference, ratio, evaluations, start = 0.0, [], [], time.perf_counter()
     for image in digits(images):
-        bound = vertex_bound(image, TRANSLATION, FRAME, betas, (-2, 2))
+        bound = vertex_bound(AttackedImage(image, TRANSLATION, FRAME, (-2, 2)), betas)
         at_worst = error_norms(image, TRANSLATION, FRAME, betas, bound.worst[:, :, 0])
         difference = max(difference, float((bound.values - at_worst).abs().max()))
         evaluations.append(bound.evaluations.double())
         generator = torch.Generator().manual_seed(1)
-        sampled = sampled_error(image, TRANSLATION, FRAME, betas, (-2, 2), points=1500, generator=generator)
+        sampled = sampled_error(
+            AttackedImage(image, TRANSLATION, FRAME, (-2, 2)), betas, points=1500, generator=generator
+        )
         ratio.append(bound.values / sampled.values)
     seconds = time.perf_counter() - start
     return [
@@ -138,7 +149,12 @@ def per_sample(images: int) -> Table:
         cells, count, total = [], 0.0, 0
         for centre in ("shifted", "recentred"):
             found = [
-                sample_bound(image, ROTATION, preprocessing, normal(6, 30, i), (-limit, limit), centre, 0.05)
+                sample_bound(
+                    AttackedImage(image, ROTATION, preprocessing, (-limit, limit)),
+                    normal(6, 30, i),
+                    centre=centre,
+                    search=Search(tolerance=0.05),
+                )
                 for i, image in enumerate(chosen)
             ]
             values = torch.cat([each.values for each in found])
@@ -160,15 +176,17 @@ def speed() -> None:
     image = digits(1)[0]
     before = peak_memory()
     betas = normal(500, 30, 0)
-    chord_bound(image, ROTATION, CIRCLE, betas[:5], (-50, 50))
+    chord_bound(turned(image, 50), betas[:5])
     runs: list[tuple[str, Callable[[], object]]] = [
-        ("chord bound of one β to 2 %, ±50°", lambda: chord_bound(image, ROTATION, CIRCLE, betas, (-50, 50))),
+        ("chord bound of one β to 2 %, ±50°", lambda: chord_bound(turned(image, 50), betas)),
         ("decision radius ≤ 0.6? of one b', ±50°, 8-bit", lambda: decide(0.6)),
         ("decision radius ≤ 0.3? of one b', ±50°, 8-bit", lambda: decide(0.3)),
     ]
 
     def decide(target: float) -> object:
-        return sample_bound(image, ROTATION, CIRCLE, betas, (-50, 50), target=target, attacker="8-bit")
+        return sample_bound(
+            AttackedImage(image, ROTATION, CIRCLE, (-50, 50), attacker="8-bit"), betas, search=Search(target=target)
+        )
 
     for name, run in runs:
         walls, processors = [], []
@@ -228,11 +246,7 @@ def main() -> None:
             f"MNIST test images 0 to {count - 1}, Γ = ±2 px, 5 β from N(0, 1.5 px), frame 4 px.",
             lambda: translation(count),
         ),
-        (
-            "Per sample",
-            "Radii of K(b'), bounded to 5 %, b' from N(0, 30°), exact attacker.",
-            lambda: per_sample(count),
-        ),
+        ("Per sample", "Radii of K(b'), bounded to 5 %, b' from N(0, 30°), exact attacker.", lambda: per_sample(count)),
         ("Speed", f"MNIST test image 0, {arguments.threads} threads on {platform.machine()}.", speed_rows),
     ]
     text = [

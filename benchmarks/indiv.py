@@ -24,6 +24,7 @@ from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
 from spt.received_bounds.bounds import METHODS, error_hull
+from spt.threat_model import ReceivedImage
 from spt.transforms import Rotation
 
 PAGE = Path(__file__).parent / "indiv.md"
@@ -67,10 +68,10 @@ def sharpness(name: str, arguments: argparse.Namespace) -> list[str]:
             betas = 30 * torch.randn(BETAS, 1, dtype=torch.float64, generator=generator)
             image = data.image(index).double()
             received = to_8_bit(ROTATION(image, gamma)[0])
-            inverse = invert(received, ROTATION, (-LIMIT, LIMIT))
+            inverse = invert(ReceivedImage(received, ROTATION, (-LIMIT, LIMIT)))
             true = errors(image, received, preprocessing, betas, gamma)
             started = time.process_time()
-            hull = error_hull(received, ROTATION, preprocessing, betas, inverse, method)
+            hull = error_hull(inverse, preprocessing, betas, method=method)
             bound, offsets = hull.distances(), hull.centres()
             seconds = time.process_time() - started
             assert (true <= bound).all(), f"{method} is unsound on {name} image {index}: please report it"

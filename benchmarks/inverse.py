@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spt.datasets import load_dataset
 from spt.inverse import Inverse, invert, refine
+from spt.threat_model import ReceivedImage
 from spt.transforms import Rotation, Transform, Translation
 
 PAGE = Path(__file__).parent / "inverse.md"
@@ -83,7 +84,7 @@ def overview(count: int) -> Table:
             for image, gamma in zip(chosen, gammas(transform, limit, len(chosen)), strict=True):
                 received = attacked(image, transform, gamma, attacker)
                 started = time.process_time()
-                found = invert(received, transform, (-limit, limit), width, attacker=attacker)  # type: ignore[arg-type]
+                found = invert(ReceivedImage(received, transform, (-limit, limit), attacker=attacker), width=width)  # type: ignore[arg-type]
                 seconds.append(time.process_time() - started)
                 true.append(at_gamma(found, gamma, image))
                 widths.append(float(found.widths[..., inside(image)].mean()))
@@ -114,7 +115,9 @@ def by_pass(count: int) -> Table:
     _, chosen = images(("mnist", "digits"), count)
     passes: dict[str, list[tuple[float, float, float]]] = {}
     for image, gamma in zip(chosen, gammas(ROTATION, 10, len(chosen)), strict=True):
-        for found in refine(attacked(image, ROTATION, gamma, "8-bit"), ROTATION, (-10, 10), refinements=10):
+        for found in refine(
+            ReceivedImage(attacked(image, ROTATION, gamma, "8-bit"), ROTATION, (-10, 10)), refinements=10
+        ):
             extent = float((found.boxes[0, 0, 1] - found.boxes[0, 0, 0]).item())
             key = f"{found.passes}, splits of {extent:.3g}°"
             entry = (found.share, float(found.widths[..., inside(image)].mean()), at_gamma(found, gamma, image))

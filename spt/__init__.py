@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from spt.inverse import Inverse, invert
     from spt.preprocessing import Preprocessing
     from spt.smoothing import SmoothedClassifier, Votes
+    from spt.threat_model import AttackedImage, ReceivedImage
     from spt.transforms import TRANSFORMS, Rotation, Transform, Translation, get_transform
 
 __all__ = [
     "DATASETS",
     "TRANSFORMS",
     "AttackResult",
+    "AttackedImage",
     "Certificate",
     "Classifier",
     "Dataset",
@@ -38,6 +40,7 @@ __all__ = [
     "OneErrorSPT",
     "Prediction",
     "Preprocessing",
+    "ReceivedImage",
     "Rotation",
     "SmoothedClassifier",
     "Transform",
@@ -62,6 +65,7 @@ _MODULES = (
     "datasets",
     "classifiers",
     "smoothing",
+    "threat_model",
     "attacks",
     "inverse",
     "defences",

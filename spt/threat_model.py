@@ -1,9 +1,12 @@
 """Who attacks, with what, on which image: Gamma, the attacker and his rounding, and which arguments make sense.
 
-What bounds, the inverse and defences share. A range of attacks Gamma is a box of parameters, (d, 2).
+What bounds, the inverse and defences share. `AttackedImage` is what is asked of who knows the original x, `ReceivedImage` what
+is left to who has only x' = T_gamma x. A range of attacks Gamma is a box of parameters, (d, 2).
 """
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -14,10 +17,19 @@ from spt.rounding_slack import norm_inflation
 from spt.transforms import Transform
 
 Attacker = Literal["exact", "8-bit"]
+Range = Sequence[float] | Sequence[Sequence[float]] | Tensor
+"""Gamma as a person gives it: (lower, upper) for all parameters, or one such pair for each, (d, 2)."""
+Points = Tensor | Sequence[float] | Sequence[Sequence[float]] | float
+"""N parameter points (betas, samples b') as a person gives them: (N, d), or N numbers where d = 1."""
 LARGEST_SIDE = 4096
 """Pixels a side: what the proofs about rounding assume."""
 MEMORY_BUDGET = 1 << 30
 """Bytes of working memory that a bound plans for, unless told otherwise."""
+
+EVALUATION = 1e-9
+"""How far T_gamma x in float64 (`spt.transforms`) can be from exact arithmetic, x in [0, 1]: for |gamma| <= 3600 degrees
+and sides of at most 4096 pixels the source is off by less than 2e-10 pixels, which counts at most twice, and the sum of four
+products and the coordinates inside by less than 1e-12."""
 
 BOUNDED = ("rotation", "translation")
 """Names of the transformations whose interpolation error can be bounded."""
@@ -31,6 +43,8 @@ def check_bounded(transform: Transform) -> None:
 
 def as_image(image: Tensor) -> Tensor:
     """``image`` as a float64 (C, H, W) tensor; ValueError if it is not one image of finite floats or too large."""
+    if not isinstance(image, Tensor):
+        raise ValueError(f"The image must be a tensor of shape (C, H, W), but is a {type(image).__name__}.")
     if image.ndim != 3:
         raise ValueError(f"One image of shape (C, H, W) is needed, but got {tuple(image.shape)}.")
     if not image.dtype.is_floating_point:
@@ -45,12 +59,15 @@ def as_image(image: Tensor) -> Tensor:
     return image.detach().double()
 
 
-def as_range(transform: Transform, gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor) -> Tensor:
+def as_range(transform: Transform, gamma_range: Range) -> Tensor:
     """Gamma as a float64 tensor (d, 2) of [lower, upper]; one pair serves all parameters.
 
-    Raises ValueError if it is empty, reversed, of the wrong shape or not finite.
+    Raises ValueError if it is no range of numbers, empty, reversed, of the wrong shape or not finite.
     """
-    bounds = torch.as_tensor(gamma_range, dtype=torch.float64).cpu()
+    try:
+        bounds = torch.as_tensor(gamma_range, dtype=torch.float64).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"gamma_range must be numbers (lower, upper), but is {gamma_range!r}.") from error
     if bounds.shape == (2,):
         bounds = bounds.expand(transform.dimensions, 2)
     if bounds.shape != (transform.dimensions, 2):
@@ -65,7 +82,7 @@ def as_range(transform: Transform, gamma_range: Sequence[float] | Sequence[Seque
     return bounds.clone()
 
 
-def as_points(transform: Transform, points: Tensor | Sequence[float] | Sequence[Sequence[float]] | float) -> Tensor:
+def as_points(transform: Transform, points: Points) -> Tensor:
     """Parameter points as (N, d) float64 on the CPU; ValueError if there is none or they are absurdly large."""
     values = transform.as_parameters(points).cpu()
     if not len(values):
@@ -73,6 +90,20 @@ def as_points(transform: Transform, points: Tensor | Sequence[float] | Sequence[
     if float(values.abs().max()) > 1e4:
         raise ValueError(f"Parameters beyond ±10,000 {transform.unit} lose too many digits: {values.abs().max():g}.")
     return values
+
+
+def check_attacker(attacker: str) -> None:
+    """ValueError if there is no such attacker."""
+    if attacker not in ("exact", "8-bit"):
+        raise ValueError(f"attacker must be 'exact' or '8-bit', but is {attacker!r}.")
+
+
+def _check_eight_bits(image: Tensor) -> None:
+    """ValueError unless an attacker could store the image in 8 bits, as it is."""
+    if image.numel() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
+        raise ValueError(
+            f"An 8-bit attacker needs an image in [0, 1], but this one has {float(image.min()):g} to {float(image.max()):g}."
+        )
 
 
 def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: Tensor) -> float:
@@ -83,13 +114,110 @@ def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: T
     vignette this is at most sqrt(number of pixels inside the vignette x C) / 510, for every P
     (docs/mathematics.md, section 4).
     """
+    check_attacker(attacker)
     if attacker == "exact":
         return 0.0
-    if attacker != "8-bit":
-        raise ValueError(f"attacker must be 'exact' or '8-bit', but is {attacker!r}.")
-    if image.numel() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
-        raise ValueError(
-            f"An 8-bit attacker needs an image in [0, 1], but this one has {float(image.min()):g} to {float(image.max()):g}."
-        )
+    _check_eight_bits(image)
     ones = preprocessing(torch.ones(image.shape, dtype=torch.float64))
     return float(ones.norm()) / 510 * (1 + 1e-9) * norm_inflation(preprocessing, image)
+
+
+@dataclass(frozen=True, eq=False)
+class AttackedImage:
+    """An image x of which the classifier is shown P T_gamma x, for any gamma in Gamma: what a bound is about.
+
+    Attributes:
+        image: x, (C, H, W), of any floating type and on any device; "8-bit" needs values in [0, 1].
+        transform: T, the family of transformations, with d parameters.
+        preprocessing: P, what comes before the network.
+        gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in degrees or pixels.
+        attacker: "exact", or "8-bit": who rounds the attacked image to multiples of 1/255.
+
+    ValueError if one of them makes no sense, or not for this image.
+    """
+
+    image: Tensor
+    transform: Transform
+    preprocessing: Preprocessing
+    gamma_range: Range
+    _: KW_ONLY
+    attacker: Attacker = "exact"
+
+    def __post_init__(self) -> None:
+        check_attacker(self.attacker)
+        if self.attacker == "8-bit":
+            _check_eight_bits(self.pixels)
+        self.preprocessing.output_size(self.pixels.shape[1], self.pixels.shape[2])  # refuses an image that is too small
+        self.box  # noqa: B018 - refuses what is no range
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """x in float64, (C, H, W), on its device."""
+        return as_image(self.image)
+
+    @cached_property
+    def box(self) -> Tensor:
+        """Gamma as (d, 2) float64 on the CPU: lower and upper end of each parameter."""
+        return as_range(self.transform, self.gamma_range)
+
+    @cached_property
+    def rounding(self) -> float:
+        """What the attacker's rounding can add to an error, whatever beta is: see `attacker_rounding`."""
+        return attacker_rounding(self.preprocessing, self.attacker, self.image)
+
+
+@dataclass(frozen=True, eq=False)
+class ReceivedImage:
+    """What an attacker has sent: x' = T_gamma x for some x in [0, 1] and gamma in Gamma, which the receiver does not know.
+
+    Attributes:
+        image: x', (C, H, W), values in [0, 1], in the floating type in which the attacker left it.
+        transform: T, with d parameters, for which there is a bound.
+        gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in degrees or pixels.
+        attacker: "exact", or "8-bit": x' was rounded to multiples of 1/255.
+
+    ValueError if one of them makes no sense.
+    """
+
+    image: Tensor
+    transform: Transform
+    gamma_range: Range
+    _: KW_ONLY
+    attacker: Attacker = "8-bit"
+
+    def __post_init__(self) -> None:
+        check_bounded(self.transform)
+        check_attacker(self.attacker)
+        self.box  # noqa: B018 - refuses what is no range
+        if not self.pixels.numel():
+            raise ValueError(f"The received image has no pixels: its shape is {tuple(self.image.shape)}.")
+        low, high = float(self.pixels.min()), float(self.pixels.max())
+        if low < -self._evaluation or high > 1 + self._evaluation:
+            raise ValueError(f"Pixels of the received image must be in [0, 1], but they go from {low:g} to {high:g}.")
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """x' in float64, (C, H, W), on its device."""
+        return as_image(self.image)
+
+    @cached_property
+    def box(self) -> Tensor:
+        """Gamma as (d, 2) float64 on the CPU: lower and upper end of each parameter."""
+        return as_range(self.transform, self.gamma_range)
+
+    @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """What T_gamma x can be, exactly, where x' was received: lower and upper ends, (C, H, W), float64.
+
+        The exact attacker evaluates T_gamma x in float64 (see `EVALUATION`) and rounds to the type of the image; the
+        8-bit attacker also rounds to multiples of 1/255, in either type. Values are at most 1, so that each of the (up to
+        three) roundings, of T_gamma x, of 255 T_gamma x and of the quotient by 255, changes a value by at most half of
+        that type's eps.
+        """
+        slack = self._evaluation + (0.5 / 255 if self.attacker == "8-bit" else 0.0)
+        return (self.pixels - slack).clamp(0, 1), (self.pixels + slack).clamp(0, 1)
+
+    @property
+    def _evaluation(self) -> float:
+        """What floating point can have changed in an image of this type."""
+        return EVALUATION + 2 * torch.finfo(self.image.dtype).eps

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spt.error_bounds import chord_bound, interval_bound, sample_bound, vertex_bound
+from spt.error_bounds import Search, chord_bound, interval_bound, sample_bound, vertex_bound
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
 from spt.received_bounds.bounds import METHODS, received_balls, received_bound
+from spt.threat_model import AttackedImage, ReceivedImage
 from spt.transforms import TRANSFORMS
 from tests.oracles import preprocessing_matrix, warp_many
 
@@ -221,17 +222,22 @@ def tensor(numbers: np.ndarray, single: bool = False) -> Tensor:
     return torch.from_numpy(numbers.copy()).to(torch.float32 if single else torch.float64)
 
 
+def attacked_image(seen: Seen, box: np.ndarray) -> AttackedImage:
+    """The image, and all gammas in the box (d, 2)."""
+    return AttackedImage(tensor(seen.image, seen.single), TRANSFORMS[seen.name], seen.preprocessing, tensor(box))
+
+
 def compare_errors(bound: str, seen: Seen, betas: np.ndarray, box: np.ndarray, **options) -> Comparison:
     """A bound of the interpolation error for each beta."""
-    image = tensor(seen.image, seen.single)
-    arguments = (image, TRANSFORMS[seen.name], seen.preprocessing, tensor(betas), tensor(box))
+    attacked = attacked_image(seen, box)
     if bound == "chord":
-        found = chord_bound(*arguments, **options)
+        found = chord_bound(attacked, tensor(betas), search=Search(**options))
     elif bound == "vertices":
-        found = vertex_bound(*arguments)
+        found = vertex_bound(attacked, tensor(betas))
     else:
-        options.setdefault("splits", 12 if seen.name == "rotation" else 3)
-        found = interval_bound(*arguments, naive=bound == "naive interval", **options)
+        splits, search = 12 if seen.name == "rotation" else 3, Search(**{"tolerance": None} | options)
+        naive = bound == "naive interval"
+        found = interval_bound(attacked, tensor(betas), splits=splits, naive=naive, search=search)
     assert (found.sampled <= found.values).all()
     return found.values.numpy(), lambda item, gammas: seen.errors(betas[item], gammas)
 
@@ -243,11 +249,10 @@ def compare_samples(
     if centre == "given":
         near = seen.after(seen.warped(seen.image[None], points + random.choice((0.0, 0.1))))
         near = near + random.choice((0.0, 1e-9, 0.3, 50.0)) * random.random(near.shape)
-        options["centres"] = tensor(near.reshape(len(points), *seen.image.shape))
+        around = {"centres": tensor(near.reshape(len(points), *seen.image.shape))}
     else:
-        options["centre"] = centre
-    image = tensor(seen.image, seen.single)
-    found = sample_bound(image, TRANSFORMS[seen.name], seen.preprocessing, tensor(points), tensor(box), **options)
+        around = {"centre": centre}
+    found = sample_bound(attacked_image(seen, box), tensor(points), search=Search(**options), **around)
     assert (found.bound.sampled <= found.values).all()
     centres = found.centres.numpy()
     return found.values.numpy(), lambda item, gammas: seen.distances(points[item], centres[item], gammas)
@@ -264,15 +269,15 @@ def compare_received(
     if attacker == "8-bit":
         sent = seen.rounded(np.round(255 * sent) / 255)
     received = tensor(sent, seen.single)
-    inverse = invert(received, transform, tensor(box), width=width, refinements=2, attacker=attacker)
+    inverse = invert(ReceivedImage(received, transform, tensor(box), attacker=attacker), width=width, refinements=2)
     boxes, lower, upper = (part.numpy() for part in (inverse.boxes, inverse.lower, inverse.upper))
     here = ((boxes[..., 0] <= gamma) & (gamma <= boxes[..., 1])).all(axis=1)
     held = bool((here & ((lower <= seen.image) & (seen.image <= upper)).all(axis=(1, 2, 3))).any())
     if not held:
         return np.zeros(0), np.zeros(0), False
     points = tensor(betas)
-    bound = received_bound(received, transform, seen.preprocessing, points, inverse, method).values.numpy()
-    centres, radii = received_balls(received, transform, seen.preprocessing, points, inverse, method)
+    bound = received_bound(inverse, seen.preprocessing, points, method=method).values.numpy()
+    centres, radii = received_balls(inverse, seen.preprocessing, points, method=method)
     shown = seen.after(seen.warped(sent[None], betas))
     true = seen.after(seen.warped(seen.image[None], betas, np.broadcast_to(gamma, betas.shape)))
     flat = centres.numpy().reshape(len(betas), -1)

@@ -48,6 +48,7 @@ LAYERS = {
     "spt.ui": 10,
     "spt.__main__": 11,
 }
+BOUNDING = ("threat_model", "error_bounds", "received_bounds", "inverse", "verification")
 LEAVES = ("spt.intervals", "spt.statistics", "spt.images", "spt.networks")
 
 
@@ -313,3 +314,16 @@ def test_names_of_classes_are_unique():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found.setdefault(node.name, []).append(module_name(path))
     assert not {name: places for name, places in found.items() if len(places) > 1}
+
+
+def test_bounds_ask_for_few_things():
+    """Who bounds, inverts or verifies hands on records (`AttackedImage`, `ReceivedImage`, `Search`), not their parts."""
+    long = {}
+    for path in FILES:
+        if module_of(module_name(path)).removeprefix("spt.") not in BOUNDING:
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef):
+                names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                long[f"{path.name}:{node.name}"] = len(set(names) - {"self", "cls"})
+    assert long and not {name: count for name, count in long.items() if count > 7}

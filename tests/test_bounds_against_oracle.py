@@ -12,12 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spt.error_bounds import Attacker, error_norms, interval_bound, interval_images, sample_bound, vertex_bound
+from spt.error_bounds import Attacker, Search, error_norms, interval_bound, interval_images, sample_bound, vertex_bound
 from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.search import SharedRows, Splits, search
+from spt.error_bounds.search import SharedRows, Splits, branch_and_bound
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing
 from spt.received_bounds.bounds import METHODS
+from spt.threat_model import AttackedImage, ReceivedImage
 from spt.transforms import TRANSFORMS, Rotation, Translation
 from tests import oracles
 from tests.bound_cases import (
@@ -29,6 +30,7 @@ from tests.bound_cases import (
     RANGES,
     SHAPES,
     Seen,
+    attacked_image,
     compare_errors,
     compare_received,
     compare_samples,
@@ -225,8 +227,8 @@ def test_stripes_moved_by_less_than_a_millionth_of_a_millionth():
     points = np.array([[-1.3223242909730102, -1.150304233096566]])
     box = np.array([[-1.9072872736127016, -1.9072872736126993], [-0.18222558947135983, -0.18222558947135784]])
     centres = seen.after(seen.warped(image[None], points)).reshape(1, 1, 8, 8)
-    arguments = tensor(image), Translation(), seen.preprocessing, tensor(points), tensor(box)
-    found = sample_bound(*arguments, tolerance=None, centres=tensor(centres), keep_splits=True).bound
+    search = Search(tolerance=None, keep_splits=True)
+    found = sample_bound(attacked_image(seen, box), tensor(points), centres=tensor(centres), search=search).bound
     largest = seen.distances(points[0], centres, box.T).max()
     assert largest > 1.80
     assert found.values[0] >= largest
@@ -244,27 +246,23 @@ def test_with_nothing_inside_the_vignette_a_distance_to_a_given_centre_is_rounde
     )
     centres = size * random.random((5, 1, 9, 9))
     found = sample_bound(
-        tensor(seen.image), TRANSFORMS[name], seen.preprocessing, tensor(points), tensor(box), centres=tensor(centres)
+        attacked_image(seen, box),
+        tensor(points),
+        centres=tensor(centres),
     )
     for value, centre in zip(found.values.tolist(), centres, strict=True):
         square = sum(Fraction(pixel) ** 2 for pixel in centre.flatten().tolist())
         assert Fraction(value) ** 2 >= square
     black = sample_bound(
-        tensor(seen.image),
-        TRANSFORMS[name],
-        seen.preprocessing,
+        attacked_image(seen, box),
         tensor(points),
-        tensor(box),
         centres=tensor(0 * centres),
     )
     assert (black.values == 0).all()
     with pytest.raises(ValueError, match="not finite"):
         sample_bound(
-            tensor(seen.image),
-            TRANSFORMS[name],
-            seen.preprocessing,
+            attacked_image(seen, box),
             tensor(points),
-            tensor(box),
             centres=tensor(centres * np.nan),
         )
 
@@ -278,14 +276,9 @@ def test_splits_of_several_items_have_the_term_of_their_own_item(name, count):
     preprocessing = Preprocessing(blur_size=3)
     points = {"rotation": [[3.0], [45.0], [130.0]], "translation": [[0.3, 0.6], [3.7, -5.2], [-1.4, 2.2]]}[name][:count]
     found = sample_bound(
-        tensor(image),
-        TRANSFORMS[name],
-        preprocessing,
+        AttackedImage(tensor(image), TRANSFORMS[name], preprocessing, (-3, 3), attacker="8-bit"),
         points,
-        (-3, 3),
-        tolerance=None,
-        attacker="8-bit",
-        keep_splits=True,
+        search=Search(tolerance=None, keep_splits=True),
     ).bound
     assert len(found.splits) == len(found.split_values) == count
     terms = found.rounding
@@ -332,11 +325,11 @@ class FalseBounds(Splits):
 def test_a_search_refuses_a_bound_below_what_occurs(known):
     tolerance = 0.1 if known is None else None
     with pytest.raises(ArithmeticError, match="please report"):
-        search(FalseBounds(0.9), tolerance=tolerance, lower=known, slack=0.05)
-    within = search(FalseBounds(0.9), tolerance=tolerance, lower=known, slack=0.11)
+        branch_and_bound(FalseBounds(0.9), Search(tolerance=tolerance), lower=known, slack=0.05)
+    within = branch_and_bound(FalseBounds(0.9), Search(tolerance=tolerance), lower=known, slack=0.11)
     assert within.upper.tolist() == within.lower.tolist() == [1.0]  # never below it
     with pytest.raises(ArithmeticError, match="not a number"):
-        search(FalseBounds(float("nan")), tolerance=tolerance, lower=known)
+        branch_and_bound(FalseBounds(float("nan")), Search(tolerance=tolerance), lower=known)
 
 
 def test_rows_that_were_not_prepared_are_not_taken_for_others():
@@ -353,7 +346,9 @@ def test_splits_narrower_than_rounding_keep_their_ends_in_order():
     image = torch.zeros(1, 3, 3, dtype=torch.float64)
     for low in np.random.default_rng(0).normal(size=20):
         high = math.nextafter(math.nextafter(low, 9), 9)
-        found = invert(image, Translation(), ((low, high), (0.0, 0.0)), width=(high - low) / 40, refinements=0)
+        found = invert(
+            ReceivedImage(image, Translation(), ((low, high), (0.0, 0.0))), width=(high - low) / 40, refinements=0
+        )
         assert (found.boxes[..., 0] <= found.boxes[..., 1]).all()
         assert found.boxes[0, 0, 0] == low
         assert found.boxes[-1, 0, 1] == high
@@ -362,11 +357,13 @@ def test_splits_narrower_than_rounding_keep_their_ends_in_order():
 def test_large_angles_and_shifts_keep_their_bounds():
     image = tensor(np.random.default_rng(2).random((1, 7, 7)))
     betas, gamma_range = torch.tensor([[9999.7, -3600.3]], dtype=torch.float64), ((3599.2, 3600.0), (3598.9, 3599.4))
-    bound = vertex_bound(image, Translation(), PREPROCESSINGS[1], -betas.flip(1), gamma_range)
+    bound = vertex_bound(AttackedImage(image, Translation(), PREPROCESSINGS[1], gamma_range), -betas.flip(1))
     assert (bound.sampled <= bound.values).all()
     points = torch.tensor([[9993.1], [-9990.0]], dtype=torch.float64)
     for naive in (False, True):
-        found = interval_bound(image, Rotation(), PREPROCESSINGS[1], points, (3590, 3591), splits=5, naive=naive)
+        found = interval_bound(
+            AttackedImage(image, Rotation(), PREPROCESSINGS[1], (3590, 3591)), points, splits=5, naive=naive
+        )
         gammas = torch.linspace(3590, 3591, 300, dtype=torch.float64)[:, None]
         for point, value in zip(points, found.values, strict=True):
             assert (error_norms(image, Rotation(), PREPROCESSINGS[1], point.expand_as(gammas), gammas) <= value).all()
@@ -382,7 +379,12 @@ def test_interval_images_contain_the_error_of_every_pixel(name, naive):
         box = gamma_box(RANGES[seed % len(RANGES)], name, random)
         box[:, 1] = np.minimum(box[:, 1], box[:, 0] + 3)
         beta = some_points(name, 1, box, random)
-        found = interval_images(tensor(image), TRANSFORMS[name], seen.preprocessing, tensor(beta), tensor(box), naive)
+        found = interval_images(
+            attacked_image(seen, box),
+            tensor(beta),
+            tensor(box),
+            naive=naive,
+        )
         gammas = gammas_to_try(name, image.shape[1:], box, [beta[0]], 200, random)
         betas = np.broadcast_to(beta, gammas.shape)
         twice, once = seen.warped(seen.warped(image[None], gammas), betas), seen.warped(image[None], betas, gammas)

@@ -18,6 +18,7 @@ from spt.defences import DistSPT, IndivSPT
 from spt.figures.inverse import place
 from spt.inverse import invert
 from spt.statistics import ConfidenceBudget
+from spt.threat_model import AttackedImage, ReceivedImage
 from spt.transforms import Rotation, Translation
 
 
@@ -42,7 +43,7 @@ def test_ranges_are_shown_outward(low, width):
 
 
 def test_splits_of_a_symmetric_gamma_meet_at_zero():
-    found = invert(torch.zeros(1, 3, 3), Translation(), (-1, 1), width=0.1, refinements=0)
+    found = invert(ReceivedImage(torch.zeros(1, 3, 3), Translation(), (-1, 1)), width=0.1, refinements=0)
     assert float(found.boxes.abs().min()) == 0.0
 
 
@@ -157,7 +158,7 @@ def test_the_eight_bit_attacker_needs_an_image_in_range(threshold_classifier):
 
     settings = threshold_classifier(0.5).preprocessing
     with pytest.raises(ValueError, match=r"\[0, 1\].*2"):
-        chord_bound(torch.full((1, 3, 3), 2.0), Rotation(), settings, [1.0], (-5, 5), attacker="8-bit")
+        chord_bound(AttackedImage(torch.full((1, 3, 3), 2.0), Rotation(), settings, (-5, 5), attacker="8-bit"), [1.0])
 
 
 WRONG_EVIDENCE = {

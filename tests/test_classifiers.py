@@ -558,23 +558,22 @@ class TestTorchvisionNetworks:
     def test_every_bound_runs_through_it(self, resnet, bound):
         """A photograph is turned at 512, resized, cropped, and its error bounded; samples stay below the bound."""
         import spt
-        from spt.error_bounds import chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
+        from spt.error_bounds import Search, chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
 
         image = spt.load_dataset("natural", shape=resnet.input_shape).image(0)
         transform, small = (spt.Translation(), (0.0, 0.3)) if bound == "vertices" else (spt.Rotation(), (-0.05, 0.05))
-        gamma_range = [small] * transform.dimensions
         betas = [[2.3, 1.6]] if bound == "vertices" else [[12.0]]
-        arguments = (image, transform, resnet.preprocessing, betas, gamma_range)
+        attacked, search = spt.AttackedImage(image, transform, resnet.preprocessing, small), Search(tolerance=None)
         if bound == "recentred":
-            proved = sample_bound(*arguments, tolerance=None, splits=2)
+            proved = sample_bound(attacked, betas, splits=2, search=search)
             points = torch.linspace(-0.05, 0.05, 5, dtype=torch.float64)[:, None]
             shown = resnet.preprocessing(transform(transform(image.double(), points), 12.0 - points))
             distances = (shown - proved.centres[0]).flatten(1).norm(dim=1)
             assert 0 < distances.max() <= proved.values[0]
             return
         run = {"chord": chord_bound, "interval": interval_bound, "vertices": vertex_bound}[bound]
-        given = {} if bound == "vertices" else {"tolerance": None, "splits": 2}
-        assert 0 < sampled_error(*arguments, points=4).values <= run(*arguments, **given).values
+        given = {} if bound == "vertices" else {"search": search, "splits": 2}
+        assert 0 < sampled_error(attacked, betas, points=4).values <= run(attacked, betas, **given).values
 
     def test_votes(self, resnet):
         import spt

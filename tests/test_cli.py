@@ -23,6 +23,7 @@ from spt.datasets import DATASETS
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.recipes import RECIPES, Recipe
+from spt.threat_model import ReceivedImage
 from spt.transforms import TRANSFORMS
 
 ROOT = Path(__file__).parent.parent
@@ -570,7 +571,9 @@ def test_invert(capsys, tmp_path):
     assert "original   inside" in text and f"written    {file}" in text
     record = json.loads(run(capsys, *arguments, "--json"))
     image = spt.load_dataset("digits").image(7)
-    expected = invert(to_8_bit(spt.Rotation()(image, [5.0])[0]), spt.Rotation(), (3, 7), 0.2, 2)
+    expected = invert(
+        ReceivedImage(to_8_bit(spt.Rotation()(image, [5.0])[0]), spt.Rotation(), (3, 7)), width=0.2, refinements=2
+    )
     assert record["surviving"] == expected.surviving.tolist() and record["original_inside"] is True
     assert record["mean_width"] == pytest.approx(float(expected.widths.mean())) and record["contradiction"] is None
     with np.load(file) as arrays:

@@ -20,6 +20,7 @@ from spt.images import to_8_bit
 from spt.preprocessing import Preprocessing
 from spt.smoothing import SmoothedClassifier
 from spt.statistics import ConfidenceBudget
+from spt.threat_model import ReceivedImage
 from spt.transforms import Rotation, Translation
 
 
@@ -110,8 +111,8 @@ def test_every_ball_contains_what_the_original_can_show(defence, certificate, or
 
     gamma = torch.tensor([[0.07, -0.05]], dtype=torch.float64)
     points = torch.tensor(certificate.points[:20], dtype=torch.float64)
-    inverse = invert(received, defence.transform, (-0.2, 0.2), width=0.2)
-    centres, radii = received_balls(received, defence.transform, Preprocessing(), points, inverse)
+    inverse = invert(ReceivedImage(received, defence.transform, (-0.2, 0.2)), width=0.2)
+    centres, radii = received_balls(inverse, Preprocessing(), points)
     assert radii.tolist() == pytest.approx(certificate.radii[:20], rel=1e-4)
     for image, at in ((received, points), (original, points + gamma)):
         assert ((defence.transform(image, at) - centres).flatten(1).norm(dim=1) <= radii).all()

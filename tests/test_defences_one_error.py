@@ -23,6 +23,7 @@ from spt.images import image_digest, to_8_bit
 from spt.noise import vote_error
 from spt.smoothing import SmoothedClassifier
 from spt.statistics import ConfidenceBudget
+from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Translation
 
 PAPER = ConfidenceBudget()
@@ -252,7 +253,9 @@ def test_e_of_an_image(level, defence, digit):
 def test_e_bounds_sampled_errors_of_fresh_betas(level, defence, digit):
     betas = Rotation().sample(60, 30.0, torch.Generator().manual_seed(99))
     preprocessing = defence.classifier.preprocessing
-    errors = sampled_error(digit, Rotation(), preprocessing, betas, (-10, 10), points=41, attacker="8-bit")
+    errors = sampled_error(
+        AttackedImage(digit, Rotation(), preprocessing, (-10, 10), attacker="8-bit"), betas, points=41
+    )
     assert (errors.values <= level.error).double().mean() >= 1 - level.rho
     assert level.error < 2 * errors.values.max()  # and not by being absurdly large
 

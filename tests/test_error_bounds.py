@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spt.device_memory import halving_on_oom
-from spt.error_bounds import arcs
+from spt.error_bounds import Search, arcs
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.sampled import error_norms, sampled_error
 from spt.preprocessing import Preprocessing
-from spt.threat_model import attacker_rounding
+from spt.threat_model import AttackedImage, attacker_rounding
 from spt.transforms import Rotation, Translation
 
 ROTATION, TRANSLATION = Rotation(), Translation()
@@ -129,8 +129,9 @@ def largest_by_beta(betas: torch.Tensor, beta: torch.Tensor, norms: torch.Tensor
     return largest
 
 
-def check_chord(image, preprocessing, betas, gamma_range, samples, seed, **options) -> None:
-    bound = chord_bound(image, ROTATION, preprocessing, betas, gamma_range, **options)
+def check_chord(image, preprocessing, betas, gamma_range, samples, seed, splits=None, **options) -> None:
+    attacked = AttackedImage(image, ROTATION, preprocessing, gamma_range)
+    bound = chord_bound(attacked, betas, splits=splits, search=Search(**options))
     beta, gamma = dense_angles(image, betas, *gamma_range, samples, seed)
     norms = error_norms(image, ROTATION, preprocessing, beta, gamma)
     largest = largest_by_beta(betas, beta[:, 0], norms)
@@ -245,10 +246,14 @@ def test_chord_bound_decides_both_ways_and_early():
     image = make_image("digit", 1, 28, 28, 0)
     preprocessing = PREPROCESSINGS[2]
     betas = 30 * torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    sharp = chord_bound(image, ROTATION, preprocessing, betas, (-30, 30), tolerance=0.005)
+    sharp = chord_bound(AttackedImage(image, ROTATION, preprocessing, (-30, 30)), betas, search=Search(tolerance=0.005))
     assert (sharp.values <= 1.01 * sharp.sampled + 1e-6).all()
-    easy = chord_bound(image, ROTATION, preprocessing, betas, (-30, 30), target=2 * sharp.values)
-    below = chord_bound(image, ROTATION, preprocessing, betas, (-30, 30), target=0.9 * sharp.values)
+    easy = chord_bound(
+        AttackedImage(image, ROTATION, preprocessing, (-30, 30)), betas, search=Search(target=2 * sharp.values)
+    )
+    below = chord_bound(
+        AttackedImage(image, ROTATION, preprocessing, (-30, 30)), betas, search=Search(target=0.9 * sharp.values)
+    )
     assert easy.holds is not None
     assert below.holds is not None
     assert easy.holds.all()
@@ -261,8 +266,8 @@ def test_chord_bound_decides_both_ways_and_early():
 def test_chord_bound_is_the_same_on_cuda():
     image = make_image("digit", 3, 14, 14, 3)
     betas = torch.linspace(-80, 80, 7)
-    cpu = chord_bound(image, ROTATION, PREPROCESSINGS[2], betas, (-20, 30))
-    cuda = chord_bound(image.cuda(), ROTATION, PREPROCESSINGS[2], betas, (-20, 30))
+    cpu = chord_bound(AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-20, 30)), betas)
+    cuda = chord_bound(AttackedImage(image.cuda(), ROTATION, PREPROCESSINGS[2], (-20, 30)), betas)
     torch.testing.assert_close(cpu.values, cuda.values, rtol=1e-6, atol=1e-6)
 
 
@@ -284,14 +289,18 @@ def test_running_out_of_device_memory_halves_the_chunk():
 def test_bound_does_not_depend_on_the_memory_budget():
     image = make_image("digit", 3, 12, 12, 3)
     betas = torch.linspace(-80, 80, 7)
-    large = chord_bound(image, ROTATION, PREPROCESSINGS[2], betas, (-20, 30))
-    small = chord_bound(image, ROTATION, PREPROCESSINGS[2], betas, (-20, 30), memory_budget=1 << 20)
+    large = chord_bound(AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-20, 30)), betas)
+    small = chord_bound(
+        AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-20, 30)), betas, search=Search(memory_budget=1 << 20)
+    )
     torch.testing.assert_close(large.values, small.values, rtol=1e-12, atol=1e-12)
 
 
 def test_splits_cover_gamma_and_explain_the_bound():
     image = make_image("digit", 1, 12, 12, 3)
-    bound = chord_bound(image, ROTATION, PREPROCESSINGS[1], [10.0, -70.0], (-20, 30), keep_splits=True)
+    bound = chord_bound(
+        AttackedImage(image, ROTATION, PREPROCESSINGS[1], (-20, 30)), [10.0, -70.0], search=Search(keep_splits=True)
+    )
     for boxes, values, value, worst in zip(bound.splits, bound.split_values, bound.values, bound.worst, strict=True):
         assert boxes[0, 0, 0] == -20
         assert boxes[-1, 0, 1] == 30
@@ -304,7 +313,11 @@ def test_eight_bit_attacker_is_covered():
     image = make_image("noise", 1, 12, 12, 5)
     preprocessing = PREPROCESSINGS[2]
     betas = torch.tensor([5.0, 33.0])
-    bound = chord_bound(image, ROTATION, preprocessing, betas, (-10, 10), attacker="8-bit", tolerance=0.001)
+    bound = chord_bound(
+        AttackedImage(image, ROTATION, preprocessing, (-10, 10), attacker="8-bit"),
+        betas,
+        search=Search(tolerance=0.001),
+    )
     inside = int(preprocessing.mask(12, 12).sum())
     assert 0 < bound.rounding <= math.sqrt(inside) / 510 * (1 + 1e-8)
     gammas = torch.linspace(-10, 10, 401, dtype=torch.float64)[:, None]
@@ -337,7 +350,11 @@ def test_progress_can_cancel_and_sees_totals():
         return items
 
     with pytest.raises(Cancelled):
-        chord_bound(make_image("digit", 1, 12, 12, 0), ROTATION, Preprocessing(), [10.0], (-30, 30), progress=progress)
+        chord_bound(
+            AttackedImage(make_image("digit", 1, 12, 12, 0), ROTATION, Preprocessing(), (-30, 30)),
+            [10.0],
+            progress=progress,
+        )
     assert "round 2" in calls[1][0]
     assert all(total >= 1 for _, total in calls)
 
@@ -364,26 +381,33 @@ def test_progress_can_cancel_and_sees_totals():
     ],
 )
 def test_bad_arguments_raise_clear_errors(options, message):
-    arguments = {
+    settings = {
         "image": torch.zeros(1, 8, 8),
         "transform": ROTATION,
         "preprocessing": Preprocessing(),
-        "betas": [1.0],
         "gamma_range": (-10, 10),
+        "attacker": "exact",
     }
+    given = {name: options.get(name, value) for name, value in settings.items()}
+    how = {name: options[name] for name in ("tolerance", "target") if name in options}
     with pytest.raises(ValueError, match=message):
-        chord_bound(**(arguments | options))
+        chord_bound(
+            AttackedImage(**given),
+            options.get("betas", [1.0]),
+            splits=options.get("splits"),
+            search=Search(**how),
+        )
 
 
 def test_sampled_error_is_a_labelled_lower_bound():
     image = make_image("digit", 1, 14, 14, 1)
-    lower = sampled_error(image, ROTATION, PREPROCESSINGS[2], [20.0, -75.0], (-30, 30), points=301)
-    upper = chord_bound(image, ROTATION, PREPROCESSINGS[2], [20.0, -75.0], (-30, 30))
+    lower = sampled_error(AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-30, 30)), [20.0, -75.0], points=301)
+    upper = chord_bound(AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-30, 30)), [20.0, -75.0])
     assert not lower.is_upper
     assert upper.is_upper
     assert (lower.values <= upper.values).all()
     gammas = torch.tensor([[-5.0], [7.5]], dtype=torch.float64)
-    chosen = sampled_error(image, ROTATION, PREPROCESSINGS[2], [20.0], (-30, 30), points=gammas)
+    chosen = sampled_error(AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-30, 30)), [20.0], points=gammas)
     norms = error_norms(image, ROTATION, PREPROCESSINGS[2], torch.full((2, 1), 20.0), gammas)
     assert chosen.values[0] == norms.max()
     assert chosen.worst[0, 0, 0] == gammas[norms.argmax(), 0]

@@ -19,12 +19,12 @@ from test_error_bounds import (
 )
 from test_error_bounds_translation import shift_boxes, shift_pairs, shift_values
 
-from spt.error_bounds import arcs, error_norms, find_centres, interval_bound, interval_images, sample_bound
+from spt.error_bounds import Search, arcs, error_norms, find_centres, interval_bound, interval_images, sample_bound
 from spt.error_bounds.moving_arcs import quadratic_maximum
 from spt.error_bounds.samples import centre_weights, rounding_at_samples
 from spt.interpolation import bilinear
 from spt.interval_warp import interpolate, source_boxes
-from spt.threat_model import attacker_rounding
+from spt.threat_model import AttackedImage, attacker_rounding
 
 CENTRES = st.sampled_from(["shifted", "recentred"])
 
@@ -37,8 +37,11 @@ def largest_distance(image, transform, preprocessing, found, points, point, gamm
     return largest_by_beta(points, point, distance)
 
 
-def check_rotation(image, preprocessing, points, gamma_range, samples, seed, **options):
-    found = sample_bound(image, ROTATION, preprocessing, points, gamma_range, **options)
+def check_rotation(
+    image, preprocessing, points, gamma_range, samples, seed, centre="recentred", splits=None, **options
+):
+    attacked = AttackedImage(image, ROTATION, preprocessing, gamma_range)
+    found = sample_bound(attacked, points, centre=centre, splits=splits, search=Search(**options))
     # the outer angle is b' - gamma: its crossings are those of the inner angle, mirrored
     point, gamma = dense_angles(image, points, *gamma_range, samples // 2, seed)
     _, mirrored = dense_angles(image, -points, -gamma_range[1], -gamma_range[0], samples // 2, seed)
@@ -126,7 +129,10 @@ def test_translated_samples_stay_within_the_radius(data):
     centre = data.draw(CENTRES)
     tolerance = data.draw(st.sampled_from([None, 0.02]))
     found = sample_bound(
-        image, TRANSLATION, preprocessing, points, box, centre, tolerance=tolerance, max_evaluations=60
+        AttackedImage(image, TRANSLATION, preprocessing, box),
+        points,
+        centre=centre,
+        search=Search(tolerance=tolerance, max_evaluations=60),
     )
     point, gamma = shift_pairs(-points, box, 300, data.draw(st.integers(0, 9999)))
     distances = largest_distance(image, TRANSLATION, preprocessing, found, points, -point, gamma)
@@ -144,8 +150,8 @@ def test_translated_samples_stay_within_the_radius(data):
 def test_recentring_halves_the_radius_and_decisions_stop_early(transform, points, gamma_range):
     image = make_image("digit", 1, 28, 28, 2)
     preprocessing = PREPROCESSINGS[2]
-    shifted = sample_bound(image, transform, preprocessing, points, gamma_range, "shifted")
-    recentred = sample_bound(image, transform, preprocessing, points, gamma_range)
+    shifted = sample_bound(AttackedImage(image, transform, preprocessing, gamma_range), points, centre="shifted")
+    recentred = sample_bound(AttackedImage(image, transform, preprocessing, gamma_range), points)
     assert (recentred.values < shifted.values).all()
     assert recentred.values.mean() < 0.8 * shifted.values.mean()
     for found in (shifted, recentred):
@@ -153,7 +159,10 @@ def test_recentring_halves_the_radius_and_decisions_stop_early(transform, points
     for factor, holds in ((1.5, True), (0.9, False)):
         target = factor * recentred.values
         decided = sample_bound(
-            image, transform, preprocessing, points, gamma_range, target=target, centres=recentred.centres
+            AttackedImage(image, transform, preprocessing, gamma_range),
+            points,
+            centres=recentred.centres,
+            search=Search(target=target),
         )
         assert decided.bound.holds is not None
         assert (decided.bound.holds == holds).all()
@@ -163,8 +172,14 @@ def test_recentring_halves_the_radius_and_decisions_stop_early(transform, points
 def test_sample_bound_does_not_depend_on_the_memory_budget():
     image = make_image("digit", 3, 12, 12, 3)
     points = torch.linspace(-80, 80, 5)
-    large = sample_bound(image, ROTATION, PREPROCESSINGS[2], points, (-20, 30), tolerance=0.1)
-    small = sample_bound(image, ROTATION, PREPROCESSINGS[2], points, (-20, 30), tolerance=0.1, memory_budget=1 << 21)
+    large = sample_bound(
+        AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-20, 30)), points, search=Search(tolerance=0.1)
+    )
+    small = sample_bound(
+        AttackedImage(image, ROTATION, PREPROCESSINGS[2], (-20, 30)),
+        points,
+        search=Search(tolerance=0.1, memory_budget=1 << 21),
+    )
     torch.testing.assert_close(large.values, small.values, rtol=1e-9, atol=1e-9)
 
 
@@ -190,8 +205,10 @@ def test_quadratic_maximum(coefficients):
 def test_sample_bound_is_the_same_on_cuda(transform):
     image = make_image("digit", 3, 14, 14, 3)
     points = torch.linspace(-3, 80, 6).reshape(-1, transform.dimensions) / (1 if transform.dimensions == 1 else 40)
-    cpu = sample_bound(image, transform, PREPROCESSINGS[2], points, (-2, 3))
-    cuda = sample_bound(image.cuda(), transform, PREPROCESSINGS[2], points, (-2, 3), centres=cpu.centres.cuda())
+    cpu = sample_bound(AttackedImage(image, transform, PREPROCESSINGS[2], (-2, 3)), points)
+    cuda = sample_bound(
+        AttackedImage(image.cuda(), transform, PREPROCESSINGS[2], (-2, 3)), points, centres=cpu.centres.cuda()
+    )
     torch.testing.assert_close(cpu.values, cuda.values, rtol=0.02, atol=1e-6)
 
 
@@ -206,9 +223,13 @@ def test_a_tiny_range_and_a_distant_sample_keep_their_grids_apart():
 def test_a_centre_of_the_wrong_shape_or_name_is_refused():
     image = torch.zeros(1, 8, 8)
     with pytest.raises(ValueError, match="centres must have shape"):
-        sample_bound(image, ROTATION, PREPROCESSINGS[0], [1.0], (-5, 5), centres=torch.zeros(2, 1, 8, 8))
+        sample_bound(AttackedImage(image, ROTATION, PREPROCESSINGS[0], (-5, 5)), [1.0], centres=torch.zeros(2, 1, 8, 8))
     with pytest.raises(ValueError, match="'shifted' or 'recentred'"):
-        find_centres(image, ROTATION, PREPROCESSINGS[0], torch.ones(1, 1), torch.tensor([[-1.0, 1.0]]), "middle")
+        find_centres(
+            AttackedImage(image, ROTATION, PREPROCESSINGS[0], torch.tensor([[-1.0, 1.0]])),
+            torch.ones(1, 1),
+            centre="middle",
+        )
 
 
 # -------------------------------------------------------------------------------------------------------- intervals
@@ -220,11 +241,11 @@ def test_interval_bound_is_never_below_a_sample(data):
     preprocessing = data.draw(preprocessings(image))
     betas = torch.tensor(data.draw(st.lists(angles, min_size=1, max_size=2)), dtype=torch.float64)
     gamma_range = data.draw(angle_ranges())
-    options = data.draw(st.sampled_from([{"splits": 1}, {"splits": 7}, {"splits": 5, "tolerance": 0.5}]))
+    splits, tolerance = data.draw(st.sampled_from([(1, None), (7, None), (5, 0.5)]))
     naive = data.draw(st.booleans())
-    bound = interval_bound(
-        image, ROTATION, preprocessing, betas, gamma_range, naive=naive, max_evaluations=60, **options
-    )
+    attacked = AttackedImage(image, ROTATION, preprocessing, gamma_range)
+    search = Search(tolerance=tolerance, max_evaluations=60)
+    bound = interval_bound(attacked, betas, splits=splits, naive=naive, search=search)
     beta, gamma = dense_angles(image, betas, *gamma_range, 300, data.draw(st.integers(0, 9999)))
     norms = error_norms(image, ROTATION, preprocessing, beta, gamma)
     assert (largest_by_beta(betas, beta[:, 0], norms) <= bound.values).all()
@@ -237,7 +258,7 @@ def test_interval_bound_is_never_below_a_sample(data):
 def test_interval_images_contain_every_error(naive):
     image = make_image("digit", 1, 12, 12, 1)
     beta, split = 25.0, (10.0, 13.0)
-    found = interval_images(image, ROTATION, PREPROCESSINGS[2], beta, split, naive)
+    found = interval_images(AttackedImage(image, ROTATION, PREPROCESSINGS[2], split), beta, split, naive=naive)
     gammas = torch.linspace(*split, 200, dtype=torch.float64)[:, None]
     outer = torch.full_like(gammas, beta)
     twice, once = ROTATION(ROTATION(image, gammas), outer), ROTATION(image, gammas + outer)
@@ -294,10 +315,14 @@ def test_what_rounding_adds_is_never_more_than_the_rounding_term(preprocessing, 
         attacked = transform(image, gammas)
         difference = transform((attacked * 255).round() / 255 - attacked, points - gammas)
         norms = torch.linalg.vector_norm(preprocessing(difference).flatten(1), dim=1)
-        rounding = rounding_at_samples(image, transform, preprocessing, "8-bit", points)
+        rounding = rounding_at_samples(
+            AttackedImage(image, transform, preprocessing, (-90, 90), attacker="8-bit"), points
+        )
         assert (norms <= rounding).all(), f"trial {trial}"
         largest = attacker_rounding(preprocessing, "8-bit", image)
         assert (rounding <= largest).all()
         tightest = min(tightest, float(rounding.min()) / largest if largest else 1.0)
     assert tightest < 0.9  # black areas are made use of
-    assert (rounding_at_samples(image, transform, preprocessing, "exact", points) == 0).all()
+    assert (
+        rounding_at_samples(AttackedImage(image, transform, preprocessing, (-90, 90), attacker="exact"), points) == 0
+    ).all()

@@ -11,6 +11,7 @@ from test_error_bounds import KINDS, PREPROCESSINGS, TRANSLATION, images, larges
 from spt.error_bounds import error_norms, interval_bound, sampled_error, vertex_bound
 from spt.error_bounds.vertices import kinks
 from spt.preprocessing import Preprocessing
+from spt.threat_model import AttackedImage
 
 shift_values = st.one_of(st.floats(-4, 4), st.sampled_from([-2.0, -0.5, 0.0, 0.25, 1.0, 1.0 + 1e-9]))
 
@@ -39,7 +40,7 @@ def shift_pairs(betas, box, count, seed):
 
 
 def check_vertices(image, preprocessing, betas, box, samples, seed):
-    bound = vertex_bound(image, TRANSLATION, preprocessing, betas, box)
+    bound = vertex_bound(AttackedImage(image, TRANSLATION, preprocessing, box), betas)
     beta, gamma = shift_pairs(betas, box, samples, seed)
     norms = error_norms(image, TRANSLATION, preprocessing, beta, gamma)
     assert (largest_by_beta(betas, beta, norms) <= bound.values).all()
@@ -76,10 +77,10 @@ def test_vertex_bound_equals_brute_force_over_vertices():
     ]
     vertices = torch.tensor([(x, y) for x in values[0] for y in values[1]], dtype=torch.float64)
     norms = error_norms(image, TRANSLATION, preprocessing, beta.expand(len(vertices), 2), vertices)
-    bound = vertex_bound(image, TRANSLATION, preprocessing, beta, (-2, 2))
+    bound = vertex_bound(AttackedImage(image, TRANSLATION, preprocessing, (-2, 2)), beta)
     assert len(vertices) == bound.evaluations[0] == 81
     assert bound.values[0] == pytest.approx(float(norms.max()), abs=1e-9)
-    sampled = sampled_error(image, TRANSLATION, preprocessing, beta, (-2, 2), points=1600)
+    sampled = sampled_error(AttackedImage(image, TRANSLATION, preprocessing, (-2, 2)), beta, points=1600)
     assert 0.9 * bound.values[0] < sampled.values[0] <= bound.values[0]
 
 
@@ -107,23 +108,25 @@ def test_interval_bound_for_translation_is_never_below_a_sample(data):
     preprocessing = data.draw(preprocessings(image))
     betas = torch.tensor([data.draw(st.tuples(shift_values, shift_values))], dtype=torch.float64)
     box = data.draw(shift_boxes())
-    bound = interval_bound(image, TRANSLATION, preprocessing, betas, box, splits=data.draw(st.integers(1, 4)))
+    bound = interval_bound(
+        AttackedImage(image, TRANSLATION, preprocessing, box), betas, splits=data.draw(st.integers(1, 4))
+    )
     beta, gamma = shift_pairs(betas, box, 300, 0)
     assert error_norms(image, TRANSLATION, preprocessing, beta, gamma).max() <= bound.values[0]
-    exact = vertex_bound(image, TRANSLATION, preprocessing, betas, box)
+    exact = vertex_bound(AttackedImage(image, TRANSLATION, preprocessing, box), betas)
     assert bound.values[0] >= exact.values[0] - 1e-6
 
 
 def test_vertex_bound_decides():
     image = make_image("digit", 1, 12, 12, 0)
-    bound = vertex_bound(image, TRANSLATION, Preprocessing(), [[0.5, 0.5]], (-1, 1))
+    bound = vertex_bound(AttackedImage(image, TRANSLATION, Preprocessing(), (-1, 1)), [[0.5, 0.5]])
     value = float(bound.values[0])
     for target, holds in ((value * 1.01, True), (value * 0.99, False)):
-        decided = vertex_bound(image, TRANSLATION, Preprocessing(), [[0.5, 0.5]], (-1, 1), target=target)
+        decided = vertex_bound(AttackedImage(image, TRANSLATION, Preprocessing(), (-1, 1)), [[0.5, 0.5]], target=target)
         assert decided.holds is not None
         assert bool(decided.holds[0]) is holds
     with pytest.raises(ValueError, match="for translations"):
         from spt.transforms import Rotation
 
-        vertex_bound(image, Rotation(), Preprocessing(), [1.0], (-1, 1))
+        vertex_bound(AttackedImage(image, Rotation(), Preprocessing(), (-1, 1)), [1.0])
     assert math.isfinite(value)

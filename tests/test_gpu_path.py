@@ -26,7 +26,7 @@ from spt.classifiers import Classifier
 from spt.commands.arguments import check_device
 from spt.datasets import load_dataset
 from spt.defences import DistSPT, IndivSPT
-from spt.error_bounds import chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
+from spt.error_bounds import Search, chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.networks import build_network, fuse_batch_norm
@@ -34,6 +34,7 @@ from spt.preprocessing import Preprocessing
 from spt.received_bounds.bounds import METHODS, received_balls
 from spt.recipes import Recipe
 from spt.smoothing import SmoothedClassifier
+from spt.threat_model import AttackedImage, ReceivedImage
 from spt.transforms import Rotation, Transform, Translation
 
 ROTATION, TRANSLATION = Rotation(), Translation()
@@ -256,9 +257,9 @@ def received(device: str, transform: Transform, point: list[float], method: Any)
     """Radii of the balls for a received image, from its inverse on."""
     rotation = transform is ROTATION
     sent = to_8_bit(transform(small_image().to(device), torch.tensor([point]))[0])
-    found = invert(sent, transform, (-2, 2) if rotation else (-0.5, 0.5), 0.5, 2)
+    found = invert(ReceivedImage(sent, transform, (-2, 2) if rotation else (-0.5, 0.5)), width=0.5, refinements=2)
     points, preprocessing = (ANGLES, CIRCLE) if rotation else (SHIFTS[:1], FRAME)
-    centres, radii = received_balls(sent, transform, preprocessing, points, found, method)
+    centres, radii = received_balls(found, preprocessing, points, method=method)
     assert centres.device.type == torch.device(device).type
     return radii
 
@@ -266,25 +267,41 @@ def received(device: str, transform: Transform, point: list[float], method: Any)
 SEARCHES: dict[str, Run] = {
     "rotation": lambda device: ROTATION(small_image().to(device), ANGLES),
     "translation": lambda device: TRANSLATION(small_image().to(device), SHIFTS),
-    "chord": lambda device: chord_bound(small_image().to(device), ROTATION, CIRCLE, ANGLES, (-5, 5)).values,
-    "sampled": lambda device: (
-        sampled_error(small_image().to(device), ROTATION, CIRCLE, ANGLES, (-5, 5), 100, "8-bit").values
+    "chord": lambda device: (
+        chord_bound(AttackedImage(small_image().to(device), ROTATION, CIRCLE, (-5, 5)), ANGLES).values
     ),
-    "vertices": lambda device: vertex_bound(small_image().to(device), TRANSLATION, FRAME, SHIFTS, (-1, 1)).values,
+    "sampled": lambda device: (
+        sampled_error(
+            AttackedImage(small_image().to(device), ROTATION, CIRCLE, (-5, 5), attacker="8-bit"), ANGLES, points=100
+        ).values
+    ),
+    "vertices": lambda device: (
+        vertex_bound(AttackedImage(small_image().to(device), TRANSLATION, FRAME, (-1, 1)), SHIFTS).values
+    ),
     "balls": lambda device: (
-        sample_bound(small_image().to(device), ROTATION, CIRCLE, ANGLES, (-5, 5), attacker="8-bit").values
+        sample_bound(
+            AttackedImage(small_image().to(device), ROTATION, CIRCLE, (-5, 5), attacker="8-bit"), ANGLES
+        ).values
     ),
     "balls, translation": lambda device: (
-        sample_bound(small_image().to(device), TRANSLATION, FRAME, SHIFTS, (-0.4, 0.4), tolerance=0.1).values
+        sample_bound(
+            AttackedImage(small_image().to(device), TRANSLATION, FRAME, (-0.4, 0.4)),
+            SHIFTS,
+            search=Search(tolerance=0.1),
+        ).values
     ),
     "interval": lambda device: (
-        interval_bound(small_image().to(device), ROTATION, CIRCLE, ANGLES, (-5, 5), splits=10).values
+        interval_bound(AttackedImage(small_image().to(device), ROTATION, CIRCLE, (-5, 5)), ANGLES, splits=10).values
     ),
     "interval, translation": lambda device: (
-        interval_bound(small_image().to(device), TRANSLATION, FRAME, SHIFTS, (-1, 1), splits=4).values
+        interval_bound(AttackedImage(small_image().to(device), TRANSLATION, FRAME, (-1, 1)), SHIFTS, splits=4).values
     ),
-    "inverse": lambda device: invert(small_image().to(device), ROTATION, (-5, 5), 1.0, 1).lower,
-    "inverse, translation": lambda device: invert(small_image().to(device), TRANSLATION, (-1, 1), 0.5, 1).lower,
+    "inverse": lambda device: (
+        invert(ReceivedImage(small_image().to(device), ROTATION, (-5, 5)), width=1.0, refinements=1).lower
+    ),
+    "inverse, translation": lambda device: (
+        invert(ReceivedImage(small_image().to(device), TRANSLATION, (-1, 1)), width=0.5, refinements=1).lower
+    ),
     **{f"received, {method}": partial(received, transform=ROTATION, point=[1.0], method=method) for method in METHODS},
     **{
         f"received, {method}, translation": partial(received, transform=TRANSLATION, point=[0.2, 0.1], method=method)
@@ -328,7 +345,7 @@ def test_waits_of_a_search_are_counted_by_round(name, waits, device):
         return steps
 
     bound = chord_bound if name == "chord" else sample_bound
-    bound(small_image().to("cuda"), ROTATION, CIRCLE, ANGLES, (-5, 5), progress=progress)
+    bound(AttackedImage(small_image().to("cuda"), ROTATION, CIRCLE, (-5, 5)), ANGLES, progress=progress)
     assert rounds > 1 and sum(device.seen.waits.values()) <= waits * rounds
 
 

@@ -16,8 +16,7 @@ from spt.datasets import load_dataset
 from spt.interval_warp import source_boxes
 from spt.inverse import Inverse, invert, refine, trace
 from spt.inverse.constraints import axis_ends, find_constraints
-from spt.inverse.record import EVALUATION, received_ends
-from spt.threat_model import LARGEST_SIDE
+from spt.threat_model import EVALUATION, LARGEST_SIDE, ReceivedImage
 from spt.transforms import Rotation, Transform, Translation
 from tests import oracles
 
@@ -85,7 +84,12 @@ def check(
     image = image.to(dtype).double()
     received = attack(image, transform, gamma, attacker, dtype)
     before = None
-    for found in refine(received, transform, gamma_range, width, refinements, attacker, naive):
+    for found in refine(
+        ReceivedImage(received, transform, gamma_range, attacker=attacker),
+        width=width,
+        refinements=refinements,
+        naive=naive,
+    ):
         assert holds(found, image, gamma), (gamma, found.passes, found.contradiction)
         assert before is None or shrinks(before, found)
         before = found
@@ -189,7 +193,7 @@ def test_narrower_splits_never_lose_the_true_angle():
     received = attack(image, ROTATION, [4.321], "8-bit", torch.float32)
     shares = []
     for width in (8.0, 1.0, 0.25, 0.05):
-        found = invert(received, ROTATION, (-8, 8), width, refinements=3)
+        found = invert(ReceivedImage(received, ROTATION, (-8, 8)), width=width, refinements=3)
         assert holds(found, image, [4.321])
         assert float((found.boxes[..., 1] - found.boxes[..., 0]).max()) <= width * (1 + 1e-9)
         shares.append(found.share)
@@ -198,7 +202,7 @@ def test_narrower_splits_never_lose_the_true_angle():
 
 def test_a_hull_contains_all_splits_and_touching_splits_are_joined():
     received = attack(make_image("bytes", (1, 9, 9)), ROTATION, [2.0], "8-bit")
-    found = invert(received, ROTATION, (-4, 4), width=0.25)
+    found = invert(ReceivedImage(received, ROTATION, (-4, 4)), width=0.25)
     lower, upper = found.hull
     assert (lower <= found.lower).all() and (found.upper <= upper).all()
     joined = found.surviving[:, 0]
@@ -208,7 +212,7 @@ def test_a_hull_contains_all_splits_and_touching_splits_are_joined():
 
 
 def test_black_says_that_all_is_black_inside():
-    found = invert(torch.zeros(1, 9, 9), ROTATION, (-10, 10), width=1.0, refinements=3, attacker="exact")
+    found = invert(ReceivedImage(torch.zeros(1, 9, 9), ROTATION, (-10, 10), attacker="exact"), width=1.0, refinements=3)
     assert found.share == pytest.approx(1) and len(found.surviving) == 1
     assert float(found.hull[1][:, 2:-2, 2:-2].max()) < 1e-5
 
@@ -216,8 +220,8 @@ def test_black_says_that_all_is_black_inside():
 @pytest.mark.parametrize(("transform", "gamma"), [(ROTATION, (-3, 3)), (TRANSLATION, (-0.5, 0.5))])
 def test_memory_does_not_matter(transform, gamma):
     received = attack(make_image("bytes", (2, 6, 7)), transform, [0.3] * transform.dimensions, "8-bit")
-    whole = invert(received, transform, gamma, width=0.125, refinements=4)
-    parts = invert(received, transform, gamma, width=0.125, refinements=4, memory_budget=1 << 10)
+    whole = invert(ReceivedImage(received, transform, gamma), width=0.125, refinements=4)
+    parts = invert(ReceivedImage(received, transform, gamma), width=0.125, refinements=4, memory_budget=1 << 10)
     assert torch.equal(whole.boxes, parts.boxes) and whole.evaluations == parts.evaluations
     assert torch.equal(whole.lower, parts.lower) and torch.equal(whole.upper, parts.upper)
 
@@ -233,7 +237,7 @@ def test_progress_can_cancel():
 
     received = attack(make_image("bytes", (1, 6, 6)), ROTATION, [1.0], "8-bit")
     with pytest.raises(KeyboardInterrupt):
-        invert(received, ROTATION, (-2, 2), progress=progress)
+        invert(ReceivedImage(received, ROTATION, (-2, 2)), progress=progress)
     assert len(seen) == 3 and "pass 1, 5 splits" in seen[0][0] and seen[0][1] == 1
 
 
@@ -246,7 +250,11 @@ def test_progress_can_cancel():
     [(ROTATION, (10, 20)), (ROTATION, (-95, -85)), (TRANSLATION, ((0.4, 0.6), (0.3, 0.7)))],
 )
 def test_no_angle_produces_a_checkerboard(transform, gamma_range, attacker):
-    *passes, found = refine(make_image("checkerboard", (1, 12, 11)), transform, gamma_range, 0.1, 10, attacker)
+    *passes, found = refine(
+        ReceivedImage(make_image("checkerboard", (1, 12, 11)), transform, gamma_range, attacker=attacker),
+        width=0.1,
+        refinements=10,
+    )
     assert not found.consistent and found.share == 0
     assert found.boxes.shape == (0, transform.dimensions, 2) and found.lower.shape == (0, 1, 12, 11)
     assert all(end.shape == (1, 12, 11) for end in found.hull) and bool((found.hull[0] > found.hull[1]).all())
@@ -258,7 +266,7 @@ def test_no_angle_produces_a_checkerboard(transform, gamma_range, attacker):
 
 def test_what_comes_from_outside_the_frame_is_black():
     """White everywhere cannot have been turned: its corners come from outside."""
-    found = invert(torch.ones(1, 8, 8), ROTATION, (5, 20))
+    found = invert(ReceivedImage(torch.ones(1, 8, 8), ROTATION, (5, 20)))
     died = found.contradiction
     assert not found.consistent and died is not None
     assert died.row in (-1, 8) or died.column in (-1, 8)
@@ -273,7 +281,7 @@ def test_the_papers_example():
     received[0, 4, 6] = 0.9
     ends = {}
     for naive in (True, False):
-        steps = trace(received, ROTATION, (23, 26), 5, 5, attacker="exact", naive=naive, pitch=2).steps
+        steps = trace(ReceivedImage(received, ROTATION, (23, 26), attacker="exact"), 5, 5, naive=naive, pitch=2).steps
         (step,) = [each for each in steps if (each.x, each.y) == (5, 1)]
         assert (step.row, step.column) == (4, 6) and step.value == pytest.approx((0.9, 0.9), abs=1e-8)
         below, above = step.cells
@@ -297,10 +305,10 @@ def test_the_trace_explains_every_pixel(transform, split):
     """Its steps end where the pass ends, follow from the numbers they show, and other units change positions only."""
     middle = [sum(ends) / 2 for ends in split]
     received = attack(make_image("bytes", (2, 5, 6)), transform, middle, "8-bit")
-    first, second = refine(received, transform, split, width=100, refinements=1)
+    first, second = refine(ReceivedImage(received, transform, split), width=100, refinements=1)
     for row, column, channel in ((0, 0, 0), (2, 3, 1), (2, 2, 0), (4, 5, 1), (1, 4, 0)):
         for found, previous in ((first, None), (second, (first.lower[0], first.upper[0]))):
-            told = trace(received, transform, split, row, column, channel, previous)
+            told = trace(ReceivedImage(received, transform, split), row, column, channel=channel, previous=previous)
             ends = (float(image[0, channel, row, column]) for image in (found.lower, found.upper))
             assert told.result == tuple(ends)
             for step in told.steps:
@@ -313,7 +321,9 @@ def test_the_trace_explains_every_pixel(transform, split):
                         assert any(corner.y == pytest.approx(y, abs=1e-9) for y in cell.part_y)
                 assert step.union[0] == min(cell.lower.value for cell in step.cells)
                 assert step.union[1] == max(cell.upper.value for cell in step.cells)
-            double = trace(received, transform, split, row, column, channel, previous, pitch=2)
+            double = trace(
+                ReceivedImage(received, transform, split), row, column, channel=channel, previous=previous, pitch=2
+            )
             assert double.result == told.result and (double.x, double.y) == (2 * told.x, 2 * told.y)
             for one, two in zip(told.steps, double.steps, strict=True):
                 assert two.box_x == pytest.approx([2 * x for x in one.box_x]) and two.known == one.known
@@ -337,9 +347,11 @@ def test_the_trace_explains_every_pixel(transform, split):
 def test_agrees_with_the_slow_oracle(transform, split, shape):
     middle = [sum(ends) / 2 for ends in split]
     received = attack(make_image("bytes", shape, 3), transform, middle, "8-bit")
-    ends = tuple(end.reshape(shape[1:]).numpy() for end in received_ends(received, "8-bit"))
+    ends = tuple(
+        end.reshape(shape[1:]).numpy() for end in ReceivedImage(received, transform, split, attacker="8-bit").ends
+    )
     known = np.zeros(shape[1:]), np.ones(shape[1:])
-    for found in refine(received, transform, split, width=100, refinements=2):
+    for found in refine(ReceivedImage(received, transform, split), width=100, refinements=2):
         lower, upper = oracles.inverse_pass(transform.name, split, ends, known)
         assert found.consistent == bool((lower <= upper).all())
         known = lower[1:-1, 1:-1], upper[1:-1, 1:-1]
@@ -349,8 +361,10 @@ def test_agrees_with_the_slow_oracle(transform, split, shape):
 
 def test_the_oracle_finds_the_same_contradictions():
     received = make_image("checkerboard", (1, 6, 6))
-    ends = tuple(end.reshape(6, 6).numpy() for end in received_ends(received, "exact"))
-    (found,) = refine(received, ROTATION, (30, 31), 1, 0, "exact")
+    ends = tuple(
+        end.reshape(6, 6).numpy() for end in ReceivedImage(received, ROTATION, (30, 31), attacker="exact").ends
+    )
+    (found,) = refine(ReceivedImage(received, ROTATION, (30, 31), attacker="exact"), width=1, refinements=0)
     lower, upper = oracles.inverse_pass("rotation", [(30, 31)], ends, (np.zeros((6, 6)), np.ones((6, 6))))
     died = found.contradiction
     assert died is not None and not found.consistent
@@ -415,13 +429,13 @@ def test_positions_and_values_are_as_exact_as_promised(angle, monkeypatch):
         ({"gamma_range": (0, math.nan)}, "must be finite"),
         ({"gamma_range": (-1e5, 1e5)}, "beyond ±3600"),
         ({"gamma_range": (-180, 180), "width": 1e-6}, "more than 1000000 splits"),
-        ({"received": torch.full((1, 4, 4), 1.5)}, r"must be in \[0, 1\], but they go from 1.5 to 1.5"),
-        ({"received": torch.full((1, 4, 4), -0.1)}, "go from -0.1 to -0.1"),
-        ({"received": torch.full((1, 4, 4), math.nan)}, "not finite"),
-        ({"received": torch.zeros(4, 4)}, r"shape \(C, H, W\) is needed, but got \(4, 4\)"),
-        ({"received": torch.zeros(1, 0, 4)}, r"no pixels: its shape is \(1, 0, 4\)"),
-        ({"received": torch.zeros(1, 1, 5000)}, "up to 4096 pixels"),
-        ({"received": torch.zeros(1, 4, 4, dtype=torch.uint8)}, "must be floating point"),
+        ({"image": torch.full((1, 4, 4), 1.5)}, r"must be in \[0, 1\], but they go from 1.5 to 1.5"),
+        ({"image": torch.full((1, 4, 4), -0.1)}, "go from -0.1 to -0.1"),
+        ({"image": torch.full((1, 4, 4), math.nan)}, "not finite"),
+        ({"image": torch.zeros(4, 4)}, r"shape \(C, H, W\) is needed, but got \(4, 4\)"),
+        ({"image": torch.zeros(1, 0, 4)}, r"no pixels: its shape is \(1, 0, 4\)"),
+        ({"image": torch.zeros(1, 1, 5000)}, "up to 4096 pixels"),
+        ({"image": torch.zeros(1, 4, 4, dtype=torch.uint8)}, "must be floating point"),
         ({"width": 0}, "width must be a positive number, but is 0"),
         ({"width": math.nan}, "width must be a positive number, but is nan"),
         ({"refinements": -1}, "refinements must be 0 or more, but is -1"),
@@ -429,17 +443,19 @@ def test_positions_and_values_are_as_exact_as_promised(angle, monkeypatch):
     ],
 )
 def test_bad_input(change, sentence):
-    arguments = {"received": torch.zeros(1, 4, 4), "transform": ROTATION, "gamma_range": (-1, 1)} | change
+    change = dict(change)
+    image = change.pop("image", torch.zeros(1, 4, 4))
+    who = {name: change.pop(name) for name in ("attacker",) if name in change}
     with pytest.raises(ValueError, match=sentence):
-        refine(**arguments)
+        refine(ReceivedImage(image, ROTATION, change.pop("gamma_range", (-1, 1)), **who), **change)
 
 
 def test_bad_input_of_a_trace():
     image = torch.zeros(1, 4, 4)
     with pytest.raises(ValueError, match=r"no pixel \(4, 0\) of channel 0 in an image \(1, 4, 4\)"):
-        trace(image, ROTATION, (0, 1), 4, 0)
+        trace(ReceivedImage(image, ROTATION, (0, 1)), 4, 0)
     with pytest.raises(ValueError, match=r"two images of shape \(1, 4, 4\)"):
-        trace(image, ROTATION, (0, 1), 0, 0, previous=(torch.zeros(4, 4), torch.zeros(4, 4)))
+        trace(ReceivedImage(image, ROTATION, (0, 1)), 0, 0, previous=(torch.zeros(4, 4), torch.zeros(4, 4)))
 
 
 @pytest.mark.cuda
@@ -450,11 +466,11 @@ def test_bad_input_of_a_trace():
 def test_on_a_gpu(transform, gamma, box, attacker):
     image = load_dataset("natural", shape=(3, 20, 20)).image(1)
     received = attack(image, transform, gamma, attacker, torch.float32)
-    here = invert(received, transform, box, 0.2, 5, attacker)
-    there = invert(received.to("cuda"), transform, box, 0.2, 5, attacker)
+    here = invert(ReceivedImage(received, transform, box, attacker=attacker), width=0.2, refinements=5)
+    there = invert(ReceivedImage(received.to("cuda"), transform, box, attacker=attacker), width=0.2, refinements=5)
     assert there.lower.is_cuda and not there.boxes.is_cuda
     assert torch.equal(here.boxes, there.boxes)
     assert float((here.lower - there.lower.cpu()).abs().max()) <= 1e-6
     found = attack(image.to("cuda"), transform, gamma, attacker, torch.float32)
-    inside = invert(found, transform, box, 0.2, 5, attacker)
+    inside = invert(ReceivedImage(found, transform, box, attacker=attacker), width=0.2, refinements=5)
     assert bool(((inside.lower <= image.to("cuda")) & (image.to("cuda") <= inside.upper)).flatten(1).all(1).any())

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from spt import load_classifier, load_dataset
 from spt.error_bounds import (
+    Search,
     chord_bound,
     error_norms,
     find_centres,
@@ -25,6 +26,7 @@ from spt.error_bounds import (
 )
 from spt.figures import errors as figures
 from spt.preprocessing import Preprocessing
+from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Transform, Translation
 from spt.ui.interpolation import export, hover, refinement, run, samples
 from spt.ui.interpolation.request import InterpolationRequest
@@ -61,8 +63,10 @@ def digit() -> torch.Tensor:
 def test_numbers_on_the_page_are_those_of_the_core(page: AppTest, digit: torch.Tensor) -> None:
     settings = load_classifier("mnist-rotation").preprocessing
     shown, rotation = texts(page), Rotation()
-    interval = interval_bound(digit, rotation, settings, [20.0], RANGE, splits=40)
-    chord = chord_bound(digit, rotation, settings, [20.0], RANGE, splits=40, tolerance=None)
+    interval = interval_bound(AttackedImage(digit, rotation, settings, RANGE), [20.0], splits=40)
+    chord = chord_bound(
+        AttackedImage(digit, rotation, settings, RANGE), [20.0], splits=40, search=Search(tolerance=None)
+    )
     gammas = torch.linspace(*RANGE, run.CURVE_POINTS, dtype=torch.float64)[:, None]
     sampled = float(error_norms(digit, rotation, settings, torch.full_like(gammas, 20.0), gammas).max())
     assert f"≤ **{at_most(float(interval.values[0]))}** (40 splits" in shown
@@ -77,7 +81,9 @@ def test_numbers_on_the_page_are_those_of_the_core(page: AppTest, digit: torch.T
 def test_balls_on_the_page_are_those_of_the_core(page: AppTest, digit: torch.Tensor) -> None:
     settings = load_classifier("mnist-rotation").preprocessing
     for centre in ("shifted", "recentred"):
-        bound = sample_bound(digit, Rotation(), settings, [[20.0]], RANGE, centre=centre, tolerance=0.1)
+        bound = sample_bound(
+            AttackedImage(digit, Rotation(), settings, RANGE), [[20.0]], centre=centre, search=Search(tolerance=0.1)
+        )
         assert f"radius ≤ **{at_most(float(bound.values[0]))}**" in texts(page)
 
 
@@ -115,7 +121,7 @@ def test_the_table_shows_what_vignette_and_blur_do(page: AppTest, digit: torch.T
     settings = load_classifier("mnist-rotation").preprocessing
     plain = replace(settings, vignette=None, vignette_margin=0.0, blur_size=0)
     for row, one in ((0, plain), (3, settings)):
-        bound = chord_bound(digit, Rotation(), one, [20.0], RANGE, tolerance=0.02)
+        bound = chord_bound(AttackedImage(digit, Rotation(), one, RANGE), [20.0], search=Search(tolerance=0.02))
         assert table["E proved (≤)"][row] == at_most(float(bound.values[0]))
         assert table["E occurs (≥)"][row] == at_least(float(bound.sampled[0]))
     assert table[""].tolist() == ["", "", "", "◀ now"]
@@ -182,10 +188,12 @@ def test_proving_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     profile = app.session_state["radius_profile"]
     settings, five = load_classifier("mnist-rotation").preprocessing, load_dataset("digits").image(5).double()
     points = torch.tensor([[-90.0], [0.0], [90.0]], dtype=torch.float64)
-    expected = sample_bound(five, Rotation(), settings, points, RANGE, tolerance=0.1)
+    expected = sample_bound(AttackedImage(five, Rotation(), settings, RANGE), points, search=Search(tolerance=0.1))
     assert profile.done and profile.proved["recentred"] == pytest.approx(expected.values.tolist(), abs=1e-9)
     assert "All 3 radii are proved" in texts(app)
-    sampled = find_centres(five, Rotation(), settings, points, torch.tensor([RANGE], dtype=torch.float64))[1]
+    sampled = find_centres(
+        AttackedImage(five, Rotation(), settings, torch.tensor([RANGE], dtype=torch.float64)), points
+    )[1]
     assert (sampled <= expected.values).all()
 
 
@@ -193,8 +201,8 @@ def test_translation(digit: torch.Tensor) -> None:
     app = open_interpolation(transform="translation", classifier="mnist-translation", dx="0.5")
     assert_healthy(app)
     settings = load_classifier("mnist-translation").preprocessing
-    exact = vertex_bound(digit, Translation(), settings, [[0.3, 0.7]], (-2.0, 2.0))
-    interval = interval_bound(digit, Translation(), settings, [[0.3, 0.7]], (-2.0, 2.0), splits=8)
+    exact = vertex_bound(AttackedImage(digit, Translation(), settings, (-2.0, 2.0)), [[0.3, 0.7]])
+    interval = interval_bound(AttackedImage(digit, Translation(), settings, (-2.0, 2.0)), [[0.3, 0.7]], splits=8)
     shown = texts(app)
     assert f"**{at_most(float(exact.values[0]))}** ({int(exact.evaluations[0])} vertices)" in shown
     assert f"**{at_most(float(interval.values[0]))}** (64 splits)" in shown
@@ -244,7 +252,8 @@ def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tenso
     assert_healthy(app)
     state, settings = app.session_state["error_refinement"], load_classifier("mnist-rotation").preprocessing
     for bound, partition in ((interval_bound, state.interval), (chord_bound, state.chord)):
-        expected = bound(digit, Rotation(), settings, [20.0], RANGE, splits=10, tolerance=None)
+        attacked = AttackedImage(digit, Rotation(), settings, RANGE)
+        expected = bound(attacked, [20.0], splits=10, search=Search(tolerance=None))
         assert partition.bound <= float(expected.values[0]) * 1.001
         assert partition.splits[0, 0] == -30 and partition.splits[-1, 1] == 30
         assert (partition.splits[1:, 0] == partition.splits[:-1, 1]).all()
@@ -277,7 +286,7 @@ def test_bounds_of_a_large_image_that_is_shifted(digit: torch.Tensor) -> None:
     app.button(key="map_bounds").click().run()
     assert_healthy(app)
     settings = load_classifier("mnist-translation").preprocessing
-    exact = vertex_bound(digit, Translation(), settings, [[0.3, 0.7]], (-2.0, 2.0))
+    exact = vertex_bound(AttackedImage(digit, Translation(), settings, (-2.0, 2.0)), [[0.3, 0.7]])
     assert f"**{at_most(float(exact.values[0]))}**" in texts(app) and "PROVED: interval" in texts(app)
     app.slider(key="beta_dx").set_value(1.0).run()
     assert "PROVED" not in texts(app)

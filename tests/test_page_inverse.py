@@ -23,6 +23,7 @@ from spt.figures import inverse as inverse_figures
 from spt.images import to_8_bit
 from spt.inverse import Inverse, Trace, invert, trace
 from spt.received_bounds.bounds import received_bound
+from spt.threat_model import ReceivedImage
 from spt.ui.inverse import export, pixels
 from spt.ui.inverse.certificate_request import ONE_ERROR, ONLINE, PER_SAMPLE, IndividualOutcome, Plan
 from spt.ui.inverse.constraints import first_place
@@ -46,7 +47,7 @@ def open_page(**parameters: str | list[str]) -> AppTest:
 def expected() -> Inverse:
     """The core's inverse for the page's first view."""
     image = load_dataset("digits").image(7)
-    return invert(to_8_bit(ROTATION(image, [25.0])[0]), ROTATION, (-30, 30), 0.1, 10)
+    return invert(ReceivedImage(to_8_bit(ROTATION(image, [25.0])[0]), ROTATION, (-30, 30)), width=0.1, refinements=10)
 
 
 @pytest.fixture
@@ -78,7 +79,11 @@ def test_the_first_view_needs_no_click_and_its_numbers_are_the_core_s(page, expe
     assert first.value == f"{rounded_up(100 * expected.share)} %" and seventh.value == str(len(expected.boxes))
     row, column = first_place(28, 28)
     image = load_dataset("digits").image(7)
-    one = trace(to_8_bit(ROTATION(image, [25.0])[0]), ROTATION, found.splits_of(found.part_at((25.0,)))[0], row, column)
+    one = trace(
+        ReceivedImage(to_8_bit(ROTATION(image, [25.0])[0]), ROTATION, found.splits_of(found.part_at((25.0,)))[0]),
+        row,
+        column,
+    )
     assert f"p({row}, {column}) in **{inverse_figures.interval(one.result)}**" in text
 
 
@@ -268,9 +273,8 @@ def test_a_stopped_inverse_waits(page):
 
 def test_bounds_by_method_are_the_core_s(page, expected):
     classifier = load_classifier("mnist-rotation")
-    received = to_8_bit(ROTATION(load_dataset("digits").image(7), [25.0])[0])
     for method in ("interval", "kernel"):
-        bound = received_bound(received, ROTATION, classifier.preprocessing, [[20.0]], expected, method)
+        bound = received_bound(expected, classifier.preprocessing, [[20.0]], method=method)
         assert f"‖e‖ ≤ **{rounded_up(float(bound.values))}**" in texts(page)
     truth = float(re.search(r"‖e‖ = ([0-9.]+)", texts(page)).group(1))
     assert 0.2 < truth < float(bound.values)
@@ -486,7 +490,7 @@ def test_numbers_for_hovering_are_rounded_outward(small):
 def papers_trace() -> Trace:
     received = torch.zeros(1, 8, 8, dtype=torch.float64)
     received[0, 4, 6] = 0.9
-    return trace(received, ROTATION, (23, 26), 5, 5, attacker="exact", naive=True, pitch=2)
+    return trace(ReceivedImage(received, ROTATION, (23, 26), attacker="exact"), 5, 5, naive=True, pitch=2)
 
 
 def words(svg: str) -> str:
@@ -511,7 +515,7 @@ def test_cuts_are_shares_and_have_colours(papers_trace):
 
 
 def test_positions_in_pixels_are_row_and_column():
-    one = trace(torch.zeros(1, 8, 6), ROTATION, (23, 26), 5, 2)
+    one = trace(ReceivedImage(torch.zeros(1, 8, 6), ROTATION, (23, 26)), 5, 2)
     assert inverse_figures.index_of(one, one.x, one.y) == "5, 2"
     for step in one.steps:
         assert inverse_figures.index_of(one, step.x, step.y) == f"{step.row}, {step.column}"

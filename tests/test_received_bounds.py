@@ -12,11 +12,12 @@ from test_error_bounds import KINDS, PREPROCESSINGS, ROTATION, TRANSLATION, fits
 from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.preprocessing import Preprocessing
-from spt.received_bounds import bounds as received
+from spt.received_bounds import bounds as received_bounds
 from spt.received_bounds import clusters
 from spt.received_bounds.bounds import METHODS, combs, error_hull, received_balls, received_bound
 from spt.received_bounds.clusters import find_clusters
 from spt.received_bounds.separable import SeparableMaps
+from spt.threat_model import ReceivedImage
 from spt.transforms import Rotation
 
 BLURRED = PREPROCESSINGS[2]
@@ -33,7 +34,8 @@ def explained(transform, image, gamma, splits, half_width, attacker, seed) -> tu
     below, above = torch.where(kind < 2, 0.0, below), torch.where((kind == 2) | (kind == 3), 0.0, above)
     lower, upper = (image.double() - below).clamp(min=0), (image.double() + above).clamp(max=1)
     gamma_range = torch.stack((splits[..., 0].amin(0), splits[..., 1].amax(0)), dim=-1)
-    return sent, Inverse(splits, lower, upper, gamma_range, attacker, 1, 1, 0.0, None)
+    received = ReceivedImage(sent, transform, gamma_range, attacker=attacker)
+    return sent, Inverse(received, splits, lower, upper, 1, 1, 0.0, None)
 
 
 def split_around(transform, gamma, width, seed, more=0):
@@ -56,13 +58,13 @@ def errors(transform, preprocessing, sent, image, betas, gamma):
 
 
 def check_bound(transform, preprocessing, image, gamma, betas, sent, inverse, method) -> None:
-    bound = received_bound(sent, transform, preprocessing, betas, inverse, method)
+    bound = received_bound(inverse, preprocessing, betas, method=method)
     true = errors(transform, preprocessing, sent, image, betas, gamma)
     assert (true <= bound.values).all(), (method, (true - bound.values).max())
 
 
 def check_balls(transform, preprocessing, image, gamma, betas, sent, inverse, method) -> None:
-    centres, radii = received_balls(sent, transform, preprocessing, betas, inverse, method)
+    centres, radii = received_balls(inverse, preprocessing, betas, method=method)
     for angles, pixels in ((betas, sent), (betas + gamma, image)):
         distance = (preprocessing(transform(pixels, angles)).double() - centres).flatten(1).norm(dim=1)
         assert (distance <= radii).all(), (method, (distance - radii).max())
@@ -106,7 +108,7 @@ def test_it_is_nearly_attained(method):
     splits = torch.tensor([[[4.0, 4.0]]], dtype=torch.float64)
     sent, inverse = explained(ROTATION, image, gamma, splits, 0.0, "exact", 0)
     true = errors(ROTATION, BLURRED, sent, image, betas, gamma)
-    bound = received_bound(sent, ROTATION, BLURRED, betas, inverse, method).values
+    bound = received_bound(inverse, BLURRED, betas, method=method).values
     assert (bound < true * 1.001 + 2e-6).all()
 
 
@@ -130,9 +132,9 @@ def test_bound_without_remainders_fails(monkeypatch):
 )
 def test_a_bound_without_one_of_its_parts_fails(forgotten, kind, half_width, monkeypatch):
     if forgotten == "images":
-        monkeypatch.setattr(received, "combs", lambda preprocessing, *shape: torch.zeros(1, *shape).double())
+        monkeypatch.setattr(received_bounds, "combs", lambda preprocessing, *shape: torch.zeros(1, *shape).double())
     else:
-        monkeypatch.setattr(received, "received_ends", lambda image, attacker: [image.double().flatten(1)] * 2)
+        monkeypatch.setattr(ReceivedImage, "ends", property(lambda image: [image.pixels] * 2))
     with pytest.raises(AssertionError):
         for seed in range(40):
             image = make_image(kind, 1, 9, 9, seed)
@@ -207,13 +209,13 @@ def test_with_the_inverse_itself_on_a_digit(attacker):
     gamma, betas = torch.tensor([[-6.33]], dtype=torch.float64), torch.tensor([[25.0], [-40.0], [3.0]]).double()
     attacked = ROTATION(image, gamma)[0]
     sent = to_8_bit(attacked) if attacker == "8-bit" else attacked
-    inverse = invert(sent, ROTATION, (-10, 10), attacker=attacker)
+    inverse = invert(ReceivedImage(sent, ROTATION, (-10, 10), attacker=attacker))
     true = errors(ROTATION, BLURRED, sent, image, betas, gamma)
     for method in METHODS:
         check(ROTATION, BLURRED, image, gamma, betas, sent, inverse, method)
-    bound = received_bound(sent, ROTATION, BLURRED, betas, inverse)
+    bound = received_bound(inverse, BLURRED, betas)
     assert (bound.values <= 1.6 * true).all()
-    _, radii = received_balls(sent, ROTATION, BLURRED, betas, inverse)
+    _, radii = received_balls(inverse, BLURRED, betas)
     assert (radii < 0.8 * bound.values).all()  # recentring
     assert bound.clusters[..., 0].min() >= -10 and bound.evaluations > 6 and bound.seconds > 0
 
@@ -222,8 +224,8 @@ def test_regularising_helps_where_the_inverse_is_wide():
     image = make_image("noise", 1, 12, 12, 1)
     gamma, betas = torch.tensor([[5.0]], dtype=torch.float64), torch.tensor([[20.0]], dtype=torch.float64)
     splits = torch.tensor([[[4.98, 5.02]]], dtype=torch.float64)
-    sent, inverse = explained(ROTATION, image, gamma, splits, 0.5, "8-bit", 0)
-    bounds = {name: float(received_bound(sent, ROTATION, BLURRED, betas, inverse, name).values) for name in METHODS}
+    _, inverse = explained(ROTATION, image, gamma, splits, 0.5, "8-bit", 0)
+    bounds = {name: float(received_bound(inverse, BLURRED, betas, method=name).values) for name in METHODS}
     assert bounds["regularised"] < 0.7 * bounds["kernel"] < 0.7 * bounds["interval"]
     assert bounds["automatic"] == bounds["regularised"]
 
@@ -242,10 +244,10 @@ def test_narrow_splits_are_joined_and_wide_ones_are_not():
 def test_it_does_not_depend_on_the_memory_budget():
     image = make_image("digit", 1, 10, 10, 1)
     gamma, betas = random_gamma(ROTATION, 3, 10.0)
-    sent, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.1, 3), 0.3, "8-bit", 3)
+    _, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.1, 3), 0.3, "8-bit", 3)
     for method in METHODS:
         large, small = (
-            received_bound(sent, ROTATION, BLURRED, betas, inverse, method, memory_budget=budget).values
+            received_bound(inverse, BLURRED, betas, method=method, memory_budget=budget).values
             for budget in (1 << 30, 1)
         )
         torch.testing.assert_close(large, small, rtol=1e-12, atol=1e-12)
@@ -254,8 +256,8 @@ def test_it_does_not_depend_on_the_memory_budget():
 def test_hull_items_are_sorted_and_complete():
     image = make_image("digit", 1, 10, 10, 1)
     gamma, betas = random_gamma(ROTATION, 3, 10.0)
-    sent, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.4, 3), 0.3, "8-bit", 3)
-    hull = error_hull(sent, ROTATION, BLURRED, betas, inverse, "kernel")
+    _, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.4, 3), 0.3, "8-bit", 3)
+    hull = error_hull(inverse, BLURRED, betas, method="kernel")
     assert hull.item.unique().tolist() == list(range(len(betas))) and (hull.item.diff() >= 0).all()
     assert (hull.radius >= 0).all() and hull.slack > 0
 
@@ -265,29 +267,28 @@ def test_hull_items_are_sorted_and_complete():
     [
         ({"method": "magic"}, "automatic, kernel"),
         ({"betas": []}, "beta"),
-        ({"received": torch.zeros(8, 8)}, r"\(C, H, W\)"),
-        ({"received": torch.full((1, 8, 8), 2.0)}, r"\[0, 1\]"),
-        ({"received": torch.zeros(1, 8, 9)}, "inverse is of images"),
+        ({"inverse": torch.zeros(1, 8, 9)}, "inverse is of images"),
     ],
 )
 def test_bad_input_is_refused(change, message):
     image = torch.zeros(1, 8, 8)
-    inverse = invert(image, ROTATION, (-1, 1))
-    settings = {"received": image, "betas": [1.0], "method": "automatic"} | change
+    inverse = invert(ReceivedImage(image, ROTATION, (-1, 1)))
+    if "inverse" in change:
+        inverse = replace(inverse, received=replace(inverse.received, image=change["inverse"]))
     with pytest.raises(ValueError, match=message):
-        received_bound(transform=ROTATION, preprocessing=BLURRED, inverse=inverse, **settings)
+        received_bound(inverse, BLURRED, change.get("betas", [1.0]), method=change.get("method", "automatic"))
 
 
 def test_an_empty_inverse_and_too_large_an_image_are_refused(monkeypatch):
     image = torch.zeros(1, 8, 8)
-    inverse = invert(image, ROTATION, (-1, 1))
+    inverse = invert(ReceivedImage(image, ROTATION, (-1, 1)))
     empty = replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
     with pytest.raises(ValueError, match="Nothing explains"):
-        received_bound(image, ROTATION, BLURRED, [1.0], empty)
-    monkeypatch.setattr(received, "MOST_PIXELS", 50)
+        received_bound(empty, BLURRED, [1.0])
+    monkeypatch.setattr(received_bounds, "MOST_PIXELS", 50)
     with pytest.raises(ValueError, match="up to 50 pixels"):
-        received_bound(image, ROTATION, BLURRED, [1.0], inverse, "regularised")
-    assert received_bound(image, ROTATION, BLURRED, [1.0], inverse).values > 0
+        received_bound(inverse, BLURRED, [1.0], method="regularised")
+    assert received_bound(inverse, BLURRED, [1.0]).values > 0
 
 
 @pytest.mark.slow
@@ -321,7 +322,8 @@ def test_it_is_the_same_on_cuda(method):
     image = make_image("digit", 3, 12, 12, 1)
     gamma, betas = random_gamma(ROTATION, 3, 10.0)
     sent, inverse = explained(ROTATION, image, gamma, split_around(ROTATION, gamma, 0.4, 3), 0.3, "8-bit", 3)
-    there = replace(inverse, lower=inverse.lower.cuda(), upper=inverse.upper.cuda())
-    cpu = received_bound(sent, ROTATION, BLURRED, betas, inverse, method).values
-    cuda = received_bound(sent.cuda(), ROTATION, BLURRED, betas, there, method).values
+    received = replace(inverse.received, image=sent.cuda())
+    there = replace(inverse, received=received, lower=inverse.lower.cuda(), upper=inverse.upper.cuda())
+    cpu = received_bound(inverse, BLURRED, betas, method=method).values
+    cuda = received_bound(there, BLURRED, betas, method=method).values
     torch.testing.assert_close(cpu, cuda, rtol=1e-5, atol=1e-6)

@@ -19,9 +19,10 @@ from spt.networks import Residual, StridedNet, fuse_batch_norm
 from spt.noise import snap
 from spt.preprocessing import Preprocessing
 from spt.recipes import Recipe
+from spt.threat_model import AttackedImage
 from spt.training import box_loss, train
 from spt.transforms import Rotation, Transform, Translation, get_transform
-from spt.verification import Tube, enclose, forward, in_float32, least, margin_bounds, read_network, verify
+from spt.verification import Splitting, Tube, enclose, forward, in_float32, least, margin_bounds, read_network, verify
 from spt.verification.network import Rows
 from spt.verification.search import _first_splits
 from tests import oracles
@@ -91,9 +92,9 @@ class TestSoundness:
         network = random_network(seed, residual)
         tube, points, _ = random_tubes(seed, size)
         layers = read_network(network)
-        last, steps = forward(layers, Tube.box(tube.lower, tube.upper) if plain else tube, refine)
+        last, steps = forward(layers, Tube.box(tube.lower, tube.upper) if plain else tube, refine=refine)
         rows = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        bounds = [least(steps, rows, last, backward) for backward in (False, True)]
+        bounds = [least(steps, rows, last, backward=backward) for backward in (False, True)]
         for outputs in evaluations(network, points):
             assert (outputs >= last.lower[:, None]).all() and (outputs <= last.upper[:, None]).all()
             functions = outputs @ rows.transpose(1, 2)
@@ -135,7 +136,9 @@ class TestSoundness:
         network = random_network(seed, residual)
         tube, points, _ = random_tubes(seed, size)
         layers = read_network(network)
-        ibp, crown_ibp, crown = (margin_bounds(layers, tube, 1, method) for method in ("ibp", "crown-ibp", "crown"))
+        ibp, crown_ibp, crown = (
+            margin_bounds(layers, tube, 1, method=method) for method in ("ibp", "crown-ibp", "crown")
+        )
         assert (crown_ibp >= ibp).all() and (crown >= crown_ibp).all()
         for outputs in evaluations(network, points):
             others = torch.maximum(outputs[..., 0], outputs[..., 2])
@@ -160,7 +163,7 @@ class TestSoundness:
         row = matrix[0] - matrix[1]
         ends = torch.where(row > 0, tube.lower.flatten(1), tube.upper.flatten(1))
         expected = ends @ row + offset[0] - offset[1]
-        assert torch.allclose(margin_bounds(read_network(network), boxes, 0, "crown-ibp"), expected, atol=1e-4)
+        assert torch.allclose(margin_bounds(read_network(network), boxes, 0, method="crown-ibp"), expected, atol=1e-4)
 
     def test_backward_sees_what_forward_forgets(self):
         """relu(x) - relu(x) for x in [1, 2]: forward alone gives ±1, backward 0."""
@@ -185,7 +188,7 @@ class TestSoundness:
             network[-1].weight[1].fill_(-1e6)
         for method in ("ibp", "crown-ibp", "crown"):
             tube = Tube.box(torch.zeros(1, 1), torch.ones(1, 1))
-            assert float(margin_bounds(read_network(network), tube, 0, method)) == -math.inf
+            assert float(margin_bounds(read_network(network), tube, 0, method=method)) == -math.inf
 
 
 PREPROCESSINGS = (
@@ -216,7 +219,7 @@ class TestEnclosures:
             / (1 if name == "rotation" else 10)
         )
         boxes = torch.stack((low, low + width), dim=-1)
-        tube = enclose(image, transform, preprocessing, boxes, attacker, grid)
+        tube = enclose(AttackedImage(image, transform, preprocessing, (-90, 90), attacker=attacker), boxes, grid=grid)
         for fraction in [0.0, 1.0, *torch.rand(20, generator=generator, dtype=torch.float64).tolist()]:
             gammas = torch.lerp(boxes[..., 0], boxes[..., 1], fraction)
             line = torch.lerp(tube.start, tube.stop, fraction)
@@ -230,7 +233,10 @@ class TestEnclosures:
 
     def test_against_the_slow_reference(self):
         image = torch.rand(1, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        tube = enclose(image, ROTATION, Preprocessing(), torch.tensor([[[3.0, 4.0]]], dtype=torch.float64), "exact")
+        tube = enclose(
+            AttackedImage(image, ROTATION, Preprocessing(), (-90, 90), attacker="exact"),
+            torch.tensor([[[3.0, 4.0]]], dtype=torch.float64),
+        )
         for angle in (3.0, 3.3, 3.99, 4.0):
             seen = torch.from_numpy(oracles.rotate(image[0].numpy(), angle))
             assert (seen >= tube.lower[0, 0]).all() and (seen <= tube.upper[0, 0]).all()
@@ -240,15 +246,24 @@ class TestEnclosures:
         image = torch.zeros(1, 9, 9)
         image[0, 4, 4] = 1.0
         preprocessing = Preprocessing(vignette="circle", vignette_margin=1.0)
-        tube = enclose(image, ROTATION, preprocessing, torch.tensor([[[3.0, 3.5]]], dtype=torch.float64))
+        tube = enclose(
+            AttackedImage(image, ROTATION, preprocessing, (-90, 90), attacker="8-bit"),
+            torch.tensor([[[3.0, 3.5]]], dtype=torch.float64),
+        )
         assert float(tube.upper[0, 0, 0].abs().max()) == 0 and float(tube.radius[0, 0, 0].max()) == 0
         assert float((tube.upper - tube.lower)[0, 0, 4, 1]) < 1e-4
-        point = enclose(image, ROTATION, Preprocessing(), torch.full((1, 1, 2), 5.0, dtype=torch.float64), "exact")
+        point = enclose(
+            AttackedImage(image, ROTATION, Preprocessing(), (-90, 90), attacker="exact"),
+            torch.full((1, 1, 2), 5.0, dtype=torch.float64),
+        )
         assert float((point.upper - point.lower).max()) < 1e-4
 
     def test_8_bit_needs_an_image_in_0_1(self):
         with pytest.raises(ValueError, match=r"8-bit.*\[0, 1\]"):
-            enclose(torch.full((1, 3, 3), 1.5), ROTATION, Preprocessing(), torch.zeros(1, 1, 2, dtype=torch.float64))
+            enclose(
+                AttackedImage(torch.full((1, 3, 3), 1.5), ROTATION, Preprocessing(), (-90, 90), attacker="8-bit"),
+                torch.zeros(1, 1, 2, dtype=torch.float64),
+            )
 
 
 def classifier_of(network: nn.Module, shape: tuple[int, int, int], classes: int, **settings) -> Classifier:
@@ -272,6 +287,10 @@ def constant(classes: int = 2) -> Classifier:
     return classifier_of(nn.Sequential(nn.Flatten(), linear), (1, 5, 5), classes)
 
 
+def attacked(image, transform, limit, preprocessing=Preprocessing(), attacker="8-bit") -> AttackedImage:  # noqa: B008
+    return AttackedImage(image, transform, preprocessing, (-limit, limit), attacker=attacker)
+
+
 IMAGE = torch.rand(1, 5, 5, generator=torch.Generator().manual_seed(1)).mul(255).round() / 255
 
 
@@ -279,7 +298,7 @@ class TestVerify:
     @pytest.mark.parametrize("method", ["ibp", "crown-ibp", "crown"])
     @pytest.mark.parametrize("transform", [Rotation(), Translation()], ids=lambda transform: transform.name)
     def test_a_constant_network_is_verified(self, method, transform):
-        found = verify(constant(), IMAGE, 0, transform, 5.0, method=method, width=2.0)
+        found = verify(constant(), attacked(IMAGE, transform, 5.0), 0, method=method, splitting=Splitting(width=2.0))
         assert found.verified and found.share == 1 and found.counterexample is None
         assert all(found.decisions) and found.evaluations == len(found.splits) == 5**transform.dimensions + (
             transform.dimensions == 1  # 0 is a multiple of 90°
@@ -287,16 +306,26 @@ class TestVerify:
         assert all(0.99 < margin <= 1 for margin in found.margins)
 
     def test_for_another_label_it_is_not(self):
-        found = verify(constant(3), IMAGE, 1, ROTATION, 5.0, width=2.0, min_width=0.5)
+        found = verify(constant(3), attacked(IMAGE, ROTATION, 5.0), 1, splitting=Splitting(width=2.0, min_width=0.5))
         assert not found.verified and found.share == 0 and found.counterexample == (-5.0,)
         assert not any(found.decisions)
 
     @pytest.mark.parametrize("attacker", ["exact", "8-bit"])
     def test_known_boundary(self, bright_pixel, attacker):
         """The brightest column is the middle one exactly while |dx| < 1/2."""
-        near = verify(brightest_column(), bright_pixel, 1, Translation(), 0.4, attacker, width=0.2)
+        near = verify(
+            brightest_column(),
+            attacked(bright_pixel, Translation(), 0.4, attacker=attacker),
+            1,
+            splitting=Splitting(width=0.2),
+        )
         assert near.verified and near.share == 1 and near.counterexample is None
-        far = verify(brightest_column(), bright_pixel, 1, Translation(), 1.0, attacker, width=0.25, min_width=0.05)
+        far = verify(
+            brightest_column(),
+            attacked(bright_pixel, Translation(), 1.0, attacker=attacker),
+            1,
+            splitting=Splitting(width=0.25, min_width=0.05),
+        )
         assert not far.verified and abs(far.counterexample[0]) >= 0.49
         for (dx, _dy), verified in zip(far.splits, far.decisions, strict=True):
             if verified:
@@ -309,7 +338,13 @@ class TestVerify:
         image = torch.randint(0, 256, (1, 6, 7), generator=generator).float() / 255
         classifier = classifier_of(random_network(seed, residual), (1, 6, 7), 3)
         label = int(classifier.logits(image[None]).argmax())
-        found = verify(classifier, image, label, ROTATION, 40.0, attacker, method, width=8.0, min_width=2.0)
+        found = verify(
+            classifier,
+            attacked(image, ROTATION, 40.0, attacker=attacker),
+            label,
+            method=method,
+            splitting=Splitting(width=8.0, min_width=2.0),
+        )
         angles = torch.linspace(-40, 40, 321, dtype=torch.float64)[:, None]
         images = ROTATION(image, angles)
         answers = classifier.logits(to_8_bit(images) if attacker == "8-bit" else images).argmax(1)
@@ -330,14 +365,25 @@ class TestVerify:
         image = torch.randint(0, 256, (1, 6, 7), generator=generator).float() / 255
         classifier = classifier_of(random_network(5, True), (1, 6, 7), 3)
         label = int(classifier.logits(image[None]).argmax())
-        settings = (classifier, image, label, ROTATION, 30.0, "exact", "ibp")
-        shares = [verify(*settings, width=5.0, min_width=width).share for width in (5.0, 1.0, 0.2)]
+        claim = (classifier, attacked(image, ROTATION, 30.0, attacker="exact"), label)
+        splittings = [Splitting(width=5.0, min_width=width) for width in (5.0, 1.0, 0.2)]
+        shares = [verify(*claim, method="ibp", splitting=splitting).share for splitting in splittings]
         assert shares == sorted(shares) and shares[0] < shares[-1]
 
     def test_evaluations_are_limited(self):
-        found = verify(constant(), IMAGE, 1, ROTATION, 5.0, width=1.0, min_width=0.01, max_evaluations=25)
+        found = verify(
+            constant(),
+            attacked(IMAGE, ROTATION, 5.0),
+            1,
+            splitting=Splitting(width=1.0, min_width=0.01, max_evaluations=25),
+        )
         assert found.evaluations <= 25 and found.splits[0][0][0] == -5.0 and found.splits[-1][0][1] == 5.0
-        assert verify(constant(), IMAGE, 1, ROTATION, 5.0, width=1.0, max_evaluations=1).evaluations == 10
+        assert (
+            verify(
+                constant(), attacked(IMAGE, ROTATION, 5.0), 1, splitting=Splitting(width=1.0, max_evaluations=1)
+            ).evaluations
+            == 10
+        )
 
     def test_progress(self):
         seen = []
@@ -346,11 +392,11 @@ class TestVerify:
             seen.append((desc, total))
             return items
 
-        verify(constant(), IMAGE, 0, ROTATION, 5.0, width=1.0, progress=progress)
+        verify(constant(), attacked(IMAGE, ROTATION, 5.0), 0, progress=progress, splitting=Splitting(width=1.0))
         assert seen == [("verifying 10 splits", 1)]
 
     def test_the_record_is_plain(self):
-        found = verify(constant(), IMAGE, 0, ROTATION, 5.0)
+        found = verify(constant(), attacked(IMAGE, ROTATION, 5.0), 0)
         assert json.loads(json.dumps(dataclasses.asdict(found)))["verified"] is True
         assert "splits" not in repr(found) and hash(found) is not None
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -359,7 +405,7 @@ class TestVerify:
 
 @pytest.mark.parametrize(("limit", "width"), [(10.0, 1.0), (100.0, 7.0), (180.0, 100.0), (0.001, 1.0), (3.3, 0.7)])
 def test_splits_cover_rotations_without_gaps(limit, width):
-    splits = _first_splits(torch.zeros(1, 28, 28), ROTATION, limit, width)[:, 0].tolist()
+    splits = _first_splits(attacked(torch.zeros(1, 28, 28), ROTATION, limit), width)[:, 0].tolist()
     assert splits[0][0] == -limit and splits[-1][1] == limit
     assert all(first[1] == second[0] for first, second in itertools.pairwise(splits))
     assert all(low < high <= low + min(width, 3.0) * (1 + 1e-9) for low, high in splits)
@@ -374,12 +420,15 @@ class Strange(Transform):
         return x, y
 
 
+WIDTHS = ("width", "min_width", "max_evaluations")
 BAD: dict[str, tuple[dict[str, object], str]] = {
     "label": ({"label": 2}, r"Label 2.*2 classes"),
     "negative label": ({"label": -1}, r"Label -1.*2 classes"),
     "method": ({"method": "magic"}, r"method.*crown.*'magic'"),
-    "limit": ({"limit": 0.0}, r"±0\.0.*positive"),
-    "infinite limit": ({"limit": math.inf}, r"±inf.*finite"),
+    "limit": ({"limit": 0.0}, r"-limit to limit.*0\.0, 0\.0"),
+    "another range": ({"gamma_range": (-1.0, 2.0)}, r"-limit to limit.*-1\.0, 2\.0"),
+    "infinite limit": ({"limit": math.inf}, r"finite.*inf"),
+    "another P": ({"preprocessing": Preprocessing(blur_size=3)}, r"blur_size=3.*but the classifier through"),
     "huge limit": ({"limit": 1e5}, r"3600"),
     "width": ({"width": 0.01}, r"min_width = 0\.05.*0\.01"),
     "min_width": ({"min_width": 0.0}, r"min_width = 0\.0"),
@@ -394,9 +443,17 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize(("changes", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_input(changes, message):
-    settings = {"classifier": constant(), "image": IMAGE, "label": 0, "transform": ROTATION, "limit": 5.0}
+    settings = {"image": IMAGE, "transform": ROTATION, "preprocessing": Preprocessing(), "attacker": "8-bit"}
+    limit = changes.get("limit", 5.0)
+    settings |= {"gamma_range": (-limit, limit)}
     with pytest.raises(ValueError, match=message):
-        verify(**(settings | changes))
+        verify(
+            constant(),
+            AttackedImage(**{name: changes.get(name, value) for name, value in settings.items()}),
+            changes.get("label", 0),
+            method=changes.get("method", "crown-ibp"),
+            splitting=Splitting(**{name: value for name, value in changes.items() if name in WIDTHS}),
+        )
 
 
 class TestReading:
@@ -451,7 +508,10 @@ def test_bundled_networks_are_verified(name):
     classifier = in_float32(name)
     digits = load_dataset("digits", shape=classifier.input_shape)
     images, labels = digits.batch(range(10))
-    found = [verify(classifier, image, int(label), ROTATION, 10.0) for image, label in zip(images, labels, strict=True)]
+    found = [
+        verify(classifier, attacked(image, ROTATION, 10.0, classifier.preprocessing), int(label))
+        for image, label in zip(images, labels, strict=True)
+    ]
     assert sum(result.verified for result in found) >= 8
 
 
@@ -526,7 +586,7 @@ class TestBoxLoss:
             module = train(dataclasses.replace(recipe, box_radius=radius), images, labels)
             boxes = Tube.box((images - 0.1).clamp(min=0)[::2], (images + 0.1).clamp(max=1)[::2])
             layers = read_network(fuse_batch_norm(module, half=False))
-            margins.append((margin_bounds(layers, boxes, 0, "ibp") > 0).float().mean())
+            margins.append((margin_bounds(layers, boxes, 0, method="ibp") > 0).float().mean())
         assert margins[0] < margins[1] and margins[1] > 0.8
 
     def test_negative_radius(self):

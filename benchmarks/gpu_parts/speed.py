@@ -13,13 +13,14 @@ from torch.profiler import ProfilerActivity, profile
 from gpu_parts.run import OutOfTimeError, Run
 from spt.classifiers import Classifier, bundled_classifiers, load_classifier
 from spt.datasets import load_dataset
-from spt.error_bounds import chord_bound, sample_bound
+from spt.error_bounds import Search, chord_bound, sample_bound
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.networks import FastInference
 from spt.preprocessing import Preprocessing
 from spt.received_bounds.bounds import received_bound
 from spt.smoothing import SmoothedClassifier
+from spt.threat_model import AttackedImage, ReceivedImage
 from spt.transforms import Rotation, get_transform
 
 ROTATION = Rotation()
@@ -150,18 +151,30 @@ def cases(image: Tensor, rehearse: bool) -> dict[str, Bound]:
     received = to_8_bit(ROTATION(image, [0.3])[0])
 
     def inverse(x: Tensor, progress: Any, reach: float) -> Any:
-        return invert(received.to(x.device), ROTATION, (-reach, reach), 0.1, 2, progress=progress)
+        return invert(
+            ReceivedImage(received.to(x.device), ROTATION, (-reach, reach)), width=0.1, refinements=2, progress=progress
+        )
 
     def bound_of_received(x: Tensor, progress: Any) -> Tensor:
         found = inverse(x, progress, 0.5)
-        return received_bound(received.to(x.device), ROTATION, CIRCLE, points[:3], found, progress=progress).values
+        return received_bound(found, CIRCLE, points[:3], progress=progress).values
 
     found: dict[str, Bound] = {
         f"chord bound, {count} β, ±{reach:g}°": lambda x, progress: (
-            chord_bound(x, ROTATION, CIRCLE, points, (-reach, reach), tolerance=0.05, progress=progress).values
+            chord_bound(
+                AttackedImage(x, ROTATION, CIRCLE, (-reach, reach)),
+                points,
+                progress=progress,
+                search=Search(tolerance=0.05),
+            ).values
         ),
         f"sample balls, {count} samples, ±{reach:g}°": lambda x, progress: (
-            sample_bound(x, ROTATION, CIRCLE, points, (-reach, reach), tolerance=0.05, progress=progress).values
+            sample_bound(
+                AttackedImage(x, ROTATION, CIRCLE, (-reach, reach)),
+                points,
+                progress=progress,
+                search=Search(tolerance=0.05),
+            ).values
         ),
         f"inverse, ±{reach_of_inverse:g}°, splits of 0.1°": lambda x, progress: (
             inverse(x, progress, reach_of_inverse).lower

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
 def _bound(arguments: argparse.Namespace) -> str:
     from spt.certificates import rounded_down, rounded_up
     from spt.error_bounds import ErrorBound, chord_bound, interval_bound, sampled_error, vertex_bound
-    from spt.threat_model import check_bounded
+    from spt.threat_model import AttackedImage, check_bounded
     from spt.transforms import Rotation
 
     case = GivenImage.read(arguments)
@@ -33,13 +33,13 @@ def _bound(arguments: argparse.Namespace) -> str:
     rotation = isinstance(transform, Rotation)
     beta = parameter_point(arguments.beta or ([20.0] if rotation else [0.5, 0.5]), transform, "--beta")
     limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit
-    where = (case.image, transform, case.smoothed.classifier.preprocessing, beta, (-limit, limit))
-    attacker = arguments.attacker
+    attacker, preprocessing = arguments.attacker, case.smoothed.classifier.preprocessing
+    attacked = AttackedImage(case.image, transform, preprocessing, (-limit, limit), attacker=attacker)
     bounds: list[ErrorBound] = [
-        sampled_error(*where, attacker=attacker),
-        interval_bound(*where, splits=arguments.splits, naive=True, attacker=attacker),
-        interval_bound(*where, splits=arguments.splits, attacker=attacker),
-        chord_bound(*where, attacker=attacker) if rotation else vertex_bound(*where, attacker=attacker),
+        sampled_error(attacked, beta),
+        interval_bound(attacked, beta, splits=arguments.splits, naive=True),
+        interval_bound(attacked, beta, splits=arguments.splits),
+        chord_bound(attacked, beta) if rotation else vertex_bound(attacked, beta),
     ]
     if arguments.json:
         record = {

@@ -85,6 +85,7 @@ def add(commands: Any) -> None:
 def _invert(arguments: argparse.Namespace) -> str:
     from spt.images import to_8_bit
     from spt.inverse import invert
+    from spt.threat_model import ReceivedImage
     from spt.transforms import get_transform
 
     if arguments.received is not None and arguments.at is not None:
@@ -111,13 +112,10 @@ def _invert(arguments: argparse.Namespace) -> str:
     low, high = _gamma_range(arguments, transform)
     width = (high - low) / arguments.splits if arguments.splits else arguments.width or 0.1
     found = invert(
-        received.to(device),
-        transform,
-        (low, high),
-        width,
-        arguments.passes,
-        arguments.attacker,
-        arguments.naive,
+        ReceivedImage(received.to(device), transform, (low, high), attacker=arguments.attacker),
+        width=width,
+        refinements=arguments.passes,
+        naive=arguments.naive,
         progress=visible_progress(),
     )
     inside = None if point is None else _contains(found, image, point[0])

@@ -47,6 +47,7 @@ from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
 from spt.received_bounds.bounds import METHODS, Method, received_balls, received_bound
 from spt.seeds import generators, independent_generators, noise_seeds
+from spt.threat_model import ReceivedImage
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class IndivSPT(OneErrorDefence):
         votes: list[tuple[int, int]] = []
         for start in range(0, n_gamma, batch_size):
             batch = slice(start, start + batch_size)
-            centres, batch_radii = self._balls(image, betas[batch], inverse=inverse, progress=progress)
+            centres, batch_radii = self._balls(inverse, betas[batch], progress)
             votes += inner_votes(
                 self.classifier, centres, batch_radii, selected, self.pixel_sigma, self.inner_alpha, seeds[batch]
             )
@@ -164,13 +165,10 @@ class IndivSPT(OneErrorDefence):
                 seconds=time.perf_counter() - started,
             ).conclude()
 
-    def _balls(
-        self, image: Tensor, points: Tensor, *, inverse: Inverse, progress: Progress
-    ) -> tuple[Tensor, np.ndarray]:
+    def _balls(self, inverse: Inverse, points: Tensor, progress: Progress) -> tuple[Tensor, np.ndarray]:
         """Centres (N, C, H', W'), float64, and proved radii (N,) around these."""
-        exact, radii = received_balls(
-            image, self.transform, self.classifier.preprocessing, points, inverse, self.method, progress=progress
-        )
+        preprocessing = self.classifier.preprocessing
+        exact, radii = received_balls(inverse, preprocessing, points, method=self.method, progress=progress)
         return exact, at_least_radius(np.zeros(len(radii)), np.asarray(radii))
 
     # ------------------------------------------------------------------------------------------------------ with one E
@@ -215,26 +213,10 @@ class IndivSPT(OneErrorDefence):
         choice, test = independent_generators(2, f"received error {error!r}", seed, n_choice, n_test)
         largest = None
         if error is None:
-            largest = max(
-                self._bounds(
-                    image,
-                    self._betas(n_choice, choice),
-                    inverse=inverse,
-                    step="choosing E",
-                    batch_size=batch_size,
-                    progress=progress,
-                )
-            )
+            largest = max(self._bounds(inverse, self._betas(n_choice, choice), "choosing E", batch_size, progress))
         level = error if largest is None else MARGIN * largest
         assert level is not None  # E was given or chosen
-        bounds = self._bounds(
-            image,
-            self._betas(n_test, test),
-            inverse=inverse,
-            step="testing E",
-            batch_size=batch_size,
-            progress=progress,
-        )
+        bounds = self._bounds(inverse, self._betas(n_test, test), "testing E", batch_size, progress)
         return ReceivedErrorLevel(
             **self.measured_for(),
             error=level,
@@ -283,29 +265,22 @@ class IndivSPT(OneErrorDefence):
             raise ValueError(level.explain())
 
     def _bounds(
-        self, image: Tensor, betas: Tensor, *, inverse: Inverse, step: str, batch_size: int, progress: Progress
+        self, inverse: Inverse, betas: Tensor, step: str, batch_size: int, progress: Progress
     ) -> tuple[float, ...]:
         """Proved bounds of the error over all explanations, for each beta."""
         bounds: list[float] = []
         starts = range(0, len(betas), batch_size)
         for start in progress(starts, desc=step, total=len(starts)):
             part = betas[start : start + batch_size]
-            bound = received_bound(image, self.transform, self.classifier.preprocessing, part, inverse, self.method)
+            bound = received_bound(inverse, self.classifier.preprocessing, part, method=self.method)
             bounds += bound.values.tolist()
         return tuple(bounds)
 
     # ----------------------------------------------------------------------------------------------------- the inverse
 
     def _invert(self, image: Tensor, progress: Progress) -> Inverse:
-        return invert(
-            image,
-            self.transform,
-            (-self.limit, self.limit),
-            self.split_width,
-            self.refinements,
-            self.attacker,
-            progress=progress,
-        )
+        received = ReceivedImage(image, self.transform, (-self.limit, self.limit), attacker=self.attacker)
+        return invert(received, width=self.split_width, refinements=self.refinements, progress=progress)
 
 
 def _ranges(inverse: Inverse) -> tuple[tuple[tuple[float, float], ...], ...]:

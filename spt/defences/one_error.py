@@ -23,6 +23,7 @@ from spt.datasets import Dataset
 from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.result import ErrorBound
+from spt.error_bounds.search import Search
 from spt.error_bounds.vertices import vertex_bound
 from spt.images import image_digest
 from spt.plain_numbers import alpha_level, real, seed_number, whole
@@ -193,17 +194,10 @@ class OneErrorSPT(OneErrorDefence):
 
     def _bounds(self, image: Tensor, betas: Tensor, target: float | None, progress: Progress) -> ErrorBound:
         """Bounds of the error over Gamma for each beta: within 2 %, or as far as "at most ``target``?" needs."""
-        bound = chord_bound if isinstance(self.transform, Rotation) else vertex_bound
-        return bound(
-            image,
-            self.transform,
-            self.classifier.preprocessing,
-            betas,
-            (-self.limit, self.limit),
-            target=target,
-            attacker=self.attacker,
-            progress=progress,
-        )
+        attacked = self.attacked(image)
+        if isinstance(self.transform, Rotation):
+            return chord_bound(attacked, betas, search=Search(target=target), progress=progress)
+        return vertex_bound(attacked, betas, target=target, progress=progress)
 
 
 def distinct(dataset: Dataset, order: Sequence[int], *, count: int) -> list[int]:

@@ -36,11 +36,10 @@ from spt.certificates.per_sample import looks_hold, passes_needed, radius_of
 from spt.defences.inner_tests import count_votes, inner_votes
 from spt.defences.proving import ProvingDefence, at_least_radius, recorded_points
 from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
-from spt.error_bounds.search import NEGLIGIBLE
+from spt.error_bounds.search import NEGLIGIBLE, Search
 from spt.plain_numbers import alpha_level, seed_number, whole
 from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
-from spt.threat_model import as_range
 
 SAMPLES_AT_ONCE = 50
 BALLS_AT_ONCE = 100
@@ -187,24 +186,13 @@ class DistSPT(ProvingDefence):
         Radii are refined only as far as the inner test will need. How far that is depends on votes of its own noise
         (``pilot_seeds``), never on those of the inner tests: given the radius, an inner test is what it says.
         """
-        preprocessing, gamma_range = self.classifier.preprocessing, (-self.limit, self.limit)
-        box = as_range(self.transform, gamma_range)
-        exact, least = find_centres(image, self.transform, preprocessing, points, box, self.centre)
+        attacked = self.attacked(image)
+        exact, least = find_centres(attacked, points, centre=self.centre)
         votes = count_votes(self.classifier, exact, PILOT_VOTES, label, self.pixel_sigma, pilot_seeds)
-        rounding = np.asarray(rounding_at_samples(image, self.transform, preprocessing, self.attacker, points))
+        rounding = np.asarray(rounding_at_samples(attacked, points))
         target = radii_to_aim_at(votes, self.pixel_sigma, np.asarray(least.clamp(min=NEGLIGIBLE)), rounding)
-        ball = sample_bound(
-            image,
-            self.transform,
-            preprocessing,
-            points,
-            gamma_range,
-            centre=self.centre,
-            target=torch.from_numpy(target),
-            attacker=self.attacker,
-            centres=exact,
-            progress=progress,
-        )
+        search = Search(target=torch.from_numpy(target))
+        ball = sample_bound(attacked, points, centre=self.centre, centres=exact, search=search, progress=progress)
         return exact, at_least_radius(rounding, np.asarray(ball.values)), rounding
 
 

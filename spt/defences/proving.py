@@ -19,7 +19,7 @@ from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
-from spt.threat_model import Attacker, check_bounded
+from spt.threat_model import AttackedImage, Attacker, check_bounded
 from spt.transforms import Transform
 
 EVALUATION = 1e-8
@@ -157,6 +157,11 @@ class ProvingDefence:
                 break
         self.classifier.confirm()
         return found
+
+    def attacked(self, image: Tensor) -> AttackedImage:
+        """The image (C, H, W) with the attacks against which something is proved."""
+        preprocessing, gamma_range = self.classifier.preprocessing, (-self.limit, self.limit)
+        return AttackedImage(image, self.transform, preprocessing, gamma_range, attacker=self.attacker)
 
     def checked(self, image: Tensor) -> Tensor:
         """The image as float32 on the classifier's device; ValueError if it is none that can be certified."""

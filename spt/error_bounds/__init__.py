@@ -11,16 +11,19 @@ from spt.error_bounds.interval import IntervalImages, interval_bound, interval_i
 from spt.error_bounds.result import ErrorBound, SampleBound
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
 from spt.error_bounds.samples import find_centres, sample_bound
+from spt.error_bounds.search import Search
 from spt.error_bounds.vertices import vertex_bound
-from spt.threat_model import BOUNDED, MEMORY_BUDGET, Attacker, attacker_rounding, check_bounded
+from spt.threat_model import BOUNDED, MEMORY_BUDGET, AttackedImage, Attacker, attacker_rounding, check_bounded
 
 __all__ = [
     "BOUNDED",
     "MEMORY_BUDGET",
+    "AttackedImage",
     "Attacker",
     "ErrorBound",
     "IntervalImages",
     "SampleBound",
+    "Search",
     "attacker_rounding",
     "check_bounded",
     "chord_bound",

@@ -19,21 +19,21 @@ from torch import Tensor
 from spt.error_bounds.moving_arcs import quadratic_maximum
 from spt.error_bounds.search import Splits
 from spt.error_bounds.vertices import kinks, shifts
-from spt.preprocessing import Preprocessing
+from spt.threat_model import AttackedImage
 from spt.transforms import Translation
 
 
 class BernsteinSplits(Splits):
     """Distance of K(b') to fixed centres on cells of (dx, dy), for N samples b'."""
 
+    method = "Bernstein"
     cells_at_once = 128
 
-    def __init__(
-        self, image: Tensor, preprocessing: Preprocessing, points: Tensor, centres: Tensor, gamma_range: Tensor
-    ) -> None:
+    def __init__(self, attacked: AttackedImage, points: Tensor, centres: Tensor) -> None:
         self.items, self.dimensions = len(points), 2
-        self.image, self.preprocessing, self.points, self.centres = image, preprocessing, points, centres
-        limits = gamma_range.tolist()
+        self.image, self.preprocessing = attacked.pixels, attacked.preprocessing
+        self.points, self.centres = points, centres
+        limits = attacked.box.tolist()
         edges = [[kinks(limits[axis][0], limits[axis][1], float(point[axis])) for axis in range(2)] for point in points]
         edges = [[torch.cat((axis, axis)) if len(axis) == 1 else axis for axis in both] for both in edges]
         self.counts = torch.tensor([[len(axis) - 1 for axis in both] for both in edges])

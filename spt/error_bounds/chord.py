@@ -15,7 +15,7 @@ beta + gamma, and only A_beta and P are applied for each beta. Both grids contai
 
 import itertools
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -24,15 +24,10 @@ from spt.error_bounds.arcs import PER_PIXEL, arc_weights, cells_for_quarter_turn
 from spt.error_bounds.bounding import bounded
 from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms
-from spt.error_bounds.search import (
-    MAX_EVALUATIONS,
-    SharedRows,
-    Splits,
-)
-from spt.preprocessing import Preprocessing
+from spt.error_bounds.search import USUAL, Search, SharedRows, Splits
 from spt.progress import Progress, Stopwatch, silent
 from spt.rounding_slack import float_slack, inside_vignette
-from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
+from spt.threat_model import AttackedImage, Points, as_points
 from spt.transforms import Rotation, Transform
 
 CUDA_CELLS = 1 << 14
@@ -84,11 +79,12 @@ class AngleSplits(Splits):
 class _ErrorSplits(AngleSplits):
     """Norm of e(beta, gamma) on splits of gamma, for N betas."""
 
-    def __init__(
-        self, image: Tensor, preprocessing: Preprocessing, betas: Tensor, gamma_range: Tensor, quarter: int
-    ) -> None:
-        super().__init__(len(betas), gamma_range, quarter)
-        self.image, self.preprocessing, self.betas = image, preprocessing, betas
+    method, title = "chord", "chord bound"
+
+    def __init__(self, attacked: AttackedImage, betas: Tensor, quarter: int) -> None:
+        super().__init__(len(betas), attacked.box, quarter)
+        self.image, self.preprocessing, self.betas = attacked.pixels, attacked.preprocessing, betas
+        image, preprocessing = self.image, self.preprocessing
         self.inside = inside_vignette(preprocessing, image)
         self.maps = differences(image[None])
         self.level = 0
@@ -173,10 +169,10 @@ def require_rotation(transform: Transform, what: str) -> None:
         raise ValueError(f"The {what} is for rotations, but the transformation is {transform.name}.")
 
 
-def cells_for(gamma_range: Tensor, splits: int | None, height: int, width: int) -> int:
+def cells_for(attacked: AttackedImage, splits: int | None) -> int:
     """Base cells for 90° that give about ``splits`` over Gamma, but no fewer than the remainders need."""
-    least = cells_for_quarter_turn(height, width)
-    extent = float(gamma_range[0, 1] - gamma_range[0, 0])
+    least = cells_for_quarter_turn(attacked.pixels.shape[1], attacked.pixels.shape[2])
+    extent = float(attacked.box[0, 1] - attacked.box[0, 0])
     if splits is None or extent == 0:
         return least
     if splits < 1:
@@ -185,55 +181,31 @@ def cells_for(gamma_range: Tensor, splits: int | None, height: int, width: int) 
 
 
 def chord_bound(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[float],
-    gamma_range: Sequence[float] | Tensor,
-    tolerance: float | None = 0.02,
-    target: float | Tensor | None = None,
+    attacked: AttackedImage,
+    betas: Points,
+    *,
     splits: int | None = None,
-    attacker: Attacker = "exact",
-    max_evaluations: int | None = MAX_EVALUATIONS,
-    memory_budget: int = MEMORY_BUDGET,
+    search: Search = USUAL,
     progress: Progress = silent,
-    keep_splits: bool = False,
 ) -> ErrorBound:
     """Sound upper bounds of max over gamma in Gamma of ||e(beta, gamma)|| for rotations, for N betas at once.
 
     Args:
-        image: (C, H, W); betas: (N,) or (N, 1) degrees; gamma_range: (low, high) in degrees.
-        tolerance: refine until the bound is at most (1 + tolerance) x a sampled error; None to rely on the others.
-        target: a number or (N,): refine only until "maximum <= target?" is decided; see ``holds``. With a target,
-            ``tolerance`` is ignored.
+        betas: (N,) or (N, 1) degrees.
         splits: about this many uniform splits of Gamma to begin with (at least as many as the remainders need: arcs
-            of at most one pixel, 3° for 28x28); with ``tolerance=None`` and no target, no refinement.
-        max_evaluations: stop refining a beta after so many splits; its bound stays sound. (Where the error nearly
-            vanishes but its parts do not, as at beta = 0, no relative tolerance can be reached; errors below
-            ``NEGLIGIBLE`` x the largest pixel are therefore not resolved.)
+            of at most one pixel, 3° for 28x28); with neither tolerance nor target in ``search``, no refinement.
 
     Returns: `ErrorBound`, method "chord".
     """
     watch = Stopwatch()
-    require_rotation(transform, "chord bound")
-    pixels = as_image(image)
-    points, box = as_points(transform, betas)[:, 0], as_range(transform, gamma_range)
-    quarter = cells_for(box, splits, *pixels.shape[1:])
-    problem = _ErrorSplits(pixels, preprocessing, points, box, quarter)
-    return bounded(
-        problem,
-        image,
-        preprocessing,
-        float_slack(preprocessing, image, PER_PIXEL),
-        attacker_rounding(preprocessing, attacker, image),
-        "chord",
-        "chord bound",
-        attacker,
-        watch,
-        tolerance,
-        target,
-        max_evaluations,
-        memory_budget,
-        progress,
-        keep_splits,
+    require_rotation(attacked.transform, "chord bound")
+    points = as_points(attacked.transform, betas)[:, 0]
+    bound = bounded(
+        _ErrorSplits(attacked, points, cells_for(attacked, splits)),
+        attacked,
+        search,
+        slack=float_slack(attacked.preprocessing, attacked.image, PER_PIXEL),
+        rounding=attacked.rounding,
+        progress=progress,
     )
+    return replace(bound, seconds=watch.seconds)

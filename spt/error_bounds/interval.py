@@ -11,7 +11,6 @@ Floating point. Boxes are those of `spt.interval_warp`. Sources of A_beta are of
 sums, are off by less than 1e-11 max|x|: together less than `PER_PIXEL` max|x| for each pixel, added to the norm.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,14 +19,12 @@ from torch import Tensor
 from spt.error_bounds.bounding import bounded
 from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms
-from spt.error_bounds.search import MAX_EVALUATIONS, Splits
+from spt.error_bounds.search import NO_REFINEMENT, Search, Splits
 from spt.interval_warp import interpolate, source_boxes
 from spt.intervals import Interval
-from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
 from spt.rounding_slack import float_slack
-from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
-from spt.transforms import Transform
+from spt.threat_model import AttackedImage, Points, Range, as_points, as_range
 
 PER_PIXEL = 2e-9
 
@@ -45,60 +42,44 @@ class IntervalImages:
     error: tuple[Tensor, Tensor]
 
 
-def _enclosures(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor,
-    boxes: Tensor,
-    inner: tuple[Tensor, Tensor],
-    naive: bool,
-) -> tuple[tuple[Tensor, Tensor], ...]:
-    height, width = image.shape[1:]
+Ends = tuple[Tensor, Tensor]
+"""Lower and upper images."""
+
+
+def _inner(attacked: AttackedImage, boxes: Tensor, naive: bool) -> Ends:
+    """T_gamma x for gamma in M boxes (M, d, 2), (M, C, H, W) each."""
+    pixels = attacked.pixels
+    height, width = pixels.shape[1:]
+    x, y = source_boxes(attacked.transform, height, width, boxes.to(pixels.device), naive)
+    return interpolate(pixels[None], x, y)
+
+
+def _enclosures(attacked: AttackedImage, betas: Tensor, boxes: Tensor, inner: Ends, naive: bool) -> tuple[Ends, ...]:
+    """What `IntervalImages` holds, for M betas (M, d) and boxes (M, d, 2), given `_inner` of the boxes."""
     shift = Interval.point(betas[:, :, None])
     moved = Interval(boxes[:, :, :1].contiguous(), boxes[:, :, 1:].contiguous()) + shift
-    outer = torch.cat((moved.lower, moved.upper), dim=-1).to(image.device)
-    once = interpolate(image[None], *source_boxes(transform, height, width, outer, naive))
-    twice = transform(inner[0], betas), transform(inner[1], betas)
+    once = _inner(attacked, torch.cat((moved.lower, moved.upper), dim=-1), naive)
+    twice = attacked.transform(inner[0], betas), attacked.transform(inner[1], betas)
     difference = twice[0] - once[1], twice[1] - once[0]
-    return twice, once, difference, (preprocessing(difference[0]), preprocessing(difference[1]))
+    return twice, once, difference, (attacked.preprocessing(difference[0]), attacked.preprocessing(difference[1]))
 
 
-def interval_images(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    beta: Tensor | Sequence[float] | float,
-    split: Tensor | Sequence[float] | Sequence[Sequence[float]],
-    naive: bool = False,
-) -> IntervalImages:
+def interval_images(attacked: AttackedImage, beta: Points, split: Range, *, naive: bool = False) -> IntervalImages:
     """What interval arithmetic knows about the error at ``beta`` for gamma in one split: (low, high) or (d, 2)."""
-    pixels = as_image(image)
-    points, box = as_points(transform, beta), as_range(transform, split)[None]
-    inner = interpolate(
-        pixels[None], *source_boxes(transform, pixels.shape[1], pixels.shape[2], box.to(pixels.device), naive)
-    )
-    found = _enclosures(pixels, transform, preprocessing, points[:1], box, inner, naive)
-    slack = PER_PIXEL * float(pixels.abs().max())
+    points, box = as_points(attacked.transform, beta), as_range(attacked.transform, split)[None]
+    found = _enclosures(attacked, points[:1], box, _inner(attacked, box, naive), naive)
+    slack = PER_PIXEL * float(attacked.pixels.abs().max())
     return IntervalImages(*[(low[0] - slack, high[0] + slack) for low, high in found])
 
 
 class _IntervalSplits(Splits):
+    title = "interval bound"
     cells_at_once = 128
 
-    def __init__(
-        self,
-        image: Tensor,
-        transform: Transform,
-        preprocessing: Preprocessing,
-        betas: Tensor,
-        gamma_range: Tensor,
-        splits: int,
-        naive: bool,
-    ) -> None:
-        self.items, self.dimensions = len(betas), transform.dimensions
-        self.image, self.transform, self.preprocessing = image, transform, preprocessing
-        self.betas, self.gamma_range, self.splits, self.naive = betas, gamma_range, splits, naive
+    def __init__(self, attacked: AttackedImage, betas: Tensor, splits: int, naive: bool) -> None:
+        self.items, self.dimensions = len(betas), attacked.transform.dimensions
+        self.attacked, self.betas, self.splits, self.naive = attacked, betas, splits, naive
+        self.method = "naive interval" if naive else "interval"
 
     def base(self) -> Tensor:
         axes = [torch.arange(self.items)] + [torch.arange(self.splits)] * self.dimensions
@@ -106,81 +87,59 @@ class _IntervalSplits(Splits):
 
     def box(self, items: Tensor, cells: Tensor, level: int) -> Tensor:
         parts = self.splits << level
-        low, high = self.gamma_range[:, 0], self.gamma_range[:, 1]
+        low, high = self.attacked.box[:, 0], self.attacked.box[:, 1]
         ends = torch.stack((cells, cells + 1), dim=-1).double() / parts
         exact = low[:, None] + (high - low)[:, None] * ends
         return torch.where(ends == 1, high[:, None], exact)
 
     def bytes_per_cell(self) -> int:
-        return 8 * 60 * self.image.numel()
+        return 8 * 60 * self.attacked.pixels.numel()
 
     def sample(self, items: Tensor, points: Tensor) -> Tensor:
-        return error_norms(self.image, self.transform, self.preprocessing, self.betas[items], points)
+        attacked = self.attacked
+        return error_norms(attacked.pixels, attacked.transform, attacked.preprocessing, self.betas[items], points)
 
     def evaluate(self, items: Tensor, cells: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
         boxes = self.box(items, cells, level)
         shared, which = torch.unique(boxes, dim=0, return_inverse=True)
-        height, width = self.image.shape[1:]
-        inner = interpolate(
-            self.image[None],
-            *source_boxes(self.transform, height, width, shared.to(self.image.device), self.naive),
-        )
-        inner = inner[0][which.to(self.image.device)], inner[1][which.to(self.image.device)]
-        error = _enclosures(
-            self.image, self.transform, self.preprocessing, self.betas[items], boxes, inner, self.naive
-        )[-1]
+        low, high = _inner(self.attacked, shared, self.naive)
+        inner = low[which.to(low.device)], high[which.to(low.device)]
+        error = _enclosures(self.attacked, self.betas[items], boxes, inner, self.naive)[-1]
         largest = torch.maximum(-error[0], error[1]).clamp(min=0)
         norms = torch.linalg.vector_norm(largest.flatten(1), dim=1).cpu()
         return norms, norms, boxes.mean(dim=-1)
 
 
 def interval_bound(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
-    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
-    tolerance: float | None = None,
-    target: float | Tensor | None = None,
+    attacked: AttackedImage,
+    betas: Points,
+    *,
     splits: int = 100,
     naive: bool = False,
-    attacker: Attacker = "exact",
-    max_evaluations: int | None = MAX_EVALUATIONS,
-    memory_budget: int = MEMORY_BUDGET,
+    search: Search = NO_REFINEMENT,
     progress: Progress = silent,
-    keep_splits: bool = False,
 ) -> ErrorBound:
     """The paper's bound of max over gamma in Gamma of ||e(beta, gamma)||, for N betas at once.
 
     Args:
-        splits: uniform splits of each axis of Gamma to begin with; refined best-first if ``tolerance`` or ``target``
-            (see `chord_bound`) is given.
+        betas: (N, d) degrees or pixels, for one parameter (N,) too.
+        splits: uniform splits of each axis of Gamma to begin with; refined best-first if ``search`` has a tolerance or a
+            target.
         naive: interval arithmetic as in the paper instead of the exact hull of each arc.
 
     Returns: `ErrorBound` with the per-pixel enclosure of e on the worst split of the first beta.
     """
     watch = Stopwatch()
-    pixels = as_image(image)
-    points, box = as_points(transform, betas), as_range(transform, gamma_range)
+    points = as_points(attacked.transform, betas)
     if splits < 1:
         raise ValueError(f"splits must be at least 1, but is {splits}.")
-    problem = _IntervalSplits(pixels, transform, preprocessing, points, box, splits, naive)
     bound = bounded(
-        problem,
-        image,
-        preprocessing,
-        float_slack(preprocessing, image, PER_PIXEL),
-        attacker_rounding(preprocessing, attacker, image),
-        "naive interval" if naive else "interval",
-        "interval bound",
-        attacker,
-        watch,
-        tolerance,
-        target,
-        max_evaluations,
-        memory_budget,
-        progress,
-        keep_splits,
+        _IntervalSplits(attacked, points, splits, naive),
+        attacked,
+        search,
+        slack=float_slack(attacked.preprocessing, attacked.image, PER_PIXEL),
+        rounding=attacked.rounding,
+        progress=progress,
     )
-    images = interval_images(image, transform, preprocessing, points[0], bound.worst[0], naive)
+    images = interval_images(attacked, points[0], bound.worst[0], naive=naive)
     return replace(bound, lower=images.error[0], upper=images.error[1], seconds=watch.seconds)

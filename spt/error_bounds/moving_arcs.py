@@ -45,8 +45,8 @@ from torch import Tensor
 from spt.error_bounds.arcs import arc_weights, differences, remainder, rotated
 from spt.error_bounds.chord import CUDA_CELLS, AngleSplits
 from spt.error_bounds.search import SharedRows
-from spt.preprocessing import Preprocessing
 from spt.rounding_slack import inside_vignette
+from spt.threat_model import AttackedImage
 
 
 def quadratic_maximum(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
@@ -69,18 +69,12 @@ def quadratic_maximum(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
 class MovingArcSplits(AngleSplits):
     """Distance of K(b') to fixed centres on splits of gamma, for N samples b'."""
 
+    method = "moving chord"
     cells_at_once = 256
 
-    def __init__(
-        self,
-        image: Tensor,
-        preprocessing: Preprocessing,
-        points: Tensor,
-        centres: Tensor,
-        gamma_range: Tensor,
-        quarter: int,
-    ) -> None:
-        super().__init__(len(points), gamma_range, quarter)
+    def __init__(self, attacked: AttackedImage, points: Tensor, centres: Tensor, quarter: int) -> None:
+        super().__init__(len(points), attacked.box, quarter)
+        image, preprocessing = attacked.pixels, attacked.preprocessing
         self.image, self.preprocessing, self.centres = image, preprocessing, centres
         self.points = torch.remainder(points, 360)  # the same rotation
         self.inside = inside_vignette(preprocessing, image)
@@ -90,7 +84,7 @@ class MovingArcSplits(AngleSplits):
         self.outside = outside.square().sum(1).cpu()
         self.maps = differences(image[None])
         self.level = 0
-        self.turns = math.ceil(float(gamma_range.abs().max()) / 90) + 6  # |b' - gamma| < 90° x turns, with room
+        self.turns = math.ceil(float(attacked.box.abs().max()) / 90) + 6  # |b' - gamma| < 90° x turns, with room
         while (self.cells << self.max_level) * 2 * self._offset(self.max_level) >= 1 << 62:  # keys of pairs are int64
             self.max_level -= 1
         self.cells_at_once = CUDA_CELLS if image.is_cuda else self.cells_at_once

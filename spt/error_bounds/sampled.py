@@ -1,7 +1,5 @@
 """The interpolation error at given or drawn gamma: a lower bound of its maximum, never more."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,7 @@ from spt.device_memory import halving_on_oom
 from spt.error_bounds.result import ErrorBound
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
-from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
+from spt.threat_model import MEMORY_BUDGET, AttackedImage, Points, as_points
 from spt.transforms import Transform
 
 
@@ -30,6 +28,7 @@ def error_norms(
     preprocessing: Preprocessing,
     betas: Tensor,
     gammas: Tensor,
+    *,
     memory_budget: int = MEMORY_BUDGET,
 ) -> Tensor:
     """||e(beta, gamma)|| for M pairs, (M,) float64 on the CPU, as many at once as the memory budget allows."""
@@ -52,13 +51,10 @@ def gamma_lattice(gamma_range: Tensor, points: int) -> Tensor:
 
 
 def sampled_error(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
-    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    attacked: AttackedImage,
+    betas: Points,
+    *,
     points: int | Tensor = 1000,
-    attacker: Attacker = "exact",
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
@@ -66,14 +62,15 @@ def sampled_error(
     """The largest error among sampled gammas, for each beta: a lower bound of the true maximum.
 
     Args:
+        betas: (N, d) degrees or pixels, for one parameter (N,) too.
         points: how many gammas (a regular lattice over Gamma, or uniform draws when ``generator`` is given), or the
             gammas themselves, (M, d), all within Gamma.
 
     With the 8-bit attacker the whole rounding term is added, so that values compare with those of the upper bounds.
     """
     watch = Stopwatch()
-    as_image(image)
-    centres, box = as_points(transform, betas), as_range(transform, gamma_range)
+    transform, box = attacked.transform, attacked.box
+    centres = as_points(transform, betas)
     if isinstance(points, Tensor):
         gammas = transform.as_parameters(points).cpu()
         if ((gammas < box[:, 0]) | (gammas > box[:, 1])).any():
@@ -86,20 +83,21 @@ def sampled_error(
         uniform = torch.rand(points, transform.dimensions, dtype=torch.float64, generator=generator)
         gammas = box[:, 0] + uniform * (box[:, 1] - box[:, 0])
     best, where = [], []
+    image, preprocessing = attacked.image, attacked.preprocessing
     for beta in progress(centres, desc="sampling", total=len(centres)):
-        norms = error_norms(image, transform, preprocessing, beta.expand_as(gammas), gammas, memory_budget)
+        same = beta.expand_as(gammas)
+        norms = error_norms(image, transform, preprocessing, same, gammas, memory_budget=memory_budget)
         index = int(norms.argmax())
         best.append(float(norms[index]))
         where.append(gammas[index])
-    rounding = attacker_rounding(preprocessing, attacker, image)
-    values = torch.tensor(best, dtype=torch.float64) + rounding
+    values = torch.tensor(best, dtype=torch.float64) + attacked.rounding
     return ErrorBound(
         values=values,
         sampled=values,
         method="sampled",
         is_upper=False,
-        attacker=attacker,
-        rounding=rounding,
+        attacker=attacked.attacker,
+        rounding=attacked.rounding,
         evaluations=torch.full((len(centres),), len(gammas)),
         seconds=watch.seconds,
         worst=torch.stack(where)[:, :, None].expand(-1, -1, 2).clone(),

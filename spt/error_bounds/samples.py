@@ -4,7 +4,7 @@ Why such balls certify: docs/mathematics.md, section 9.
 """
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -19,13 +19,12 @@ from spt.error_bounds.chord import cells_for
 from spt.error_bounds.moving_arcs import MovingArcSplits
 from spt.error_bounds.result import SampleBound
 from spt.error_bounds.sampled import gamma_lattice
-from spt.error_bounds.search import MAX_EVALUATIONS, Splits
+from spt.error_bounds.search import USUAL, Search, Splits
 from spt.interpolation import pixel_grid
-from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
 from spt.rounding_slack import float_slack, norm_inflation
-from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
-from spt.transforms import POINTS_AT_ONCE, Rotation, Transform, Translation
+from spt.threat_model import MEMORY_BUDGET, AttackedImage, Points, as_points, check_bounded
+from spt.transforms import POINTS_AT_ONCE, Rotation, Transform
 
 CENTRE_STEPS = 150
 CENTRE_SAMPLES = 40
@@ -78,18 +77,17 @@ def gammas_for_centre(transform: Transform, points: Tensor, gamma_range: Tensor,
 
 
 def find_centres(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
+    attacked: AttackedImage,
     points: Tensor,
-    gamma_range: Tensor,
+    *,
     centre: Literal["shifted", "recentred"] = "recentred",
     samples: int = CENTRE_SAMPLES,
     memory_budget: int = MEMORY_BUDGET,
 ) -> tuple[Tensor, Tensor]:
-    """Centres z(b') (N, C, H', W') for float64 images and the largest sampled distance (N,) of K(b') to them."""
-    pixels = as_image(image)
-    gammas = gammas_for_centre(transform, points, gamma_range, samples)
+    """For N samples b', (N, d) float64: centres z(b') (N, C, H', W'), and the largest sampled distance (N,) of K(b') to
+    them."""
+    pixels, transform, preprocessing = attacked.pixels, attacked.transform, attacked.preprocessing
+    gammas = gammas_for_centre(transform, points, attacked.box, samples)
     size = gammas.shape[1]
 
     def centres(part: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,32 +106,31 @@ def find_centres(
 
     if centre not in ("shifted", "recentred"):
         raise ValueError(f"centre must be 'shifted' or 'recentred', but is {centre!r}.")
-    chunk = max(1, min(64, memory_budget // (8 * 15 * size * max(1, image.numel()))))
+    chunk = max(1, min(64, memory_budget // (8 * 15 * size * max(1, pixels.numel()))))
     indices = torch.arange(len(points))
     parts = [halving_on_oom(centres, indices[i : i + chunk]) for i in range(0, len(points), chunk)]
     return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
-def rounding_at_samples(
-    image: Tensor, transform: Transform, preprocessing: Preprocessing, attacker: Attacker, points: Tensor
-) -> Tensor:
-    """(N,) what rounding the attacked image to 8 bits can add to the radius at each sample b'; 0 for "exact".
+def rounding_at_samples(attacked: AttackedImage, points: Tensor) -> Tensor:
+    """(N,) what rounding the attacked image to 8 bits can add to the radius at each sample b', (N, d); 0 for "exact".
 
     As `attacker_rounding`, but where A_gamma x is exactly 0 it stays 0. Pixel p of A_{b'-gamma} d reads d within one
     pixel (on each axis) of a point, and d is not 0 there only if A_gamma x is not: if x is not 0 within one pixel of
     where that pixel reads x. Rotations and translations keep distances, so this x lies less than 2 sqrt(2) from where
     A_{b'} reads for p: among the 6 x 6 pixels around that point.
     """
-    largest = attacker_rounding(preprocessing, attacker, image)
+    largest = attacked.rounding
     if largest == 0:
         return torch.zeros(len(points), dtype=torch.float64)
+    image, preprocessing = attacked.pixels, attacked.preprocessing
     height, width = image.shape[1:]
     bright = functional.pad((image != 0).double()[None], (4, 4, 4, 4))
     near = functional.max_pool2d(bright, 6, stride=1)[0]  # pixel (r, c): rows r - 4 to r + 1 of x
     x, y = pixel_grid(height, width, image.device)
     rounding = []
     for part in torch.split(points.to(image.device), max(1, POINTS_AT_ONCE // image[0].numel())):
-        columns, rows = transform.source(x, y, tuple(part[:, i, None, None] for i in range(part.shape[1])))
+        columns, rows = attacked.transform.source(x, y, tuple(part[:, i, None, None] for i in range(part.shape[1])))
         column = (columns + (width + 3) / 2).floor().clamp(0, near.shape[2] - 1).long()
         row = (rows + (height + 3) / 2).floor().clamp(0, near.shape[1] - 1).long()
         reached = near[:, row, column].transpose(0, 1)
@@ -142,76 +139,56 @@ def rounding_at_samples(
 
 
 def sample_bound(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    points: Tensor | Sequence[float] | Sequence[Sequence[float]],
-    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    attacked: AttackedImage,
+    points: Points,
+    *,
     centre: Literal["shifted", "recentred"] = "recentred",
-    tolerance: float | None = 0.02,
-    target: float | Tensor | None = None,
-    splits: int | None = None,
-    attacker: Attacker = "exact",
-    max_evaluations: int | None = MAX_EVALUATIONS,
-    memory_budget: int = MEMORY_BUDGET,
-    progress: Progress = silent,
-    keep_splits: bool = False,
     centres: Tensor | None = None,
+    splits: int | None = None,
+    search: Search = USUAL,
+    progress: Progress = silent,
 ) -> SampleBound:
     """Balls around K(b') = {P A_{b'-gamma} A_gamma x : gamma in Gamma} for N samples b' = beta + gamma.
 
     h keeps its class over K(b') if it is certified at ``centres`` with a pixel radius of at least ``values``.
 
     Args:
-        image: (C, H, W); points: (N, d) the samples b'; gamma_range: as for `chord_bound` and `vertex_bound`.
+        points: (N, d) the samples b' in degrees or pixels.
         centre: "recentred" (nearly the smallest ball) or "shifted" (z = P A_{b'} x).
-        tolerance: refine until the radius is at most (1 + tolerance) x a distance that occurs.
-        target: a number or (N,), usually the pixel radius that the inner test certifies at each centre: refine only
-            until "radius <= target?" is decided, see ``bound.holds``; ``tolerance`` is then ignored.
-        splits: number of uniform splits to begin with (rotation).
         centres: (N, C, H', W') centres from an earlier call, instead of new ones.
+        splits: number of uniform splits to begin with (rotation).
+        search: its target is usually the pixel radius that the inner test certifies at each centre.
     """
     watch = Stopwatch()
-    pixels = as_image(image)
-    samples, box = as_points(transform, points), as_range(transform, gamma_range)
+    check_bounded(attacked.transform)
+    rotates = isinstance(attacked.transform, Rotation)
+    samples = as_points(attacked.transform, points)
     if centres is None:
-        found, lower = find_centres(image, transform, preprocessing, samples, box, centre, memory_budget=memory_budget)
+        found, lower = find_centres(attacked, samples, centre=centre, memory_budget=search.memory_budget)
     else:
-        found, lower = centres.detach().to(pixels), torch.zeros(len(samples), dtype=torch.float64)
-        shape = (len(samples), len(pixels), *preprocessing.output_size(*pixels.shape[1:]))
-        if found.shape != shape:
-            raise ValueError(f"centres must have shape {shape}, but have {tuple(centres.shape)}.")
-        if not torch.isfinite(found).all():
-            raise ValueError("The centres contain values that are not finite numbers.")
+        found, lower = _given_centres(attacked, samples, centres), torch.zeros(len(samples), dtype=torch.float64)
     problem: Splits
-    if isinstance(transform, Rotation):
-        quarter = cells_for(box, splits, *pixels.shape[1:])
-        problem = MovingArcSplits(pixels, preprocessing, samples[:, 0], found, box, quarter)
-        per_pixel = arcs.PER_PIXEL
-    elif isinstance(transform, Translation):
-        problem = BernsteinSplits(pixels, preprocessing, samples, found, box)
-        per_pixel = vertices.PER_PIXEL
+    if rotates:
+        problem = MovingArcSplits(attacked, samples[:, 0], found, cells_for(attacked, splits))
     else:
-        raise ValueError(f"There is no bound for {transform.name}, only for rotation and translation.")
-    slack = float_slack(preprocessing, image, per_pixel)
+        problem = BernsteinSplits(attacked, samples, found)
+    problem.title = f"{centre} bound"
+    per_pixel = arcs.PER_PIXEL if rotates else vertices.PER_PIXEL
+    slack = float_slack(attacked.preprocessing, attacked.image, per_pixel)
     if centres is not None and bool(found.any()):
         slack += UNDERFLOW * math.sqrt(found[0].numel())
-    bound = bounded(
-        problem,
-        image,
-        preprocessing,
-        slack,
-        rounding_at_samples(pixels, transform, preprocessing, attacker, samples),
-        "moving chord" if isinstance(transform, Rotation) else "Bernstein",
-        f"{centre} bound",
-        attacker,
-        watch,
-        tolerance,
-        target,
-        max_evaluations,
-        memory_budget,
-        progress,
-        keep_splits,
-        lower,
-    )
-    return SampleBound(centres=found, bound=bound, centre=centre)
+    rounding = rounding_at_samples(attacked, samples)
+    bound = bounded(problem, attacked, search, slack=slack, rounding=rounding, lower=lower, progress=progress)
+    return SampleBound(centres=found, bound=replace(bound, seconds=watch.seconds), centre=centre)
+
+
+def _given_centres(attacked: AttackedImage, points: Tensor, centres: Tensor) -> Tensor:
+    """Centres in float64 on the image's device; ValueError unless there is one of finite numbers for each sample."""
+    pixels = attacked.pixels
+    found = centres.detach().to(pixels)
+    shape = (len(points), len(pixels), *attacked.preprocessing.output_size(pixels.shape[1], pixels.shape[2]))
+    if found.shape != shape:
+        raise ValueError(f"centres must have shape {shape}, but have {tuple(centres.shape)}.")
+    if not torch.isfinite(found).all():
+        raise ValueError("The centres contain values that are not finite numbers.")
+    return found

@@ -9,11 +9,46 @@ from torch import Tensor
 
 from spt.device_memory import halving_on_oom
 from spt.progress import Progress, silent
+from spt.threat_model import MEMORY_BUDGET
 
 MAX_EVALUATIONS = 2000
 """Default limit of evaluations for one item: enough for 1 % in practice; the bound is sound wherever it stops."""
 NEGLIGIBLE = 0.02
 """Errors below this times the largest pixel are not resolved: the bound may be up to (1 + tolerance) x this."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
+    """How a bound searches: until when it refines its splits, what that may cost, and whether it keeps them.
+
+    Attributes:
+        tolerance: refine until the bound is at most (1 + tolerance) x a sampled error (0.02 is 2 %); None to rely on the
+            others. (Where the error nearly vanishes but its parts do not, as at beta = 0, no relative tolerance can be
+            reached; errors below ``NEGLIGIBLE`` x the largest pixel are therefore not resolved.)
+        target: a number or (N,), one for each item: refine only until "maximum <= target?" is decided, see
+            `spt.error_bounds.result.ErrorBound`, ``holds``. With a target, ``tolerance`` is ignored.
+        max_evaluations: stop refining an item after so many splits; its bound stays sound. None: no limit.
+        memory_budget: bytes of working memory to plan for.
+        keep_splits: whether the record gets the final partition of Gamma, and the bound of each split.
+
+    ValueError if the tolerance is not positive.
+    """
+
+    tolerance: float | None = 0.02
+    target: float | Tensor | None = None
+    max_evaluations: int | None = MAX_EVALUATIONS
+    memory_budget: int = MEMORY_BUDGET
+    keep_splits: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not self.tolerance > 0:
+            raise ValueError(f"tolerance must be positive (0.02 is 2 %), but is {self.tolerance}.")
+
+
+USUAL = Search()
+"""Within 2 %."""
+NO_REFINEMENT = Search(tolerance=None)
+"""Every split of the beginning is bounded once."""
 
 
 class Splits(ABC):
@@ -22,6 +57,10 @@ class Splits(ABC):
     Cells of level l are the base cells halved l times on each axis; a cell is an integer vector (d,).
     """
 
+    method: str = ""
+    """What the record calls the bound."""
+    title: str = "bounding"
+    """What the progress calls it."""
     items: int
     dimensions: int
     max_level: int = 12
@@ -69,25 +108,21 @@ class SearchState:
     """Retired cells: (items, boxes, bounds)."""
 
 
-def search(
+def branch_and_bound(
     problem: Splits,
-    tolerance: float | None = None,
-    target: Tensor | None = None,
+    search: Search,
+    *,
     lower: Tensor | None = None,
     negligible: float = 0.0,
     slack: float = 0.0,
     inflation: float = 1.0,
-    max_evaluations: int | None = MAX_EVALUATIONS,
-    memory_budget: int = 1 << 30,
     progress: Progress = silent,
-    keep_splits: bool = False,
-    desc: str = "bounding",
 ) -> SearchState:
     """Bound every item from above by refining its splits, all unfinished items at once.
 
     A cell is finished when its bound is at most (1 + tolerance) x the largest norm sampled so far for its item (or
-    ``negligible``, if that is larger), or at most its item's ``target``. An item is finished when a sampled norm exceeds
-    its target. With neither tolerance nor target every base cell is evaluated once. ``lower`` are norms known to
+    ``negligible``, if that is larger), or, with a target, when it is at most that. An item is finished when a sampled norm
+    exceeds its target. With neither tolerance nor target every base cell is evaluated once. ``lower`` are norms known to
     occur. Any moment's bounds are sound, so ``max_evaluations`` (for each item) only costs sharpness: the most
     promising cells are refined first.
 
@@ -96,6 +131,8 @@ def search(
     within that, but above the computed bound, counts as the bound, so that ``upper`` is never below ``lower``.
     """
     count, dimensions = problem.items, problem.dimensions
+    target = None if search.target is None else torch.as_tensor(search.target, dtype=torch.float64).expand(count)
+    tolerance = search.tolerance if target is None else None
     state = SearchState(
         upper=torch.full((count,), -torch.inf, dtype=torch.float64),
         lower=torch.zeros(count, dtype=torch.float64) if lower is None else lower.clone(),
@@ -106,13 +143,13 @@ def search(
     base = problem.base()
     items, cells = base[:, 0], base[:, 1:]
     parents = torch.full((len(items),), torch.inf, dtype=torch.float64)
-    chunk = max(1, min(problem.cells_at_once, memory_budget // 2 // problem.bytes_per_cell()))
+    chunk = max(1, min(problem.cells_at_once, search.memory_budget // 2 // problem.bytes_per_cell()))
     for level in range(problem.max_level + 1):
         if not len(items):
             break
-        order = problem.prepare(items, cells, level, memory_budget)
+        order = problem.prepare(items, cells, level, search.memory_budget)
         items, cells, parents = items[order], cells[order], parents[order]
-        title = f"{desc}: round {level + 1}, {len(items)} splits"
+        title = f"{problem.title}: round {level + 1}, {len(items)} splits"
         bounds, guesses, points = evaluate_in_chunks(problem, items, cells, level, chunk, progress, title)
         if bounds.isnan().any():
             raise ArithmeticError("A bound is not a number; please report the image and the settings.")
@@ -127,9 +164,13 @@ def search(
         refine = bounds > limit[items]
         if level == problem.max_level:
             refine[:] = False
-        if max_evaluations is not None:
-            refine &= _affordable(items, bounds, refine, max_evaluations - state.evaluations, len(halves))
-        _retire(problem, state, items[~refine], cells[~refine], bounds[~refine], level, keep_splits)
+        if search.max_evaluations is not None:
+            budget = search.max_evaluations - state.evaluations
+            refine &= _affordable(items, bounds, refine, budget, len(halves))
+        done = ~refine
+        _retire(problem, state, items[done], cells[done], bounds[done], level)
+        if search.keep_splits and done.any():
+            state.splits.append((items[done], problem.box(items[done], cells[done], level), bounds[done]))
         items, cells, parents = items[refine], cells[refine], bounds[refine]
         items = items.repeat_interleave(len(halves))
         parents = parents.repeat_interleave(len(halves))
@@ -179,17 +220,13 @@ def _affordable(items: Tensor, bounds: Tensor, wanted: Tensor, budget: Tensor, c
     return (rank + 1) * children <= budget[items]
 
 
-def _retire(
-    problem: Splits, state: SearchState, items: Tensor, cells: Tensor, bounds: Tensor, level: int, keep: bool
-) -> None:
+def _retire(problem: Splits, state: SearchState, items: Tensor, cells: Tensor, bounds: Tensor, level: int) -> None:
     if not len(items):
         return
     best = _first_best(items, bounds, problem.items)
     better = best[bounds[best] > state.upper[items[best]]]
     state.upper[items[better]] = bounds[better]
     state.worst[items[better]] = problem.box(items[better], cells[better], level)
-    if keep:
-        state.splits.append((items, problem.box(items, cells, level), bounds))
 
 
 def collect_splits(state: SearchState, count: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

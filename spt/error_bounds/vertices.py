@@ -16,7 +16,6 @@ norm's own rounding is `record.norm_inflation`.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ from spt.error_bounds.result import ErrorBound
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
 from spt.rounding_slack import float_slack, norm_inflation
-from spt.threat_model import MEMORY_BUDGET, Attacker, as_image, as_points, as_range, attacker_rounding
+from spt.threat_model import MEMORY_BUDGET, AttackedImage, Points, as_points
 from spt.transforms import Transform, Translation
 
 PER_PIXEL = 2e-11
@@ -62,46 +61,42 @@ def _axis(size: int, beta: float, gammas: Tensor, device: torch.device) -> tuple
 
 
 def vertex_bound(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[Sequence[float]],
-    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    attacked: AttackedImage,
+    betas: Points,
+    *,
     target: float | Tensor | None = None,
-    attacker: Attacker = "exact",
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
 ) -> ErrorBound:
     """The maximum over gamma in Gamma of ||e(beta, gamma)|| for translations, exact up to 2e-11 a pixel.
 
     Args:
-        image: (C, H, W); betas: (N, 2) pixels; gamma_range: (low, high) for both axes or ((low, high), (low, high)).
+        betas: (N, 2) pixels.
         target: if given, ``holds`` says for each beta whether the maximum is at most this.
 
     Returns: `ErrorBound`, method "vertices"; ``worst`` is the maximising vertex.
     """
     watch = Stopwatch()
-    require_translation(transform, "vertex bound")
-    pixels = as_image(image)
-    points, box = as_points(transform, betas), as_range(transform, gamma_range)
+    require_translation(attacked.transform, "vertex bound")
+    points, box = as_points(attacked.transform, betas), attacked.box
     best, where, counts = [], [], []
     for beta in progress(points, desc="vertex bound", total=len(points)):
         axes = [kinks(float(box[i, 0]), float(box[i, 1]), -float(beta[i])) for i in range(2)]
-        norms = _norms(pixels, preprocessing, beta, axes, memory_budget)
+        norms = _norms(attacked.pixels, attacked.preprocessing, beta, axes, memory_budget)
         index = int(norms.argmax())
         best.append(float(norms[index]))
         where.append(torch.stack((axes[0][index % len(axes[0])], axes[1][index // len(axes[0])])))
         counts.append(len(norms))
-    rounding = attacker_rounding(preprocessing, attacker, image)
-    sampled = torch.tensor(best, dtype=torch.float64) + rounding
-    values = (sampled + float_slack(preprocessing, image, PER_PIXEL)) * norm_inflation(preprocessing, image)
+    sampled = torch.tensor(best, dtype=torch.float64) + attacked.rounding
+    slack = float_slack(attacked.preprocessing, attacked.image, PER_PIXEL)
+    values = (sampled + slack) * norm_inflation(attacked.preprocessing, attacked.image)
     return ErrorBound(
         values=values,
         sampled=sampled,
         method="vertices",
         is_upper=True,
-        attacker=attacker,
-        rounding=rounding,
+        attacker=attacked.attacker,
+        rounding=attacked.rounding,
         evaluations=torch.tensor(counts),
         seconds=watch.seconds,
         worst=torch.stack(where)[:, :, None].expand(-1, -1, 2).clone(),

@@ -42,6 +42,7 @@ class InverseRefinement(Experiment):
         from spt.images import to_8_bit
         from spt.inverse import invert
         from spt.received_bounds.bounds import received_bound
+        from spt.threat_model import ReceivedImage
 
         classifier, transform = self.load_classifier(device), self.load_transform()
         started = time.perf_counter()
@@ -51,12 +52,11 @@ class InverseRefinement(Experiment):
         uniform = torch.rand(1, transform.dimensions, dtype=torch.float64, generator=generator)
         gamma = self.limit * (2 * uniform - 1)
         betas = transform.sample(self.n_betas, self.parameter_sigma, generator)
-        received = to_8_bit(transform(image, gamma)[0])
-        gamma_range = [(-self.limit, self.limit)] * transform.dimensions
+        received = ReceivedImage(to_8_bit(transform(image, gamma)[0]), transform, (-self.limit, self.limit))
         row: Row = about | {"point": gamma[0].tolist(), "width": [], "error": [], "surviving": []}
         for passes in PASSES:
-            inverse = invert(received, transform, gamma_range, self.split_width, passes)
-            bound = received_bound(received, transform, classifier.preprocessing, betas, inverse, self.method)
+            inverse = invert(received, width=self.split_width, refinements=passes)
+            bound = received_bound(inverse, classifier.preprocessing, betas, method=self.method)
             row["width"].append(float(inverse.widths.mean()))
             row["error"].append(float(bound.values.mean()))
             row["surviving"].append(inverse.share)

@@ -33,12 +33,13 @@ class Table11(SampledErrors):
         self, image: "Tensor", transform: "Transform", preprocessing: "Preprocessing", betas: "Tensor", gammas: "Tensor"
     ) -> dict[str, float]:
         from spt.error_bounds import sampled_error
+        from spt.threat_model import AttackedImage
 
-        gamma_range = [(-self.limit, self.limit)] * transform.dimensions
-        return {
-            name: float(sampled_error(image, transform, p, betas, gamma_range, gammas).values.max())
+        attacked = {
+            name: AttackedImage(image, transform, p, (-self.limit, self.limit))
             for name, p in variants(preprocessing).items()
         }
+        return {name: float(sampled_error(each, betas, points=gammas).values.max()) for name, each in attacked.items()}
 
     def summary(self, rows: Rows) -> dict[str, Entry]:
         images = rows["images"]

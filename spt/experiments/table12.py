@@ -64,9 +64,11 @@ class Table12(Experiment):
         return _in_float32(name, device)
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
-        from spt.verification import verify
+        from spt.threat_model import AttackedImage
+        from spt.verification import Splitting, verify
 
         own, transform = self.load_classifier(device), self.load_transform()
+        splitting = Splitting(width=self.width, min_width=self.min_width, max_evaluations=self.max_evaluations)
         image, row = self.picture(stage, item, own)
         truth = row["truth"]
         shape: Literal["circle", "rectangle"] = "circle" if self.transform == "rotation" else "rectangle"
@@ -77,18 +79,9 @@ class Table12(Experiment):
             answer = int(f.logits(image[None].to(f.device)).argmax())
             row |= {f"answer{suffix}": answer, f"verified{suffix}": False, f"share{suffix}": 0.0}
             if truth is not None and answer == truth:
-                found = verify(
-                    f,
-                    image,
-                    answer,
-                    transform,
-                    self.limit,
-                    self.attacker,
-                    self.method,
-                    self.width,
-                    self.min_width,
-                    self.max_evaluations,
-                )
+                gamma_range = (-self.limit, self.limit)
+                attacked = AttackedImage(image, transform, preprocessing, gamma_range, attacker=self.attacker)
+                found = verify(f, attacked, answer, method=self.method, splitting=splitting)
                 row |= {f"verified{suffix}": found.verified, f"share{suffix}": found.share}
                 row |= {f"counterexample{suffix}": found.counterexample and list(found.counterexample)}
                 seconds += found.seconds

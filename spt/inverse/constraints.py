@@ -182,7 +182,7 @@ def _twice(ends: Tensor) -> Tensor:
 
 
 def find_constraints(
-    transform: Transform, boxes: Tensor, height: int, width: int, naive: bool = False
+    transform: Transform, boxes: Tensor, height: int, width: int, *, naive: bool = False
 ) -> list[Constraints]:
     """All constraints for parameters in S boxes (S, d, 2), in groups of one K each.
 

@@ -1,18 +1,11 @@
-"""What an inverse returns, and what a received image is: an interval for the true value of every pixel of T_gamma x."""
+"""What an inverse returns: what each original pixel can be, on what survives of Gamma."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from spt.threat_model import Attacker, as_image, as_range, check_bounded
-from spt.transforms import Transform
-
-EVALUATION = 1e-9
-"""How far T_gamma x in float64 (`spt.transforms`) can be from exact arithmetic, x in [0, 1]: for |gamma| <= 3600 degrees
-and sides of at most 4096 pixels the source is off by less than 2e-10 pixels, which counts at most twice, and the sum of four
-products and the coordinates inside by less than 1e-12."""
+from spt.threat_model import Attacker, ReceivedImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +41,9 @@ class Inverse:
     ``lower <= x <= upper`` whose box contains gamma; if there is none, x' is inconsistent with Gamma.
 
     Attributes:
+        received: x', T, Gamma and the attacker, as they were given.
         boxes: (S, d, 2) float64 on the CPU: the surviving splits; for one parameter in ascending order.
         lower, upper: (S, C, H, W) float64 on the device of x'.
-        gamma_range: (d, 2) Gamma.
-        attacker: "exact", or "8-bit" when x' is rounded to multiples of 1/255.
         passes: passes made so far.
         evaluations: splits evaluated, summed over the passes.
         seconds: wall-clock time so far.
@@ -59,15 +51,24 @@ class Inverse:
             None if none died.
     """
 
+    received: ReceivedImage
     boxes: Tensor
     lower: Tensor
     upper: Tensor
-    gamma_range: Tensor
-    attacker: Attacker
     passes: int
     evaluations: int
     seconds: float
     contradiction: Contradiction | None
+
+    @property
+    def gamma_range(self) -> Tensor:
+        """Gamma, (d, 2) float64."""
+        return self.received.box
+
+    @property
+    def attacker(self) -> Attacker:
+        """Who sent x': "exact", or "8-bit", who rounds to multiples of 1/255."""
+        return self.received.attacker
 
     @property
     def consistent(self) -> bool:
@@ -104,36 +105,3 @@ class Inverse:
         whole = self.gamma_range[:, 1] - self.gamma_range[:, 0]
         parts = self.boxes[..., 1] - self.boxes[..., 0]
         return float(torch.where(whole > 0, parts / whole.clamp(min=1e-300), 1.0).prod(dim=1).sum())
-
-
-def as_received(
-    received: Tensor, transform: Transform, gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor
-) -> tuple[Tensor, Tensor]:
-    """The image as float64 (C, H, W) and Gamma as (d, 2); ValueError for what cannot be inverted."""
-    check_bounded(transform)
-    image, box = as_image(received), as_range(transform, gamma_range)
-    if not image.numel():
-        raise ValueError(f"The received image has no pixels: its shape is {tuple(received.shape)}.")
-    low, high, slack = float(image.min()), float(image.max()), _evaluation(received)
-    if low < -slack or high > 1 + slack:
-        raise ValueError(f"Pixels of the received image must be in [0, 1], but they go from {low:g} to {high:g}.")
-    return image, box
-
-
-def received_ends(received: Tensor, attacker: Attacker) -> tuple[Tensor, Tensor]:
-    """What T_gamma x can be, exactly, where x' was received: lower and upper ends, (C, H * W), float64.
-
-    The exact attacker evaluates T_gamma x in float64 (see `EVALUATION`) and rounds to the type of ``received``; the
-    8-bit attacker also rounds to multiples of 1/255, in either type. Values are at most 1, so that each of the (up to three)
-    roundings, of T_gamma x, of 255 T_gamma x and of the quotient by 255, changes a value by at most half of that type's eps.
-    """
-    if attacker not in ("exact", "8-bit"):
-        raise ValueError(f"attacker must be 'exact' or '8-bit', but is {attacker!r}.")
-    slack = _evaluation(received) + (0.5 / 255 if attacker == "8-bit" else 0.0)
-    image = received.detach().double().flatten(1)
-    return (image - slack).clamp(0, 1), (image + slack).clamp(0, 1)
-
-
-def _evaluation(received: Tensor) -> float:
-    """What floating point can have changed in an image of this type."""
-    return EVALUATION + 2 * torch.finfo(received.dtype).eps

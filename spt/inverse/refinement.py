@@ -10,17 +10,16 @@ as narrow as asked for. Compared with narrow splits from the beginning this take
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from spt.inverse.constraints import Constraints, find_constraints, tighten
-from spt.inverse.record import Contradiction, Inverse, as_received, received_ends
+from spt.inverse.record import Contradiction, Inverse
 from spt.progress import Progress, Stopwatch, silent
-from spt.threat_model import MEMORY_BUDGET, Attacker
-from spt.transforms import Transform
+from spt.threat_model import MEMORY_BUDGET, ReceivedImage
 
 MAX_LEVELS = 3
 """The first splits are up to 2**MAX_LEVELS times as wide as the last."""
@@ -34,12 +33,10 @@ POINTS_AT_ONCE = 1 << 13
 
 
 def invert(
-    received: Tensor,
-    transform: Transform,
-    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    received: ReceivedImage,
+    *,
     width: float = 0.1,
     refinements: int = 10,
-    attacker: Attacker = "8-bit",
     naive: bool = False,
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
@@ -47,29 +44,28 @@ def invert(
     """Bounds of every original pixel: all x in [0, 1] with T_gamma x = x', gamma in Gamma, are in the result.
 
     Args:
-        received: x', (C, H, W), values in [0, 1], in the type in which the attacker left it; the result is on its device.
-        gamma_range: Gamma, (lower, upper) in degrees or pixels: for d parameters one pair each, or one for all.
+        received: x', T, Gamma and the attacker; the result is on the device of x'.
         width: splits are halved where anything survives until they are at most this wide (degrees or pixels).
         refinements: further passes over the last splits.
-        attacker: "exact", or "8-bit": x' was rounded to multiples of 1/255. See `received_ends`.
         naive: source boxes by interval arithmetic as in the paper instead of the exact hull of each arc.
         memory_budget: bytes of working memory to plan for; what survives comes on top.
         progress: see `spt.progress.Progress`; called once for each pass.
 
     Returns: `Inverse`; not `consistent` if no x and gamma produce x'.
-    Raises ValueError if the image, Gamma or the numbers make no sense.
+    Raises ValueError if the numbers make no sense.
     """
-    *_, last = refine(received, transform, gamma_range, width, refinements, attacker, naive, memory_budget, progress)
+    passes = refine(
+        received, width=width, refinements=refinements, naive=naive, memory_budget=memory_budget, progress=progress
+    )
+    *_, last = passes
     return last
 
 
 def refine(
-    received: Tensor,
-    transform: Transform,
-    gamma_range: Sequence[float] | Sequence[Sequence[float]] | Tensor,
+    received: ReceivedImage,
+    *,
     width: float = 0.1,
     refinements: int = 10,
-    attacker: Attacker = "8-bit",
     naive: bool = False,
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
@@ -79,15 +75,13 @@ def refine(
     Each is sound by itself and contained in the one before. It ends early when nothing survives. Arguments and errors
     (raised at once) are those of `invert`.
     """
-    image, box = as_received(received, transform, gamma_range)
     if not 0 < width < math.inf:
         raise ValueError(f"width must be a positive number, but is {width}.")
     if refinements < 0:
         raise ValueError(f"refinements must be 0 or more, but is {refinements}.")
-    channels, rows, columns = image.shape
-    ends = received_ends(received, attacker)
-    run = _Run(transform, ends, (channels, rows, columns), box, attacker, naive, memory_budget, progress)
-    return run.passes(*_levels(box, width), refinements)
+    low, high = received.ends
+    run = _Run(received, (low.flatten(1), high.flatten(1)), naive, memory_budget, progress)
+    return run.passes(*_levels(received.box, width), refinements)
 
 
 def _levels(gamma_range: Tensor, width: float) -> tuple[Tensor, list[list[int]]]:
@@ -138,11 +132,10 @@ class _Part:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    transform: Transform
-    received: tuple[Tensor, Tensor]
-    shape: tuple[int, int, int]
-    gamma_range: Tensor
-    attacker: Attacker
+    """An inversion; ``ends``: of the received pixels, (C, H * W) each."""
+
+    received: ReceivedImage
+    ends: tuple[Tensor, Tensor]
     naive: bool
     memory_budget: int
     progress: Progress
@@ -154,7 +147,7 @@ class _Run:
         for number in range(1, len(halvings) + refinements + 2):
             splits = sum(len(part.boxes) for part in parts)
             evaluations += splits
-            kept_bytes = splits * CONSTRAINT_BYTES * self.received[0].shape[1]
+            kept_bytes = splits * CONSTRAINT_BYTES * self.ends[0].shape[1]
             keep = number > len(halvings) and kept_bytes <= self.memory_budget // 2
             survivors, died = [], []
             for part in self.progress(parts, desc=f"inverse: pass {number}, {splits} splits", total=len(parts)):
@@ -171,18 +164,24 @@ class _Run:
                 parts = whole.halved(halvings[number - 1]).cut(self.at_once)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        channels, height, width = self.received.image.shape
+        return channels, height, width
+
+    @property
     def at_once(self) -> int:
         """Splits in one part."""
-        channels, pixels = self.received[0].shape
+        channels, pixels = self.ends[0].shape
         affordable = self.memory_budget // 2 // (BYTES_PER_PIXEL * (1 + channels) * pixels)
-        if self.received[0].device.type == "cpu":
+        if self.ends[0].device.type == "cpu":
             affordable = min(affordable, POINTS_AT_ONCE // pixels)
         return max(1, affordable)
 
     def start(self, boxes: Tensor) -> _Part:
         """All splits: pixels in [0, 1] inside the frame and 0 outside (the same memory for all splits)."""
         channels, height, width = self.shape
-        inside = self.received[0].new_ones(height, width)
+        inside = self.ends[0].new_ones(height, width)
         upper = torch.nn.functional.pad(inside, (1, 1, 1, 1)).flatten()
         shape = (channels, len(boxes), len(upper))
         return _Part(boxes, torch.zeros_like(upper).expand(shape), upper.expand(shape))
@@ -192,8 +191,8 @@ class _Run:
         constraints = part.constraints
         if constraints is None:
             boxes = part.boxes.to(part.lower.device)
-            constraints = find_constraints(self.transform, boxes, *self.shape[1:], self.naive)
-        lower, upper = tighten(constraints, self.received, part.lower, part.upper)
+            constraints = find_constraints(self.received.transform, boxes, *self.shape[1:], naive=self.naive)
+        lower, upper = tighten(constraints, self.ends, part.lower, part.upper)
         gaps = (lower - upper).amax(dim=2).amax(dim=0)
         alive = gaps <= 0
         if alive.all():
@@ -219,7 +218,7 @@ class _Run:
             end.view(channels, -1, height + 2, width + 2)[..., 1:-1, 1:-1].transpose(0, 1).contiguous()
             for end in (whole.lower, whole.upper)
         )
-        return Inverse(whole.boxes, lower, upper, self.gamma_range, self.attacker, number, evaluations, seconds, last)
+        return Inverse(self.received, whole.boxes, lower, upper, number, evaluations, seconds, last)
 
 
 def _join(parts: list[_Part]) -> _Part:

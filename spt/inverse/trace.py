@@ -4,7 +4,6 @@ Positions (x, y) are centred; ``pitch`` is their unit: 1 for pixels, 2 for the p
 """
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +11,7 @@ from torch import Tensor
 
 from spt.interval_warp import source_boxes
 from spt.inverse.constraints import Constraints, axis_ends, find_constraints
-from spt.inverse.record import as_received, received_ends
-from spt.threat_model import Attacker
-from spt.transforms import Transform
+from spt.threat_model import ReceivedImage
 
 Ends = tuple[float, float]
 
@@ -114,44 +111,42 @@ class Trace:
 
 
 def trace(
-    received: Tensor,
-    transform: Transform,
-    split: Tensor | Sequence[float] | Sequence[Sequence[float]],
+    received: ReceivedImage,
     row: int,
     column: int,
+    *,
     channel: int = 0,
     previous: tuple[Tensor, Tensor] | None = None,
-    attacker: Attacker = "8-bit",
     naive: bool = False,
     pitch: float = 1.0,
 ) -> Trace:
-    """One pass over one original pixel for gamma in one split.
+    """One pass over one original pixel, for all of Gamma as one split.
 
     Args:
-        received, transform, attacker, naive: as for `spt.inverse.invert`.
-        split: (lower, upper) or (d, 2).
+        received: x', T, the split as its Gamma, and the attacker.
         row, column, channel: the original pixel.
         previous: lower and upper images (C, H, W) before this pass; by default all pixels are in [0, 1].
+        naive: as for `spt.inverse.invert`.
         pitch: unit of the positions: 1 for pixels, 2 for the paper's grid.
 
-    Raises ValueError if there is no such pixel, or as `invert` does.
+    Raises ValueError if there is no such pixel.
     """
-    image, box = as_received(received, transform, split)
+    image = received.pixels
     channels, height, width = image.shape
     if not (0 <= row < height and 0 <= column < width and 0 <= channel < channels):
         raise ValueError(f"There is no pixel ({row}, {column}) of channel {channel} in an image {tuple(image.shape)}.")
     known = (torch.zeros_like(image), torch.ones_like(image)) if previous is None else previous
     if any(end.shape != image.shape for end in known):
         raise ValueError(f"previous must be two images of shape {tuple(image.shape)}.")
-    low, high = received_ends(received, attacker)
+    low, high = (end.flatten(1) for end in received.ends)
     one = slice(channel, channel + 1)
     view = _View((low[one], high[one]), (known[0][channel].double(), known[1][channel].double()), pitch)
-    boxes = box[None].to(image.device)
+    boxes = received.box[None].to(image.device)
     target = (row + 1) * (width + 2) + column + 1
-    x, y = source_boxes(transform, height, width, boxes, naive)
+    x, y = source_boxes(received.transform, height, width, boxes, naive)
     reach = [torch.stack(axis_ends(axis, size)).flatten(1) for axis, size in ((x, width), (y, height))]
     found = {}
-    for group in find_constraints(transform, boxes, height, width, naive):
+    for group in find_constraints(received.transform, boxes, height, width, naive=naive):
         mine = group.keep(group.target == target)
         for i, position in enumerate(mine.received.tolist()):
             found[position] = mine.keep(torch.tensor([i], device=image.device))

@@ -40,7 +40,7 @@ sums included; the kernel method counts as k = 1.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -54,13 +54,12 @@ from spt.error_bounds.samples import centre_weights
 from spt.interval_warp import interpolate, source_boxes
 from spt.intervals import Interval
 from spt.inverse import Inverse
-from spt.inverse.record import as_received, received_ends
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
 from spt.received_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
 from spt.received_bounds.separable import SeparableMaps
 from spt.rounding_slack import float_slack, norm_inflation
-from spt.threat_model import MEMORY_BUDGET, as_points
+from spt.threat_model import MEMORY_BUDGET, Points, as_points
 from spt.transforms import Transform, Translation
 
 Method = Literal["automatic", "kernel", "regularised", "interval"]
@@ -138,11 +137,10 @@ class ReceivedBound:
 
 
 def received_bound(
-    received: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
     inverse: Inverse,
+    preprocessing: Preprocessing,
+    betas: Points,
+    *,
     method: Method = "automatic",
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
@@ -150,24 +148,23 @@ def received_bound(
     """Sound upper bounds of ||P A_beta x' - P A_{beta+gamma} x|| over every x and gamma that explain x', for N betas.
 
     Args:
-        received: x', (C, H, W), values in [0, 1], as it was given to `spt.inverse.invert`.
-        betas: (N, d); inverse: what `invert` found for it. Its Gamma and attacker are those of the statement.
+        inverse: what `spt.inverse.invert` found for x'. Its Gamma and attacker are those of the statement.
+        preprocessing: P; betas: (N, d) degrees or pixels, for one parameter (N,) too.
         method: "kernel", "regularised" (images of up to 64x64), "automatic" or "interval"; see the module.
 
     ValueError if nothing explains the image or an argument makes no sense.
     """
     watch = Stopwatch()
-    hull = error_hull(received, transform, preprocessing, betas, inverse, method, memory_budget, progress)
+    hull = error_hull(inverse, preprocessing, betas, method=method, memory_budget=memory_budget, progress=progress)
     boxes = inverse.boxes if method == "interval" else torch.stack([each.box for each in find_clusters(inverse)])
     return ReceivedBound(hull.distances(), method, boxes, len(hull.item), watch.seconds)
 
 
 def received_balls(
-    received: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
     inverse: Inverse,
+    preprocessing: Preprocessing,
+    betas: Points,
+    *,
     method: Method = "automatic",
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
@@ -178,25 +175,24 @@ def received_balls(
     Returns: centres (N, C, H', W') float64 on the device of x', nearly the best, and proved radii (N,) on the CPU.
     Arguments and errors: `received_bound`.
     """
-    hull = error_hull(received, transform, preprocessing, betas, inverse, method, memory_budget, progress)
+    hull = error_hull(inverse, preprocessing, betas, method=method, memory_budget=memory_budget, progress=progress)
     offsets = hull.centres()
-    shown = preprocessing(transform(received.detach().double(), betas))
+    shown = preprocessing(inverse.received.transform(inverse.received.pixels, betas))
     return shown - offsets, hull.radii(offsets)
 
 
 def error_hull(
-    received: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    betas: Tensor | Sequence[float] | Sequence[Sequence[float]],
     inverse: Inverse,
+    preprocessing: Preprocessing,
+    betas: Points,
+    *,
     method: Method = "automatic",
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
 ) -> ErrorHull:
     """What e can be for each beta; arguments and errors: `received_bound`."""
-    image, _ = as_received(received, transform, inverse.gamma_range)
-    points = as_points(transform, betas)
+    received = inverse.received
+    image, points = received.pixels, as_points(received.transform, betas)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, but is {method!r}.")
     if not inverse.consistent:
@@ -205,8 +201,8 @@ def error_hull(
         raise ValueError(f"The inverse is of images {tuple(inverse.lower.shape[1:])}, not {tuple(image.shape)}.")
     if method == "regularised" and image[0].numel() > MOST_PIXELS:
         raise ValueError(f"The regularised method is for images of up to {MOST_PIXELS} pixels, not {image[0].numel()}.")
-    ends = [end.view_as(image) for end in received_ends(received, inverse.attacker)]
-    problem = _Received(image, (ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2, transform, preprocessing, points)
+    low, high = received.ends
+    problem = _Received(image, (low + high) / 2, (high - low) / 2, received.transform, preprocessing, points)
     clusters = list(map(Cluster, inverse.boxes, inverse.lower, inverse.upper))
     clusters = clusters if method == "interval" else find_clusters(inverse)
     parts, gain = [], 0.0
@@ -218,7 +214,7 @@ def error_hull(
     order = torch.argsort(item, stable=True)
     if not all(torch.isfinite(part).all() for part in (middle, radius, torch.tensor(gain))):
         raise ArithmeticError("A bound is not a finite number; please report the image and the settings.")
-    slack = float_slack(preprocessing, torch.ones_like(received), PER_PIXEL * (1 + gain))
+    slack = float_slack(preprocessing, torch.ones_like(received.image), PER_PIXEL * (1 + gain))
     inflation = norm_inflation(preprocessing, image)
     return ErrorHull(len(points), item[order], middle[order], radius[order], slack, inflation)
 

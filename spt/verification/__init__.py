@@ -2,12 +2,13 @@
 
 from spt.verification.enclosures import enclose
 from spt.verification.network import forward, least, read_network
-from spt.verification.search import METHODS, Method, Verification, in_float32, margin_bounds, verify
+from spt.verification.search import METHODS, Method, Splitting, Verification, in_float32, margin_bounds, verify
 from spt.verification.tubes import Tube
 
 __all__ = [
     "METHODS",
     "Method",
+    "Splitting",
     "Tube",
     "Verification",
     "enclose",

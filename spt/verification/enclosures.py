@@ -24,29 +24,20 @@ from torch import Tensor
 
 from spt.error_bounds.arcs import PER_PIXEL, arc_weights, differences, remainder, rotated
 from spt.interval_warp import interpolate, source_boxes
-from spt.preprocessing import Preprocessing
 from spt.rounding_slack import float_slack
-from spt.threat_model import Attacker, as_image, attacker_rounding
-from spt.transforms import Rotation, Transform
+from spt.threat_model import AttackedImage
+from spt.transforms import Rotation
 from spt.verification.tubes import ROUNDING, Tube
 
 
-def enclose(
-    image: Tensor,
-    transform: Transform,
-    preprocessing: Preprocessing,
-    boxes: Tensor,
-    attacker: Attacker = "8-bit",
-    grid: float | None = None,
-) -> Tube:
-    """P T_gamma x for gamma in M splits (M, d, 2), rounded to 8 bits in between if the attacker does: M tubes. With ``grid``
-    pixels are rounded to its multiples afterwards.
+def enclose(attacked: AttackedImage, boxes: Tensor, *, grid: float | None = None) -> Tube:
+    """P T_gamma x for gamma in M splits (M, d, 2) of Gamma, rounded to 8 bits in between if the attacker does: M tubes. With
+    ``grid`` pixels are rounded to its multiples afterwards.
 
     For rotations no pixel may move by more than one pixel within a split, and multiples of 90° must not lie strictly
     inside (`spt.error_bounds.chord.AngleSplits` makes such splits).
     """
-    pixels = as_image(image)
-    attacker_rounding(preprocessing, attacker, image)  # complains about images out of [0, 1]
+    pixels, transform, preprocessing = attacked.pixels, attacked.transform, attacked.preprocessing
     boxes = boxes.to(pixels.device)
     size = (pixels.shape[1], pixels.shape[2])
     lower, upper = interpolate(pixels[None], *source_boxes(transform, *size, boxes))
@@ -58,9 +49,9 @@ def enclose(
         start = stop = (lower + upper) / 2
         radius = (upper - lower) / 2
     ones = preprocessing(torch.ones_like(pixels))
-    slack = float_slack(preprocessing, image.float(), 4 * PER_PIXEL) / math.sqrt(max(1, int((ones > 0).sum())))
+    slack = float_slack(preprocessing, attacked.image.float(), 4 * PER_PIXEL) / math.sqrt(max(1, int((ones > 0).sum())))
     lower, upper, radius = lower - 2 * slack, upper + 2 * slack, radius + 2 * slack
-    if attacker == "8-bit":
+    if attacked.attacker == "8-bit":
         radius = radius + 0.5 / 255
         lower = ((255 * lower - 0.5).ceil() / 255).clamp(0, 1)
         upper = ((255 * upper + 0.5).floor() / 255).clamp(0, 1)

@@ -237,7 +237,7 @@ class Block:
 
     def forward(self, tube: Tube, before: list[LayerStep], refine: bool) -> tuple[Tube, LayerStep]:
         """Sums of both parts; their correlation is kept by the backward pass only."""
-        inner, steps = forward(self.layers, tube, refine, before)
+        inner, steps = forward(self.layers, tube, refine=refine, before=before)
         largest = [
             torch.maximum(t.magnitude, torch.maximum(t.start.abs(), t.stop.abs()) + t.radius) for t in (tube, inner)
         ]
@@ -297,7 +297,7 @@ def _overwrites_its_input(module: nn.Module) -> bool:
 
 
 def forward(
-    layers: Sequence[Layer], tube: Tube, refine: bool = False, before: Sequence[LayerStep] = ()
+    layers: Sequence[Layer], tube: Tube, *, refine: bool = False, before: Sequence[LayerStep] = ()
 ) -> tuple[Tube, list[LayerStep]]:
     """Bounds of the network's output on each set, and the steps to it; ``before`` are the steps that led here.
 
@@ -319,7 +319,7 @@ def forward(
     return tube, steps
 
 
-def least(steps: Sequence[LayerStep], rows: Tensor, last: Tube, backward: bool = True) -> Tensor:
+def least(steps: Sequence[LayerStep], rows: Tensor, last: Tube, *, backward: bool = True) -> Tensor:
     """Lower bounds (M, K) of linear functions of the output with coefficients ``rows`` (M, K, ...).
 
     The best of all places where the pulled back function is bounded on the set known there; without ``backward`` it is

@@ -3,6 +3,11 @@
 Gamma is cut into splits. For each, all images that the attacker can make are enclosed, and the margins of the label over every
 other class bounded from below; a split with positive bounds is verified, others are halved. No smoothing, no sampling:
 a verified range is a proof. Source: Balunovic et al., Certifying Geometric Robustness of Neural Networks (2019).
+
+This is no case of `spt.error_bounds.search.branch_and_bound`, which looks for the largest value: it halves cells on all axes, keeps
+a cell's bound where its parts' are worse, refines where that bound is largest and ends at a value above the target. Here splits
+are halved across their widest axis down to a width, in the order of Gamma, margins are recorded as they are bounded (-inf where
+something overflowed), and a counterexample ends nothing: the share that holds is asked for. What is left is a loop of four lines.
 """
 
 import itertools
@@ -19,8 +24,8 @@ from spt.error_bounds.arcs import cells_for_quarter_turn
 from spt.images import to_8_bit
 from spt.networks import build_network, fuse_batch_norm
 from spt.progress import Progress, Stopwatch, silent
-from spt.threat_model import Attacker, as_range, attacker_rounding, check_bounded
-from spt.transforms import Rotation, Transform
+from spt.threat_model import AttackedImage, Attacker, as_range, check_bounded
+from spt.transforms import Rotation
 from spt.verification.enclosures import enclose
 from spt.verification.network import Layer, forward, least, read_network
 from spt.verification.tubes import Tube
@@ -29,6 +34,31 @@ Method = Literal["ibp", "crown-ibp", "crown"]
 METHODS: tuple[Method, ...] = ("ibp", "crown-ibp", "crown")
 VALUES_AT_ONCE = 1 << 15
 """Pixels of all splits that are bounded together: the rows of CROWN need a few thousand times as much memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splitting:
+    """How Gamma is cut.
+
+    Attributes:
+        width: largest splits to begin with, in the parameters' unit; min_width: splits are not halved below it.
+        max_evaluations: no split is halved once so many were bounded.
+
+    ValueError if the widths are not positive, finite and in this order, or nothing may be evaluated.
+    """
+
+    width: float = 1.0
+    min_width: float = 0.05
+    max_evaluations: int = 5000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_width <= self.width < math.inf:
+            raise ValueError(f"Widths must be positive and min_width = {self.min_width} at most width = {self.width}.")
+        if self.max_evaluations < 1:
+            raise ValueError(f"max_evaluations must be at least 1, but is {self.max_evaluations}.")
+
+
+USUAL = Splitting()
 
 
 @dataclass(frozen=True)
@@ -81,7 +111,7 @@ def in_float32(name: str) -> Classifier:
     return replace(classifier, module=fuse_batch_norm(module, half=False))
 
 
-def margin_bounds(layers: list[Layer], tube: Tube, label: int, method: Method = "crown-ibp") -> Tensor:
+def margin_bounds(layers: list[Layer], tube: Tube, label: int, *, method: Method = "crown-ibp") -> Tensor:
     """Lower bounds (M,) of min over j != label of (logit of label - logit j) on each set.
 
     "ibp" goes forward only; "crown-ibp" goes back through all layers between the forward bounds; "crown" first
@@ -108,73 +138,65 @@ def margin_bounds(layers: list[Layer], tube: Tube, label: int, method: Method = 
 
 def verify(
     classifier: Classifier,
-    image: Tensor,
+    attacked: AttackedImage,
     label: int,
-    transform: Transform,
-    limit: float,
-    attacker: Attacker = "8-bit",
+    *,
     method: Method = "crown-ibp",
-    width: float = 1.0,
-    min_width: float = 0.05,
-    max_evaluations: int = 5000,
+    splitting: Splitting = USUAL,
     progress: Progress = silent,
 ) -> Verification:
-    """Try to prove that f answers ``label`` for every gamma in [-limit, limit]^d; see `Verification` for the statement.
+    """Try to prove that f answers ``label`` for every gamma in Gamma; see `Verification` for the statement.
 
     Args:
-        classifier: a float32 network of supported layers (see `in_float32` and `read_network`); image: (C, H, W).
-        attacker: "8-bit" stores its image in 8 bits; "exact" does not.
+        classifier: a float32 network of supported layers (see `in_float32` and `read_network`).
+        attacked: an image of the classifier's shape, with its P, and Gamma = [-limit, limit]^d.
         method: of the bounds, see `margin_bounds`.
-        width: largest splits to begin with, in the parameters' unit; min_width: splits are not halved below it.
-        max_evaluations: no split is halved once so many were bounded.
         progress: called once for each round of splits.
 
     Every split is sampled at its middle (to begin with at its corners too) in search of a counterexample.
     """
     watch = Stopwatch()
-    image = classifier.check_image(image)
-    check_bounded(transform)
+    attacked = replace(attacked, image=classifier.check_image(attacked.image))
+    check_bounded(attacked.transform)
+    if attacked.preprocessing != classifier.preprocessing:
+        raise ValueError(
+            f"The attacked image is shown through {attacked.preprocessing}, but the classifier through "
+            f"{classifier.preprocessing}."
+        )
     if not 0 <= label < len(classifier.class_names):
         raise ValueError(f"Label {label} is not one of the {len(classifier.class_names)} classes.")
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, but is {method!r}.")
-    if not 0 < limit < math.inf:
-        raise ValueError(f"The attack range ±{limit} {transform.unit} must be positive and finite.")
-    if not 0 < min_width <= width < math.inf:
-        raise ValueError(f"Widths must be positive and min_width = {min_width} at most width = {width}.")
-    if max_evaluations < 1:
-        raise ValueError(f"max_evaluations must be at least 1, but is {max_evaluations}.")
-    attacker_rounding(classifier.preprocessing, attacker, image)
-    layers = read_network(classifier.module)
-    boxes = _first_splits(image, transform, limit, width)
+    limit = _limit(attacked)
+    claim = _Claim(classifier, read_network(classifier.module), attacked, label, method)
+    boxes = _first_splits(attacked, splitting.width)
     volume = (boxes[..., 1] - boxes[..., 0]).prod(dim=1).sum()
-    counterexample = _counterexample(classifier, image, label, transform, attacker, boxes.transpose(1, 2).flatten(0, 1))
+    counterexample = claim.counterexample(boxes.transpose(1, 2).flatten(0, 1))
     done: list[tuple[Tensor, Tensor]] = []
     evaluations = 0
     while len(boxes):
-        margins = _bound(classifier, layers, image, label, transform, attacker, method, boxes, progress)
+        margins = claim.margins(boxes, progress)
         evaluations += len(boxes)
         failed = ~(margins > 0)
         if counterexample is None:
-            middles = boxes[failed].mean(dim=-1)
-            counterexample = _counterexample(classifier, image, label, transform, attacker, middles)
+            counterexample = claim.counterexample(boxes[failed].mean(dim=-1))
         widest = (boxes[..., 1] - boxes[..., 0]).amax(dim=1)
-        halved = failed & (widest / 2 >= min_width)
-        affordable = max(0, (max_evaluations - evaluations) // 2)
+        halved = failed & (widest / 2 >= splitting.min_width)
+        affordable = max(0, (splitting.max_evaluations - evaluations) // 2)
         halved &= halved.cumsum(0) <= affordable
         done.append((boxes[~halved], margins[~halved]))
         boxes = _halves(boxes[halved])
     splits, bounds = (torch.cat(parts) for parts in zip(*done, strict=True))
-    for axis in reversed(range(transform.dimensions)):
+    for axis in reversed(range(attacked.transform.dimensions)):
         order = splits[:, axis, 0].argsort(stable=True)
         splits, bounds = splits[order], bounds[order]
     sizes = (splits[..., 1] - splits[..., 0]).prod(dim=1)
     verified = bool((bounds > 0).all())
     return Verification(
         label=label,
-        transform=transform.name,
-        limit=float(limit),
-        attacker=attacker,
+        transform=attacked.transform.name,
+        limit=limit,
+        attacker=attacked.attacker,
         method=method,
         verified=verified,
         share=1.0 if verified else float(sizes[bounds > 0].sum() / volume),
@@ -186,17 +208,24 @@ def verify(
     )
 
 
-def _first_splits(image: Tensor, transform: Transform, limit: float, width: float) -> Tensor:
+def _limit(attacked: AttackedImage) -> float:
+    """Of Gamma = [-limit, limit]^d; ValueError if it is none, or a point."""
+    limit = float(attacked.box[0, 1])
+    if not limit > 0 or not torch.equal(attacked.box, as_range(attacked.transform, (-limit, limit))):
+        raise ValueError(f"Gamma must be from -limit to limit for every parameter, but is {attacked.box.tolist()}.")
+    return limit
+
+
+def _first_splits(attacked: AttackedImage, width: float) -> Tensor:
     """Splits (M, d, 2) of Gamma that are at most ``width`` wide and that the enclosures allow."""
-    box = as_range(transform, (-limit, limit))
-    pieces = math.ceil(2 * limit / width)
+    transform, (low, high) = attacked.transform, attacked.box[0].tolist()
+    pieces = math.ceil((high - low) / width)
     if pieces**transform.dimensions > 1_000_000:
-        raise ValueError(f"width = {width:g} cuts ±{limit:g} into {pieces**transform.dimensions} splits: too many.")
-    low, high = box[0].tolist()
+        raise ValueError(f"width = {width:g} cuts ±{high:g} into {pieces**transform.dimensions} splits: too many.")
     ends = [low, high]
     if isinstance(transform, Rotation):  # multiples of 90° are ends, and no pixel moves by more than one pixel
         ends[1:1] = [90.0 * k for k in range(math.floor(low / 90) + 1, math.ceil(high / 90))]
-        width = min(width, 90 / cells_for_quarter_turn(image.shape[1], image.shape[2]))
+        width = min(width, 90 / cells_for_quarter_turn(attacked.image.shape[1], attacked.image.shape[2]))
     counts = [max(1, math.ceil((end - begin) / width * (1 - 1e-12))) for begin, end in itertools.pairwise(ends)]
     axes = [
         begin + (end - begin) * torch.arange(count, dtype=torch.float64) / count
@@ -217,36 +246,33 @@ def _halves(boxes: Tensor) -> Tensor:
     return torch.cat((first, second))
 
 
-def _bound(
-    classifier: Classifier,
-    layers: list[Layer],
-    image: Tensor,
-    label: int,
-    transform: Transform,
-    attacker: Attacker,
-    method: Method,
-    boxes: Tensor,
-    progress: Progress,
-) -> Tensor:
-    size = max(1, VALUES_AT_ONCE // image.numel())
-    parts: Iterable[Tensor] = torch.split(boxes, size)
-    found = [
-        margin_bounds(
-            layers, enclose(image, transform, classifier.preprocessing, part, attacker, classifier.grid), label, method
-        )
-        for part in progress(parts, desc=f"verifying {len(boxes)} splits", total=-(-len(boxes) // size))
-    ]
-    return torch.cat(found)
+@dataclass(frozen=True, eq=False)
+class _Claim:
+    """That f answers ``label`` whatever the attacker does to the image."""
 
+    classifier: Classifier
+    layers: list[Layer]
+    attacked: AttackedImage
+    label: int
+    method: Method
 
-def _counterexample(
-    classifier: Classifier, image: Tensor, label: int, transform: Transform, attacker: Attacker, points: Tensor
-) -> tuple[float, ...] | None:
-    """The first point of (K, d) for which the classifier, as evaluated, answers another class."""
-    for part in torch.split(points, classifier.chunk):
-        images = transform(image, part)
-        predictions = classifier.logits(to_8_bit(images) if attacker == "8-bit" else images).argmax(1).cpu()
-        wrong = (predictions != label).nonzero()[:, 0]
-        if len(wrong):
-            return tuple(part[wrong[0]].tolist())
-    return None
+    def margins(self, boxes: Tensor, progress: Progress) -> Tensor:
+        """Lower bounds of the label's margin on splits (M, d, 2), (M,)."""
+        size = max(1, VALUES_AT_ONCE // self.attacked.image.numel())
+        parts: Iterable[Tensor] = torch.split(boxes, size)
+        found = []
+        for part in progress(parts, desc=f"verifying {len(boxes)} splits", total=-(-len(boxes) // size)):
+            tube = enclose(self.attacked, part, grid=self.classifier.grid)
+            found.append(margin_bounds(self.layers, tube, self.label, method=self.method))
+        return torch.cat(found)
+
+    def counterexample(self, points: Tensor) -> tuple[float, ...] | None:
+        """The first point of (K, d) for which the classifier, as evaluated, answers another class."""
+        for part in torch.split(points, self.classifier.chunk):
+            images = self.attacked.transform(self.attacked.image, part)
+            sent = to_8_bit(images) if self.attacked.attacker == "8-bit" else images
+            predictions = self.classifier.logits(sent).argmax(1).cpu()
+            wrong = (predictions != self.label).nonzero()[:, 0]
+            if len(wrong):
+                return tuple(part[wrong[0]].tolist())
+        return None

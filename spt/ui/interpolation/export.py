@@ -156,12 +156,12 @@ def as_csv(numbers: Numbers) -> str:
 def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
     """Python that prints the displayed numbers: e at gamma, bounds over Gamma on uniform splits, radii of K(b')."""
     load = in_python(request.subject.reference, str(tuple(request.image.shape)))
-    arguments = f"image, transform, preprocessing, {[request.beta]}, {request.limits}"
+    arguments = f"attacked, {[request.beta]}"
     if request.rotates:
         bounds = ("interval_bound", "chord_bound")
         calls = [
             f"interval_bound({arguments}, splits={request.splits})",
-            f"chord_bound({arguments}, splits={request.splits}, tolerance=None)",
+            f"chord_bound({arguments}, splits={request.splits}, search=Search(tolerance=None))",
         ]
     else:
         bounds = ("interval_bound", "vertex_bound")
@@ -171,18 +171,18 @@ def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
         *load.before,
         "import torch",
         "",
-        f"from spt import Preprocessing, get_transform, {load.imports}",
-        f"from spt.error_bounds import {', '.join(sorted(('interpolation_error', 'sample_bound', *bounds)))}",
+        f"from spt import AttackedImage, Preprocessing, get_transform, {load.imports}",
+        f"from spt.error_bounds import Search, {', '.join(sorted(('interpolation_error', 'sample_bound', *bounds)))}",
         "",
         f"image = {load.expression}.double()",
         f"transform = get_transform({request.transform.name!r})",
         f"preprocessing = {request.preprocessing!r}",
+        f"attacked = AttackedImage(image, transform, preprocessing, {request.limits})",
         f"error = interpolation_error(image, transform, preprocessing, {beta}, {gamma})[0]",
         'print("e at gamma:", float(error.norm()))',
         *(f'print("{call.partition("(")[0]}:", float({call}.values))' for call in calls),
         'for centre in ("shifted", "recentred"):',
-        f"    ball = sample_bound(image, transform, preprocessing, {[point]}, {request.limits}, centre=centre, "
-        f"tolerance={samples.TOLERANCE})",
+        f"    ball = sample_bound(attacked, {[point]}, centre=centre, search=Search(tolerance={samples.TOLERANCE}))",
         '    print(f"radius of K(b\'), {centre}:", float(ball.values))',
     ]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 Refined bounds are proved at every step, so those of a stopped run may be shown.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -66,15 +66,9 @@ class Partition:
         splits, values = [self.splits[keep]], [self.values[keep]]
         for index in chosen:
             bound = interval_bound if method == "interval" else chord_bound
-            part = Partition.of(
-                bound(
-                    gamma_range=self.splits[index].tolist(),
-                    splits=2 if np.isfinite(self.values[index]) else 1,
-                    tolerance=None,
-                    keep_splits=True,
-                    **run.arguments(request),
-                )
-            )
+            attacked = replace(request.attacked, gamma_range=self.splits[index].tolist())
+            pieces = 2 if np.isfinite(self.values[index]) else 1
+            part = Partition.of(bound(attacked, [request.beta], splits=pieces, search=run.UNIFORM))
             splits.append(part.splits)
             values.append(np.minimum(part.values, self.values[index]))
         all_splits, all_values = np.concatenate(splits), np.concatenate(values)

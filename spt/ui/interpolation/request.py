@@ -8,6 +8,7 @@ from torch import Tensor
 
 from spt.classifiers import Classifier
 from spt.preprocessing import Preprocessing
+from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Transform
 from spt.ui.shared import controls
 from spt.ui.shared.controls import BOUND, Subject
@@ -47,6 +48,11 @@ class InterpolationRequest:
     def image(self) -> Tensor:
         """x, in float64: the page shows e in exact arithmetic, as far as can be seen."""
         return self.subject.image.double()
+
+    @property
+    def attacked(self) -> AttackedImage:
+        """x with P, Gamma and an attacker in exact arithmetic: what the bounds are about."""
+        return AttackedImage(self.image, self.transform, self.preprocessing, self.limits)
 
     @property
     def large(self) -> bool:

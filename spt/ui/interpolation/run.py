@@ -5,7 +5,7 @@ would hash from a sample only, as an underscore argument.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from spt.error_bounds import (
     ErrorBound,
     IntervalImages,
+    Search,
     chord_bound,
     error_norms,
     interpolation_error,
@@ -32,6 +33,7 @@ CURVE_POINTS, MAP_STEPS = 181, 41
 LARGE_CURVE_POINTS, LARGE_MAP_STEPS = 61, 11
 LARGE_MEMORY_BUDGET = 1 << 28  # small portions, so that a long bound can be stopped soon
 RESULTS = SessionResults("interpolation_results", 64)
+UNIFORM = Search(tolerance=None, keep_splits=True)  # uniform splits, as they are
 
 
 def _progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
@@ -41,16 +43,6 @@ def _progress(items: Iterable[Any], desc: str = "", total: int | None = None) ->
         bar.progress(done / max(1, total or 1), text=f"{desc} …")
         yield item
     bar.empty()
-
-
-def arguments(request: InterpolationRequest, preprocessing: Preprocessing | None = None) -> dict[str, Any]:
-    """What all bounds of the page are about, by name."""
-    return {
-        "image": request.image,
-        "transform": request.transform,
-        "preprocessing": request.preprocessing if preprocessing is None else preprocessing,
-        "betas": [request.beta],
-    }
 
 
 # ------------------------------------------------------------------------------------------------------ images and curve
@@ -101,9 +93,7 @@ def sampled_norms(request: InterpolationRequest) -> tuple[np.ndarray, np.ndarray
 
 @st.cache_data(show_spinner="Interval bound …", max_entries=32)
 def _interval(key: Key, splits: int, _request: InterpolationRequest) -> ErrorBound:
-    return interval_bound(
-        gamma_range=_request.limits, splits=splits, tolerance=None, keep_splits=True, **arguments(_request)
-    )
+    return interval_bound(_request.attacked, [_request.beta], splits=splits, search=UNIFORM)
 
 
 def interval(request: InterpolationRequest) -> ErrorBound:
@@ -113,13 +103,11 @@ def interval(request: InterpolationRequest) -> ErrorBound:
     found: ErrorBound = RESULTS.in_background(
         ("interval", *request.key, request.splits),
         lambda progress: interval_bound(
-            gamma_range=request.limits,
+            request.attacked,
+            [request.beta],
             splits=request.splits,
-            tolerance=None,
-            keep_splits=True,
+            search=replace(UNIFORM, memory_budget=LARGE_MEMORY_BUDGET),
             progress=progress,
-            memory_budget=LARGE_MEMORY_BUDGET,
-            **arguments(request),
         ),
         "Interval bound",
     )
@@ -128,9 +116,7 @@ def interval(request: InterpolationRequest) -> ErrorBound:
 
 @st.cache_data(show_spinner="Chord bound …", max_entries=32)
 def _chord(key: Key, splits: int, _request: InterpolationRequest) -> ErrorBound:
-    return chord_bound(
-        gamma_range=_request.limits, splits=splits, tolerance=None, keep_splits=True, **arguments(_request)
-    )
+    return chord_bound(_request.attacked, [_request.beta], splits=splits, search=UNIFORM)
 
 
 def chord(request: InterpolationRequest) -> ErrorBound:
@@ -141,8 +127,9 @@ def chord(request: InterpolationRequest) -> ErrorBound:
 def _sharp_bound(
     request: InterpolationRequest, preprocessing: Preprocessing, progress: Progress = silent
 ) -> tuple[float, float]:
-    given = arguments(request, preprocessing) | {"gamma_range": request.limits, "progress": progress}
-    bound = chord_bound(tolerance=0.02, **given) if request.rotates else vertex_bound(**given)
+    attacked, beta = replace(request.attacked, preprocessing=preprocessing), [request.beta]
+    compute = chord_bound if request.rotates else vertex_bound
+    bound = compute(attacked, beta, progress=progress)
     return float(bound.sampled[0]), float(bound.values[0])
 
 
@@ -166,7 +153,7 @@ def sharp(request: InterpolationRequest, preprocessing: Preprocessing) -> tuple[
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _vertices(key: Key, _request: InterpolationRequest) -> ErrorBound:
-    return vertex_bound(gamma_range=_request.limits, **arguments(_request))
+    return vertex_bound(_request.attacked, [_request.beta])
 
 
 def vertices(request: InterpolationRequest) -> ErrorBound:
@@ -175,7 +162,7 @@ def vertices(request: InterpolationRequest) -> ErrorBound:
         return _vertices(request.key, request)
     found: ErrorBound = RESULTS.in_background(
         ("vertices", *request.key),
-        lambda progress: vertex_bound(gamma_range=request.limits, progress=progress, **arguments(request)),
+        lambda progress: vertex_bound(request.attacked, [request.beta], progress=progress),
         "Exact maximum",
     )
     return found
@@ -195,8 +182,7 @@ def known_interval(request: InterpolationRequest) -> ErrorBound | None:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _enclosure(key: Key, split: tuple[tuple[float, float], ...], _request: InterpolationRequest) -> IntervalImages:
-    given = arguments(_request)
-    return interval_images(beta=given.pop("betas"), split=split, **given)
+    return interval_images(_request.attacked, [_request.beta], split)
 
 
 def enclosure(request: InterpolationRequest, split: tuple[tuple[float, float], ...]) -> IntervalImages:

@@ -14,7 +14,7 @@ import streamlit as st
 import torch
 
 from spt.certificates import quantity
-from spt.error_bounds import find_centres, sample_bound
+from spt.error_bounds import Search, find_centres, sample_bound
 from spt.error_bounds.samples import gammas_for_centre
 from spt.figures import errors as figures
 from spt.progress import Progress, silent
@@ -40,10 +40,6 @@ def _key(request: InterpolationRequest) -> Key:
     return (request.subject.sha256, request.transform.name, request.preprocessing, request.limits)
 
 
-def _box(request: InterpolationRequest) -> torch.Tensor:
-    return torch.tensor([request.limits] * request.transform.dimensions, dtype=torch.float64)
-
-
 @dataclass(frozen=True, eq=False)
 class Cloud:
     """Samples of K(b') in the plane of their principal axes (K, 2), their gammas (K, d), the share of their variance in
@@ -58,14 +54,14 @@ class Cloud:
 def _sample_cloud(request: InterpolationRequest, point: tuple[float, ...]) -> Cloud:
     transform, preprocessing = request.transform, request.preprocessing
     sample = torch.tensor([point], dtype=torch.float64)
-    gammas = gammas_for_centre(transform, sample, _box(request), CLOUD_POINTS)[0, :CLOUD_POINTS]
+    gammas = gammas_for_centre(transform, sample, request.attacked.box, CLOUD_POINTS)[0, :CLOUD_POINTS]
     shown = preprocessing(transform(transform(request.image, gammas), sample - gammas)).flatten(1)
     mean = shown.mean(dim=0)
     _, sizes, directions = torch.linalg.svd(shown - mean, full_matrices=False)
     directions = directions[:2]
     balls = []
     for centre in CENTRES:
-        found, farthest = find_centres(request.image, transform, preprocessing, sample, _box(request), centre)
+        found, farthest = find_centres(request.attacked, sample, centre=centre)
         distance = max(float(farthest[0]), float((shown - found[0].flatten()).norm(dim=1).max()))
         where = ((found[0].flatten() - mean) @ directions.T).numpy()
         balls.append(figures.Ball(centre, COLOURS[centre], where, distance, None))
@@ -96,16 +92,8 @@ def _radius(
             yield item
 
     def compute(progress: Progress) -> float:
-        bound = sample_bound(
-            request.image,
-            request.transform,
-            request.preprocessing,
-            point,
-            request.limits,
-            centre=centre,
-            tolerance=TOLERANCE,
-            progress=progress,
-        )
+        search = Search(tolerance=TOLERANCE)
+        bound = sample_bound(request.attacked, point, centre=centre, search=search, progress=progress)
         return float(bound.values[0])
 
     if request.large:
@@ -171,9 +159,7 @@ def _sample_profile(
     found: dict[str, list[np.ndarray]] = {centre: [] for centre in CENTRES}
     for part in progress(points, total=len(points)):
         for centre in CENTRES:
-            _, radii = find_centres(
-                request.image, request.transform, request.preprocessing, part, _box(request), centre
-            )
+            _, radii = find_centres(request.attacked, part, centre=centre)
             found[centre].append(radii.numpy())
     return {centre: np.concatenate(parts) for centre, parts in found.items()}
 

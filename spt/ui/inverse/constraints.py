@@ -260,28 +260,17 @@ def _trace(
 ) -> Trace:
     row, column, channel = place
     previous = _known_before(key, split, before, _request)
-    return trace(
-        _request.received,
-        _request.transform,
-        split,
-        row,
-        column,
-        channel,
-        previous,
-        _request.attacker,
-        _request.naive,
-        pitch,
-    )
+    received = _request.within(split)
+    return trace(received, row, column, channel=channel, previous=previous, naive=_request.naive, pitch=pitch)
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _known_before(key: Key, split: Box, before: int, _request: InverseRequest) -> tuple[Tensor, Tensor] | None:
     """Lower and upper image after that many passes over the split alone, as long as there is something left."""
+    received = _request.within(split)
     width = max(high - low for low, high in split) * 1.001
     while before > 0:
-        found = invert(
-            _request.received, _request.transform, split, width, before - 1, _request.attacker, _request.naive
-        )
+        found = invert(received, width=width, refinements=before - 1, naive=_request.naive)
         if found.consistent:
             return found.lower[0], found.upper[0]
         before = found.passes - 1

@@ -125,7 +125,7 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
     load = in_python(request.subject.reference, str(tuple(request.received.shape)))
     lines = [
         *load.before,
-        f"from spt import get_transform, {load.imports}",
+        f"from spt import ReceivedImage, get_transform, {load.imports}",
         "from spt.images import to_8_bit",
         "from spt.inverse import invert",
         "",
@@ -139,8 +139,8 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
     else:
         lines.append(f"received = transform(image.double(), [{request.gamma}])[0]")
     lines += [
-        f"inverse = invert(received, transform, {list(request.gamma_range)}, width={request.split_width!r}, "
-        f"refinements={request.refinements}, attacker={request.attacker!r}, naive={request.naive})",
+        f"inverse = invert(ReceivedImage(received, transform, {list(request.gamma_range)}, attacker={request.attacker!r}), "
+        f"width={request.split_width!r}, refinements={request.refinements}, naive={request.naive})",
         "print(inverse.surviving, inverse.share, inverse.contradiction)",
         "lower, upper = inverse.hull",
         *([] if outcome is None else _certificate_code(request, outcome)),

@@ -118,14 +118,12 @@ def bound(
     """One method's bound at one beta."""
     watch = Stopwatch()
     hull = error_hull(
-        request.received,
-        request.transform,
+        found.last,
         preprocessing,
         [list(beta)],
-        found.last,
-        method,
-        run.MEMORY_BUDGET,
-        progress,
+        method=method,
+        memory_budget=run.MEMORY_BUDGET,
+        progress=progress,
     )
     radius = float(hull.radii(hull.centres()))
     component = (hull.middle.abs() + hull.radius).amax(0).cpu().numpy()

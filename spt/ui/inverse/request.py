@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spt.classifiers import Classifier
 from spt.images import image_digest, to_8_bit
-from spt.threat_model import Attacker
+from spt.threat_model import Attacker, ReceivedImage
 from spt.transforms import Rotation, Transform
 from spt.ui.shared import controls
 from spt.ui.shared.controls import BOUND, Shape, Subject
@@ -65,6 +65,10 @@ class InverseRequest:
         if self.attacker == "8-bit":
             return to_8_bit(self.transform(self.subject.image, [self.gamma])[0])
         return self.transform(self.subject.image.double(), [self.gamma])[0]
+
+    def within(self, gamma_range: Box) -> ReceivedImage:
+        """x' as the receiver has it, who knows that gamma lies in Gamma or in a part of it."""
+        return ReceivedImage(self.received, self.transform, gamma_range, attacker=self.attacker)
 
     @property
     def original(self) -> Tensor | None:

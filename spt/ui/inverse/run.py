@@ -12,7 +12,6 @@ from torch import Tensor
 
 from spt.figures.inverse import range_in_words
 from spt.inverse import Contradiction, Inverse, refine
-from spt.inverse.record import received_ends
 from spt.progress import Progress
 from spt.ui.inverse.request import Box, InverseRequest
 from spt.ui.shared.session import SessionResults
@@ -102,15 +101,12 @@ def compute(request: InverseRequest, progress: Progress) -> Found:
     """All passes of the inverse, as data for the page; ValueError for what cannot be inverted."""
     kept: list[tuple[Inverse, bool]] = []
     for record in refine(
-        request.received,
-        request.transform,
-        request.gamma_range,
-        request.split_width,
-        request.refinements,
-        request.attacker,
-        request.naive,
-        MEMORY_BUDGET,
-        progress,
+        request.within(request.gamma_range),
+        width=request.split_width,
+        refinements=request.refinements,
+        naive=request.naive,
+        memory_budget=MEMORY_BUDGET,
+        progress=progress,
     ):
         if kept and kept[-1][0].lower.numel() > MOST_VALUES:
             kept[-1] = (_hull_alone(kept[-1][0]), True)
@@ -170,5 +166,4 @@ def _contains(request: InverseRequest, last: Inverse) -> bool:
 
 def received_interval(request: InverseRequest) -> tuple[Tensor, Tensor]:
     """What the true values of x' can be, (C, H, W) each."""
-    low, high = received_ends(request.received, request.attacker)
-    return low.view_as(request.received), high.view_as(request.received)
+    return request.within(request.gamma_range).ends
