@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import failures
+from spt.ui.shared import address, failures
 from spt.ui.shared.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
@@ -18,4 +18,5 @@ page = st.navigation(
     position="top",
 )
 with failures.in_one_sentence():
+    address.clean()
     page.run()

@@ -1,0 +1,115 @@
+"""Addresses of pages with anything in them: no exception on the screen."""
+
+import random
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages import visit
+from spt.ui.shared.address import LONGEST, can_be_held
+
+QUICK = {"n": "50", "pace": "fast", "n_gamma": "20", "rotation_limit": "1", "translation_limit": "0.1", "splits": "10"}
+QUICK |= {"splits_px": "2", "inverse_splits": "10", "inverse_splits_px": "2", "inverse_refinements": "1"}
+SHARED = ("source", "digits_image", "classifier", "transform", "angle", "dx", "dy")
+PROCEDURE = ("rotation_sigma", "translation_sigma", "certify_pixel_sigma", "n_gamma", "n0", "alpha", "seed", "attacker")
+CONTROLS = {
+    "start": ("n", "x"),
+    "votes": (*SHARED, "rotation_sigma", "pixel_sigma", "n", "n0", "alpha", "seed", "pace", "rotation_range"),
+    "certify": (*SHARED, *PROCEDURE, "rotation_limit", "translation_limit"),
+    "interpolation": (
+        *SHARED,
+        "interp_range",
+        "interp_range_px",
+        "beta",
+        "beta_dx",
+        "vignette",
+        "blur",
+        "splits",
+        "enclosed",
+    ),
+    "inverse": (
+        *SHARED,
+        *PROCEDURE,
+        "interp_range",
+        "inverse_input",
+        "inverse_splits",
+        "inverse_refinements",
+        "inverse_row",
+        "inverse_column",
+        "inverse_part",
+        "inverse_split",
+        "inverse_pass",
+        "inverse_step",
+        "inverse_before",
+        "crop_row",
+    ),
+    "experiments": ("experiment", "results", "table4_result", "table4_row", "transform", "images", "seed"),
+}
+ODD = (
+    "1e999",
+    "-1e999",
+    "inf",
+    "-Infinity",
+    "nan",
+    "9" * 5000,
+    "-" + "9" * 400,
+    "1e308",
+    "1e15",
+    "",
+    " ",
+    "\x00",
+    "0x10",
+)
+ODD += (
+    "1_000",
+    "7.5",
+    "-1",
+    "1e3",
+    "１２",
+    "true",
+    "🦊" * 300,
+    "[]",
+    "{}",
+    "../../etc/passwd",
+    "digits:3",
+    "<b>",
+    "%s",
+    "None",
+)
+ODD += ("translation", "rotation", "mnist-translation", "cifar10-smooth", "natural", "exact", "stored", "x" * 2000)
+
+
+def opened(page: str, numbers: random.Random) -> tuple[dict[str, str | list[str]], AppTest]:
+    """A page with a few of its controls set to something odd, one of them perhaps twice."""
+    odd: dict[str, str | list[str]] = {name: numbers.choice(ODD) for name in numbers.sample(CONTROLS[page], k=2)}
+    odd[numbers.choice(CONTROLS[page])] = [numbers.choice(ODD), numbers.choice(ODD)]
+    return odd, visit(f"explore/{page}.py", QUICK | odd, timeout=120)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("page", CONTROLS)
+def test_whatever_is_in_an_address_there_is_no_exception(page: str, request: pytest.FixtureRequest) -> None:
+    numbers = random.Random(f"{page}")
+    for _ in range(170 if request.config.getoption("--slow") else 17):
+        odd, app = opened(page, numbers)
+        assert not app.exception, odd
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "value"),
+    [
+        *[(page, name, "1e999") for page in ("votes", "certify") for name in ("seed", "n0", "digits_image")],
+        *[("inverse", name, value) for name in ("inverse_row", "inverse_column") for value in ("-inf", "9" * 5000)],
+        *[("votes", "transform", ""), ("interpolation", "enclosed", "")],
+    ],
+)
+def test_what_no_control_can_hold_is_dropped(page: str, name: str, value: str) -> None:
+    app = visit(f"explore/{page}.py", QUICK | {name: value}, timeout=120)
+    assert not app.exception and not app.error and app.query_params.get(name) != [value]
+
+
+def test_what_can_be_held() -> None:
+    assert all(can_be_held("n", value) for value in ("7", "-1.5", "1e3", "watch", "γ in [1, 2]°", "slides"))
+    assert not any(
+        can_be_held("n", value) for value in ("", " ", "nan", "1e16", "-inf", "9" * 400, "a\nb", "x" * (LONGEST + 1))
+    )
+    assert can_be_held("source", "1e999") and can_be_held("classifier", "inf"), "names of a person's own files"
