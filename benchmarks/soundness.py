@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spt.error_bounds.moving_arcs import quadratic_maximum
+from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.received_bounds.bounds import METHODS
 from tests.bound_cases import (
     CENTRES,

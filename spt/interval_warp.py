@@ -48,7 +48,7 @@ def interpolate(images: Tensor, x: Interval, y: Interval) -> tuple[Tensor, Tenso
     at corners: the ends of the box and the pixel lines between them. Accurate to rounding, not rounded outward.
     """
     height, width = images.shape[-2:]
-    columns, rows = _stations(x, width), _stations(y, height)
+    columns, rows = _corners_and_lines(x, width), _corners_and_lines(y, height)
     expanded = images.expand(len(x.lower), *images.shape[1:])
     lower = upper = bilinear(expanded, columns[0], rows[0])
     for column, row in itertools.product(columns, rows):
@@ -57,7 +57,7 @@ def interpolate(images: Tensor, x: Interval, y: Interval) -> tuple[Tensor, Tenso
     return lower, upper
 
 
-def _stations(box: Interval, size: int) -> list[Tensor]:
+def _corners_and_lines(box: Interval, size: int) -> list[Tensor]:
     """The ends of each interval and the pixel lines within (ends again where an interval has fewer than others)."""
     offset = (size - 1) / 2
     # beyond one pixel outside the image the interpolant is 0, so only lines from there on matter

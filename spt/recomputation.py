@@ -27,7 +27,7 @@ from spt.certificates import (
 )
 from spt.certificates.fields import from_json_text
 from spt.certificates.per_sample import PerSampleCertificate
-from spt.certificates.samples import SAME_POINT
+from spt.certificates.sample_points import SAME_POINT
 from spt.classifiers import Classifier, NetworkError
 from spt.defences import DistSPT, IndivSPT, OneErrorSPT
 from spt.images import image_digest

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates import Certificate, Prediction
+from spt.certificates.base_spt import top_two, top_two_votes
 from spt.certificates.concluded import most_votes
-from spt.certificates.votes import top_two, top_two_votes
 from spt.classifiers import Classifier
 from spt.device_memory import halving_on_oom
 from spt.images import image_digest

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spt.error_bounds import Attacker, Search, error_norms, interval_bound, interval_images, sample_bound, vertex_bound
-from spt.error_bounds.moving_arcs import quadratic_maximum
+from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.error_bounds.search import SharedRows, Splits, branch_and_bound
 from spt.inverse import invert
 from spt.preprocessing import Preprocessing

@@ -17,7 +17,7 @@ from spt.certificates.one_error import joint_radius, nested_radius
 from spt.classifiers import Classifier
 from spt.datasets import Dataset, load_dataset
 from spt.defences import OneErrorSPT, shared_budget
-from spt.defences.one_error_votes import MARGIN
+from spt.defences.one_error import MARGIN
 from spt.error_bounds import sampled_error
 from spt.images import image_digest, to_8_bit
 from spt.noise import vote_error

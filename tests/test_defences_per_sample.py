@@ -12,8 +12,8 @@ from spt import statistics
 from spt.certificates import DistCertificate
 from spt.certificates.inner_tests import undecided
 from spt.classifiers import Classifier
+from spt.defences.dist_spt import DistSPT
 from spt.defences.inner_tests import inner_test
-from spt.defences.per_sample import DistSPT
 from spt.images import to_8_bit
 from spt.transforms import Rotation, Translation
 

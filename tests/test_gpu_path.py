@@ -330,7 +330,7 @@ def test_what_the_host_does_is_small(name, device):
     SEARCHES[name]("cuda")
     pixels = small_image().numel()
     size, operation = device.seen.host
-    # masks and blur matrices are computed there once for each size, 0/1 combs of the kernel method for each image
+    # masks and blur matrices are computed there once for each size, 0/1 probe_images of the kernel method for each image
     assert size <= (64 if name.startswith("received") else 6) * pixels, operation
 
 

@@ -14,7 +14,7 @@ from spt.inverse import Inverse, invert
 from spt.preprocessing import Preprocessing
 from spt.received_bounds import bounds as received_bounds
 from spt.received_bounds import clusters
-from spt.received_bounds.bounds import METHODS, combs, error_hull, received_balls, received_bound
+from spt.received_bounds.bounds import METHODS, error_hull, probe_images, received_balls, received_bound
 from spt.received_bounds.clusters import find_clusters
 from spt.received_bounds.separable import SeparableMaps
 from spt.threat_model import ReceivedImage
@@ -132,7 +132,9 @@ def test_bound_without_remainders_fails(monkeypatch):
 )
 def test_a_bound_without_one_of_its_parts_fails(forgotten, kind, half_width, monkeypatch):
     if forgotten == "images":
-        monkeypatch.setattr(received_bounds, "combs", lambda preprocessing, *shape: torch.zeros(1, *shape).double())
+        monkeypatch.setattr(
+            received_bounds, "probe_images", lambda preprocessing, *shape: torch.zeros(1, *shape).double()
+        )
     else:
         monkeypatch.setattr(ReceivedImage, "ends", property(lambda image: [image.pixels] * 2))
     with pytest.raises(AssertionError):
@@ -146,8 +148,8 @@ def test_a_bound_without_one_of_its_parts_fails(forgotten, kind, half_width, mon
 
 @pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
 @pytest.mark.parametrize("transform", [ROTATION, TRANSLATION], ids=["rotation", "translation"])
-def test_combs_give_the_absolute_row_sums(preprocessing, transform):
-    """|N| rad with combs equals the sum over single pixels, computed one by one."""
+def test_probe_images_give_the_absolute_row_sums(preprocessing, transform):
+    """|N| rad with probe images equals the sum over single pixels, computed one by one."""
     shape = (24, 20)
     weights = torch.rand(1, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     unit = torch.eye(24 * 20, dtype=torch.float64).view(-1, *shape)
@@ -158,12 +160,12 @@ def test_combs_give_the_absolute_row_sums(preprocessing, transform):
         def columns(images, gamma=gamma, beta=beta):
             return preprocessing(transform(transform(images, gamma), beta) - transform(images, beta + gamma))
 
-        teeth = combs(preprocessing, *shape)
-        assert torch.equal(teeth.sum(0), torch.ones(shape, dtype=torch.float64))
-        found = columns(teeth * weights).abs().sum(1)
+        probes = probe_images(preprocessing, *shape)
+        assert torch.equal(probes.sum(0), torch.ones(shape, dtype=torch.float64))
+        found = columns(probes * weights).abs().sum(1)
         true = columns(unit * weights).abs().sum(1)
         torch.testing.assert_close(found, true, rtol=0, atol=1e-10)
-    assert len(combs(BLURRED, 64, 64)) == 11 * 11
+    assert len(probe_images(BLURRED, 64, 64)) == 11 * 11
 
 
 SEPARABLE = [p for p in PREPROCESSINGS if p.vignette != "circle" and p.resize is None]

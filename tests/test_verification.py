@@ -22,7 +22,17 @@ from spt.recipes import Recipe
 from spt.threat_model import AttackedImage
 from spt.training import box_loss, train
 from spt.transforms import Rotation, Transform, Translation, get_transform
-from spt.verification import Splitting, Tube, enclose, forward, in_float32, least, margin_bounds, read_network, verify
+from spt.verification import (
+    LineEnclosure,
+    Splitting,
+    enclose,
+    forward,
+    in_float32,
+    least,
+    margin_bounds,
+    read_network,
+    verify,
+)
 from spt.verification.network import Rows
 from spt.verification.search import _first_splits
 from tests import oracles
@@ -46,7 +56,7 @@ def random_network(seed: int, residual: bool, channels: int = 1, classes: int = 
     return network.eval()
 
 
-def random_tubes(seed: int, size: float, count: int = 3) -> tuple[Tube, Tensor, Tensor]:
+def random_tubes(seed: int, size: float, count: int = 3) -> tuple[LineEnclosure, Tensor, Tensor]:
     """Tubes around lines of 6 x 7 images, points of each (count, 200, 1, 6, 7), and where on the line each of them is."""
     generator = torch.Generator().manual_seed(seed)
     shape = (count, 1, 6, 7)
@@ -55,13 +65,15 @@ def random_tubes(seed: int, size: float, count: int = 3) -> tuple[Tube, Tensor, 
     radius = size * torch.rand(shape, generator=generator, dtype=torch.float64)
     # numbers of few digits, so that float32 holds the points exactly and all sums here are exact
     start, stop, radius = ((part * 256).round() / 256 for part in (start, stop, radius))
-    tube = Tube(start, stop, radius, torch.minimum(start, stop) - radius, torch.maximum(start, stop) + radius)
+    enclosure = LineEnclosure(
+        start, stop, radius, torch.minimum(start, stop) - radius, torch.maximum(start, stop) + radius
+    )
     t = torch.randint(0, 17, (count, 200, 1, 1, 1), generator=generator) / 16.0
     t[:, :50] = t[:, :50].round()
     off = torch.randint(-16, 17, (count, 200, 1, 6, 7), generator=generator) / 16.0
     off[:, ::2] = off[:, ::2].sign()
     line = start[:, None] + t * (stop - start)[:, None]
-    return tube, line + off * radius[:, None], t
+    return enclosure, line + off * radius[:, None], t
 
 
 def evaluations(network: nn.Module, points: Tensor) -> list[Tensor]:
@@ -90,9 +102,11 @@ class TestSoundness:
     @given(SEEDS, st.booleans(), st.sampled_from([0.0, 0.01, 0.1, 1.0]), st.booleans(), st.booleans())
     def test_no_output_leaves_the_bounds(self, seed, residual, size, refine, plain):
         network = random_network(seed, residual)
-        tube, points, _ = random_tubes(seed, size)
+        enclosure, points, _ = random_tubes(seed, size)
         layers = read_network(network)
-        last, steps = forward(layers, Tube.box(tube.lower, tube.upper) if plain else tube, refine=refine)
+        last, steps = forward(
+            layers, LineEnclosure.box(enclosure.lower, enclosure.upper) if plain else enclosure, refine=refine
+        )
         rows = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         bounds = [least(steps, rows, last, backward=backward) for backward in (False, True)]
         for outputs in evaluations(network, points):
@@ -111,8 +125,8 @@ class TestSoundness:
         layer = LAYERS[kind]().double()
         for parameter in layer.parameters():
             parameter.data = (64 * torch.randn_like(parameter)).round() / 64
-        tube, points, t = random_tubes(seed, size)
-        last, steps = forward(read_network(layer), tube)
+        enclosure, points, t = random_tubes(seed, size)
+        last, steps = forward(read_network(layer), enclosure)
         with torch.inference_mode():
             outputs = layer(points.flatten(0, 1)).unflatten(0, points.shape[:2])
         assert (outputs >= last.lower[:, None]).all() and (outputs <= last.upper[:, None]).all()
@@ -134,10 +148,10 @@ class TestSoundness:
     @given(SEEDS, st.booleans(), st.sampled_from([0.01, 0.1, 0.5]))
     def test_margins_and_their_order(self, seed, residual, size):
         network = random_network(seed, residual)
-        tube, points, _ = random_tubes(seed, size)
+        enclosure, points, _ = random_tubes(seed, size)
         layers = read_network(network)
         ibp, crown_ibp, crown = (
-            margin_bounds(layers, tube, 1, method=method) for method in ("ibp", "crown-ibp", "crown")
+            margin_bounds(layers, enclosure, 1, method=method) for method in ("ibp", "crown-ibp", "crown")
         )
         assert (crown_ibp >= ibp).all() and (crown >= crown_ibp).all()
         for outputs in evaluations(network, points):
@@ -148,20 +162,22 @@ class TestSoundness:
     def test_line_and_box_know_more_than_the_box(self, seed):
         """Every step of the box part is at least as sharp with the line."""
         layers = read_network(random_network(seed, residual=False))
-        tube, _, _ = random_tubes(seed, 0.3)
-        both, box = (forward(layers, each)[0] for each in (tube, Tube.box(tube.lower, tube.upper)))
+        enclosure, _, _ = random_tubes(seed, 0.3)
+        both, box = (
+            forward(layers, each)[0] for each in (enclosure, LineEnclosure.box(enclosure.lower, enclosure.upper))
+        )
         assert (both.lower >= box.lower - 1e-4).all() and (both.upper <= box.upper + 1e-4).all()
 
     def test_affine_networks_are_bounded_exactly(self):
         network = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.Flatten(), nn.Linear(12, 2))
-        tube, _, _ = random_tubes(3, 0.5)
-        boxes = Tube.box(tube.lower, tube.upper)
+        enclosure, _, _ = random_tubes(3, 0.5)
+        boxes = LineEnclosure.box(enclosure.lower, enclosure.upper)
         with torch.inference_mode():
             matrix = torch.stack([network(e.reshape(1, 1, 6, 7))[0] for e in torch.eye(42)], dim=1).double()
             offset = network(torch.zeros(1, 1, 6, 7))[0].double()
             matrix = matrix - offset[:, None]
         row = matrix[0] - matrix[1]
-        ends = torch.where(row > 0, tube.lower.flatten(1), tube.upper.flatten(1))
+        ends = torch.where(row > 0, enclosure.lower.flatten(1), enclosure.upper.flatten(1))
         expected = ends @ row + offset[0] - offset[1]
         assert torch.allclose(margin_bounds(read_network(network), boxes, 0, method="crown-ibp"), expected, atol=1e-4)
 
@@ -173,7 +189,7 @@ class TestSoundness:
                 layer.weight.copy_(torch.tensor(weight))
                 layer.bias.zero_()
         layers = read_network(network)
-        box = Tube.box(torch.tensor([[1.0]]), torch.tensor([[2.0]]))
+        box = LineEnclosure.box(torch.tensor([[1.0]]), torch.tensor([[2.0]]))
         box = dataclasses.replace(box, start=box.start, radius=torch.ones(1, 1, dtype=torch.float64))
         assert float(forward(layers, box)[0].upper) == pytest.approx(2.0, abs=1e-3)
         assert float(forward(layers, box, refine=True)[0].upper) == pytest.approx(0.0, abs=1e-3)
@@ -187,8 +203,8 @@ class TestSoundness:
         with torch.no_grad():
             network[-1].weight[1].fill_(-1e6)
         for method in ("ibp", "crown-ibp", "crown"):
-            tube = Tube.box(torch.zeros(1, 1), torch.ones(1, 1))
-            assert float(margin_bounds(read_network(network), tube, 0, method=method)) == -math.inf
+            enclosure = LineEnclosure.box(torch.zeros(1, 1), torch.ones(1, 1))
+            assert float(margin_bounds(read_network(network), enclosure, 0, method=method)) == -math.inf
 
 
 PREPROCESSINGS = (
@@ -219,39 +235,41 @@ class TestEnclosures:
             / (1 if name == "rotation" else 10)
         )
         boxes = torch.stack((low, low + width), dim=-1)
-        tube = enclose(AttackedImage(image, transform, preprocessing, (-90, 90), attacker=attacker), boxes, grid=grid)
+        enclosure = enclose(
+            AttackedImage(image, transform, preprocessing, (-90, 90), attacker=attacker), boxes, grid=grid
+        )
         for fraction in [0.0, 1.0, *torch.rand(20, generator=generator, dtype=torch.float64).tolist()]:
             gammas = torch.lerp(boxes[..., 0], boxes[..., 1], fraction)
-            line = torch.lerp(tube.start, tube.stop, fraction)
+            line = torch.lerp(enclosure.start, enclosure.stop, fraction)
             for pixels in (image, image.double()):
                 images = transform(pixels, gammas)
                 seen = preprocessing(to_8_bit(images) if attacker == "8-bit" else images).double()
                 seen = seen if grid is None else snap(seen, grid).double()
-                assert (seen >= tube.lower).all() and (seen <= tube.upper).all()
+                assert (seen >= enclosure.lower).all() and (seen <= enclosure.upper).all()
                 if name == "rotation" or transform.dimensions == 1:
-                    assert ((seen - line).abs() <= tube.radius).all()
+                    assert ((seen - line).abs() <= enclosure.radius).all()
 
     def test_against_the_slow_reference(self):
         image = torch.rand(1, 7, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-        tube = enclose(
+        enclosure = enclose(
             AttackedImage(image, ROTATION, Preprocessing(), (-90, 90), attacker="exact"),
             torch.tensor([[[3.0, 4.0]]], dtype=torch.float64),
         )
         for angle in (3.0, 3.3, 3.99, 4.0):
             seen = torch.from_numpy(oracles.rotate(image[0].numpy(), angle))
-            assert (seen >= tube.lower[0, 0]).all() and (seen <= tube.upper[0, 0]).all()
+            assert (seen >= enclosure.lower[0, 0]).all() and (seen <= enclosure.upper[0, 0]).all()
 
     def test_narrow_where_the_image_is_flat(self):
         """Black stays black for the 8-bit attacker; what the vignette removes is exactly 0; splits of no width are points."""
         image = torch.zeros(1, 9, 9)
         image[0, 4, 4] = 1.0
         preprocessing = Preprocessing(vignette="circle", vignette_margin=1.0)
-        tube = enclose(
+        enclosure = enclose(
             AttackedImage(image, ROTATION, preprocessing, (-90, 90), attacker="8-bit"),
             torch.tensor([[[3.0, 3.5]]], dtype=torch.float64),
         )
-        assert float(tube.upper[0, 0, 0].abs().max()) == 0 and float(tube.radius[0, 0, 0].max()) == 0
-        assert float((tube.upper - tube.lower)[0, 0, 4, 1]) < 1e-4
+        assert float(enclosure.upper[0, 0, 0].abs().max()) == 0 and float(enclosure.radius[0, 0, 0].max()) == 0
+        assert float((enclosure.upper - enclosure.lower)[0, 0, 4, 1]) < 1e-4
         point = enclose(
             AttackedImage(image, ROTATION, Preprocessing(), (-90, 90), attacker="exact"),
             torch.full((1, 1, 2), 5.0, dtype=torch.float64),
@@ -465,7 +483,7 @@ class TestReading:
             read_network(module.eval())
         fused = fuse_batch_norm(module, half=False)
         images = torch.rand(4, 1, 9, 9)
-        last, _ = forward(read_network(fused), Tube.box(images, images))
+        last, _ = forward(read_network(fused), LineEnclosure.box(images, images))
         with torch.inference_mode():
             logits = fused(images)
         assert torch.allclose(last.lower.float(), logits, atol=1e-3) and (last.lower <= logits).all()
@@ -498,9 +516,9 @@ class TestReading:
     def test_boxes_must_be_boxes(self):
         for lower, upper in ((torch.ones(1, 1), torch.zeros(1, 1)), (torch.zeros(1, 1), torch.zeros(2, 1))):
             with pytest.raises(ValueError, match="box"):
-                Tube.box(lower, upper)
+                LineEnclosure.box(lower, upper)
         with pytest.raises(ValueError, match="box"):
-            Tube.box(torch.full((1, 1), math.nan), torch.ones(1, 1))
+            LineEnclosure.box(torch.full((1, 1), math.nan), torch.ones(1, 1))
 
 
 @pytest.mark.parametrize("name", ["mnist-verifiable", "mnist-verifiable-vignette"])
@@ -584,7 +602,7 @@ class TestBoxLoss:
         margins = []
         for radius in (0.0, 0.1):
             module = train(dataclasses.replace(recipe, box_radius=radius), images, labels)
-            boxes = Tube.box((images - 0.1).clamp(min=0)[::2], (images + 0.1).clamp(max=1)[::2])
+            boxes = LineEnclosure.box((images - 0.1).clamp(min=0)[::2], (images + 0.1).clamp(max=1)[::2])
             layers = read_network(fuse_batch_norm(module, half=False))
             margins.append((margin_bounds(layers, boxes, 0, method="ibp") > 0).float().mean())
         assert margins[0] < margins[1] and margins[1] > 0.8

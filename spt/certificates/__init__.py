@@ -4,12 +4,12 @@ Plain values throughout, so that they print, compare, go to JSON and back, and c
 recomputes every conclusion from the counts.
 """
 
+from spt.certificates.base_spt import HEURISTIC_NOTE, Certificate, Prediction, VoteEvidence
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, ReceivedErrorLevel
 from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate, IndividualCertificate
 from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
-from spt.certificates.votes import HEURISTIC_NOTE, Certificate, Prediction, VoteEvidence
 
 __all__ = [
     "HEURISTIC_NOTE",

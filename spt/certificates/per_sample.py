@@ -13,7 +13,7 @@ from spt.certificates.concluded import Check, ConcludedRange
 from spt.certificates.inner_tests import LOOKS, MOST_INNER_VOTES, can_have_stopped
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down, rounded_up
-from spt.certificates.samples import points_hold, points_of_the_seed
+from spt.certificates.sample_points import points_hold, points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES
 from spt.transforms import TRANSFORMS
 

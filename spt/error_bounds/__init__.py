@@ -6,11 +6,11 @@ the module). Every norm that is sampled on the way is compared with its bound: o
 ArithmeticError. What only samples is labelled (``is_upper`` is False).
 """
 
+from spt.error_bounds.balls import find_centres, sample_bound
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.interval import IntervalImages, interval_bound, interval_images
 from spt.error_bounds.result import ErrorBound, SampleBound
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
-from spt.error_bounds.samples import find_centres, sample_bound
 from spt.error_bounds.search import Search
 from spt.error_bounds.vertices import vertex_bound
 from spt.threat_model import BOUNDED, MEMORY_BUDGET, AttackedImage, Attacker, attacker_rounding, check_bounded

@@ -33,7 +33,7 @@ make r too small by 8 (TOUCH + D). The fraction at which a line is crossed is of
 than `CROSSING` / |x_b - x_a|, which is added (where the difference itself is of that size, or nothing but rounding, the bound
 1/4 takes over). Every bound that uses r inflates by `PER_PIXEL` max|x| in each pixel (P and A_beta do not
 amplify) for all parts of e together: in the chord bound three interpolations and two remainders lose 12 D + 16 (TOUCH + D) =
-8.4e-9; in `spt.error_bounds.moving_arcs` two interpolations of x, one of a remainder, and remainders of x, x and of that
+8.4e-9; in `spt.error_bounds.balls_rotation` two interpolations of x, one of a remainder, and remainders of x, x and of that
 remainder, which is at most 2 max|x| where splits are narrow: 16 D + 32 (TOUCH + D) = 6.6e-9 (in images of a few pixels it is
 at most 5 max|x|, but D next to nothing: 56 TOUCH). Factors are float32 for speed; they, and sums of five products of
 non-negative numbers, each rounded a few times, have a relative error below 1e-6, so the factors are inflated by `RELATIVE`.

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.arcs import PER_PIXEL, arc_weights, cells_for_quarter_turn, differences, remainder, rotated
-from spt.error_bounds.bounding import bounded
+from spt.error_bounds.refined import bounded
 from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import USUAL, Search, SharedRows, Splits

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from spt.error_bounds.bounding import bounded
+from spt.error_bounds.refined import bounded
 from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms
 from spt.error_bounds.search import NO_REFINEMENT, Search, Splits

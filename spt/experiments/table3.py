@@ -117,7 +117,7 @@ class Table3(Experiment):
     def level(self, rows: Rows, device: str = "cpu") -> "DistributionErrorLevel":
         """E and q_E, from the rows of the first two stages."""
         from spt.certificates import DistributionErrorLevel
-        from spt.defences.one_error_votes import MARGIN
+        from spt.defences.one_error import MARGIN
 
         tested = rows["test"]
         return DistributionErrorLevel(
@@ -159,7 +159,7 @@ class Table3(Experiment):
         return [reach(row, self.limit) for row in self.counted(rows)]
 
     def _error(self, rows: Rows) -> float:
-        from spt.defences.one_error_votes import MARGIN
+        from spt.defences.one_error import MARGIN
 
         return float(MARGIN * max(row["largest"] for row in rows["pilot"]))
 
@@ -177,7 +177,7 @@ def _drawn(experiment: Table3) -> list[int]:
     the test split none that is certified."""
     import torch
 
-    from spt.defences.one_error import distinct
+    from spt.defences.dist_spt_one_error import distinct
 
     data = experiment.load_split(experiment.error_split, experiment.load_classifier().input_shape)
     generator = torch.Generator().manual_seed(experiment.seed_of("drawing images", 0))

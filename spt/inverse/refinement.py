@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spt.inverse.constraints import Constraints, find_constraints, tighten
-from spt.inverse.record import Contradiction, Inverse
+from spt.inverse.result import Contradiction, Inverse
 from spt.progress import Progress, Stopwatch, silent
 from spt.threat_model import MEMORY_BUDGET, ReceivedImage
 

@@ -21,7 +21,7 @@ Methods, sound as any Y is:
 - "kernel": Y = P A_beta. Good where the inverse is narrow. Row p of N = P (A_beta A_gamma - A_{beta+gamma}) reads only
   pixels less than ``reach`` from one point: a pixel of P x reads inputs at most s pixels away in either axis, hence sqrt(2) s in
   the plane; the one warp reads less than sqrt(2) away, the other less than 1 in either axis; rotations keep distances. So columns
-  of N of pixels 2 ``reach`` apart share no row and can share an image (`combs`): |N| rad costs as many warps as there are combs.
+  of N of pixels 2 ``reach`` apart share no row and can share an image (`probe_images`): |N| rad costs as many warps as these.
   Of translations N is a difference of two products of one-dimensional matrices, and needs none (`spt.received_bounds.separable`).
 - "regularised": Y = P A_{beta+m} K, m the middle of the cluster, K = R A^T (A R A^T + D)^-1, A = A_m, R = diag(rad²),
   D = diag(`NOISE` delta)²: the best linear estimate of x from c if u and c - A x were random and independent. It uses what
@@ -50,7 +50,7 @@ from torch import Tensor
 
 from spt.device_memory import halving_on_oom
 from spt.error_bounds.arcs import PER_PIXEL
-from spt.error_bounds.samples import centre_weights
+from spt.error_bounds.balls import centre_weights
 from spt.interval_warp import interpolate, source_boxes
 from spt.intervals import Interval
 from spt.inverse import Inverse
@@ -225,7 +225,7 @@ def _chosen(method: Method, cluster: Cluster, image: Tensor) -> Method:
     return "regularised" if cluster.width > NARROW and image[0].numel() <= MOST_PIXELS else "kernel"
 
 
-def combs(preprocessing: Preprocessing, height: int, width: int) -> Tensor:
+def probe_images(preprocessing: Preprocessing, height: int, width: int) -> Tensor:
     """Images (K, H, W) of zeros and ones that sum to 1, each with its ones so far apart that no row of N meets two."""
     span = float(preprocessing.blur_size // 2)
     if preprocessing.resize is not None:  # a triangle filter
@@ -259,9 +259,9 @@ class _Received:
         elif method == "kernel" and isinstance(self.transform, Translation) and self._factors is not None:
             work, columns = self._separable(cluster, *self._factors), 1
         elif method == "kernel":
-            teeth = combs(self.preprocessing, *self.image.shape[1:]).to(self.image.device)
-            weighted = (cluster.radius[:, None] * teeth).flatten(0, 1)
-            work, columns = self._kernel(cluster, weighted), len(teeth)
+            probes = probe_images(self.preprocessing, *self.image.shape[1:]).to(self.image.device)
+            weighted = (cluster.radius[:, None] * probes).flatten(0, 1)
+            work, columns = self._kernel(cluster, weighted), len(probes)
         else:
             work, columns = self._interval(cluster), 1
         size = max(1, memory_budget // (8 * 30 * columns * pixels))
@@ -308,8 +308,8 @@ class _Received:
                 twice = transform(torch.stack([once(tuple(gamma)) for gamma in gammas.tolist()]), beta)
                 image = preprocessing(twice - transform(columns, beta + gammas))
                 middle.append(image[:, :channels])
-                teeth = image[:, channels:].abs().view(len(image), channels, -1, image[0, 0].numel())
-                radius.append((ones @ teeth).view_as(middle[-1]))
+                probes = image[:, channels:].abs().view(len(image), channels, -1, image[0, 0].numel())
+                radius.append((ones @ probes).view_as(middle[-1]))
             betas = self.betas[nodes.item]
             known = (self.delta + nodes.inner).expand(len(betas), -1, -1, -1)
             rest = preprocessing(transform(known, betas) + nodes.outer)

@@ -1,4 +1,4 @@
-"""All images that an attacker can make within one split of the attack range, after P, as tubes.
+"""All images that an attacker can make within one split of the attack range, after P, as enclosures.
 
 Box: bilinear interpolation over the exact hull of each pixel's arc (`spt.error_bounds.interval`). Line, for rotations:
 T_gamma x is within r of the chord between the rotated images at both ends of the split (`spt.error_bounds.arcs`); for other
@@ -27,11 +27,11 @@ from spt.interval_warp import interpolate, source_boxes
 from spt.rounding_slack import float_slack
 from spt.threat_model import AttackedImage
 from spt.transforms import Rotation
-from spt.verification.tubes import ROUNDING, Tube
+from spt.verification.line_enclosure import ROUNDING, LineEnclosure
 
 
-def enclose(attacked: AttackedImage, boxes: Tensor, *, grid: float | None = None) -> Tube:
-    """P T_gamma x for gamma in M splits (M, d, 2) of Gamma, rounded to 8 bits in between if the attacker does: M tubes. With
+def enclose(attacked: AttackedImage, boxes: Tensor, *, grid: float | None = None) -> LineEnclosure:
+    """P T_gamma x for gamma in M splits (M, d, 2) of Gamma, rounded to 8 bits in between if the attacker does: M enclosures. With
     ``grid`` pixels are rounded to its multiples afterwards.
 
     For rotations no pixel may move by more than one pixel within a split, and multiples of 90° must not lie strictly
@@ -67,4 +67,4 @@ def enclose(attacked: AttackedImage, boxes: Tensor, *, grid: float | None = None
     if grid is not None:
         lower, upper = (torch.round(end / grid) * grid for end in (lower, upper))
         radius = radius + torch.where(ones > 0, grid / 2, 0.0)
-    return Tube(start, stop, radius, lower, upper)
+    return LineEnclosure(start, stop, radius, lower, upper)

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spt.networks import FastInference, Residual, StridedNet
-from spt.verification.tubes import MOST_TERMS, ROUNDING, Tube
+from spt.verification.line_enclosure import MOST_TERMS, ROUNDING, LineEnclosure
 
 ROWS_AT_ONCE = 128
 TINY = 1e-20
@@ -52,9 +52,9 @@ class Rows:
     constant: Tensor
     slack: Tensor
 
-    def least(self, tube: Tube) -> Tensor:
+    def least(self, enclosure: LineEnclosure) -> Tensor:
         """Lower bounds (M, K) over the sets; -inf where something overflowed."""
-        found = tube.least(self.coefficients) + self.constant
+        found = enclosure.least(self.coefficients) + self.constant
         found = found - (self.slack + ROUNDING * self.constant.abs()) * (1 + 2**-20)
         return torch.where(found > -math.inf, found, -math.inf)
 
@@ -62,7 +62,7 @@ class Rows:
 class LayerStep(ABC):
     """One layer in one forward pass: what it received, and how to pull linear bounds of its output back to its input."""
 
-    received: Tube
+    received: LineEnclosure
 
     @abstractmethod
     def back(self, rows: Rows) -> Rows:
@@ -71,7 +71,7 @@ class LayerStep(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _Reshape(LayerStep):
-    received: Tube
+    received: LineEnclosure
 
     def back(self, rows: Rows) -> Rows:
         shape = self.received.lower.shape[1:]
@@ -85,7 +85,7 @@ def _dot(coefficients: Tensor, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _AffineStep(LayerStep):
-    received: Tube
+    received: LineEnclosure
     layer: Affine
     error: Tensor
 
@@ -146,36 +146,38 @@ class Affine:
         )
         return found.reshape(*rows.shape[:2], *shape)
 
-    def forward(self, tube: Tube) -> tuple[Tube, LayerStep]:
+    def forward(self, enclosure: LineEnclosure) -> tuple[LineEnclosure, LayerStep]:
         """The image of the sets; see the module for the error."""
-        weight, bias = self.weight.to(tube.lower.device), self.bias.to(tube.lower.device)
+        weight, bias = self.weight.to(enclosure.lower.device), self.bias.to(enclosure.lower.device)
         size = weight.abs()
-        centre = (tube.lower + tube.upper) / 2
-        spread = torch.maximum(tube.upper - centre, centre - tube.lower)
-        start, stop, centre = self._linear(torch.cat((tube.start, tube.stop, centre)), weight, bias).chunk(3)
+        centre = (enclosure.lower + enclosure.upper) / 2
+        spread = torch.maximum(enclosure.upper - centre, centre - enclosure.lower)
+        start, stop, centre = self._linear(torch.cat((enclosure.start, enclosure.stop, centre)), weight, bias).chunk(3)
         # |start| and |stop| may exceed the box: what is charged covers them too
-        largest = torch.maximum(torch.maximum(tube.start.abs(), tube.stop.abs()) + tube.radius, tube.magnitude)
-        radius, spread, total = self._linear(torch.cat((tube.radius, spread, largest)), size, None).chunk(3)
+        largest = torch.maximum(
+            torch.maximum(enclosure.start.abs(), enclosure.stop.abs()) + enclosure.radius, enclosure.magnitude
+        )
+        radius, spread, total = self._linear(torch.cat((enclosure.radius, spread, largest)), size, None).chunk(3)
         total = total + self.bias_like(total).abs()
         error = 1.25 * (self.inputs + 4) * 2.0**-24 * total + TINY
         error = torch.where(total < LARGEST, error, math.inf)
         radius, spread = radius + error, spread + error
         lower = torch.maximum(centre - spread, torch.minimum(start, stop) - radius)
         upper = torch.minimum(centre + spread, torch.maximum(start, stop) + radius)
-        return Tube(start, stop, radius, lower, upper), _AffineStep(tube, self, error)
+        return LineEnclosure(start, stop, radius, lower, upper), _AffineStep(enclosure, self, error)
 
 
 class Flatten:
     """(M, C, H, W) to (M, C H W)."""
 
-    def forward(self, tube: Tube) -> tuple[Tube, LayerStep]:
+    def forward(self, enclosure: LineEnclosure) -> tuple[LineEnclosure, LayerStep]:
         """The same values."""
-        return tube.map(lambda part: part.flatten(1)), _Reshape(tube)
+        return enclosure.map(lambda part: part.flatten(1)), _Reshape(enclosure)
 
 
 @dataclass(frozen=True, eq=False)
 class _ReLUStep(LayerStep):
-    received: Tube
+    received: LineEnclosure
     slope: Tensor
     offset: Tensor
 
@@ -194,28 +196,28 @@ class _ReLUStep(LayerStep):
 class ReLU:
     """max(x, 0): between slope x and slope x + offset on each entry's interval, exact where its sign is known."""
 
-    def forward(self, tube: Tube) -> tuple[Tube, LayerStep]:
+    def forward(self, enclosure: LineEnclosure) -> tuple[LineEnclosure, LayerStep]:
         """Box: exact. Line: relaxed."""
-        lower, upper = tube.lower, tube.upper
+        lower, upper = enclosure.lower, enclosure.upper
         slope = (upper / (upper - lower)).clamp(0, 1)
         slope = torch.where(lower >= 0, 1.0, torch.where(upper <= 0, 0.0, slope))
         # relu is convex: a line is above it on [lower, upper] if it is so at both ends
         offset = torch.maximum(-slope * lower, (1 - slope) * upper) * (1 + 2.0**-50)
         offset = offset.clamp(min=0)
-        rounding = ROUNDING * (tube.start.abs() + tube.stop.abs() + tube.radius + offset)
-        after = Tube(
-            slope * tube.start + offset / 2,
-            slope * tube.stop + offset / 2,
-            torch.where(upper <= 0, 0.0, slope * tube.radius + offset / 2 + rounding),
+        rounding = ROUNDING * (enclosure.start.abs() + enclosure.stop.abs() + enclosure.radius + offset)
+        after = LineEnclosure(
+            slope * enclosure.start + offset / 2,
+            slope * enclosure.stop + offset / 2,
+            torch.where(upper <= 0, 0.0, slope * enclosure.radius + offset / 2 + rounding),
             lower.clamp(min=0),
             upper.clamp(min=0),
         )
-        return after, _ReLUStep(tube, slope, offset)
+        return after, _ReLUStep(enclosure, slope, offset)
 
 
 @dataclass(frozen=True, eq=False)
 class _ResidualStep(LayerStep):
-    received: Tube
+    received: LineEnclosure
     steps: list[LayerStep]
     error: Tensor
 
@@ -235,18 +237,21 @@ class Block:
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
 
-    def forward(self, tube: Tube, before: list[LayerStep], refine: bool) -> tuple[Tube, LayerStep]:
+    def forward(
+        self, enclosure: LineEnclosure, before: list[LayerStep], refine: bool
+    ) -> tuple[LineEnclosure, LayerStep]:
         """Sums of both parts; their correlation is kept by the backward pass only."""
-        inner, steps = forward(self.layers, tube, refine=refine, before=before)
+        inner, steps = forward(self.layers, enclosure, refine=refine, before=before)
         largest = [
-            torch.maximum(t.magnitude, torch.maximum(t.start.abs(), t.stop.abs()) + t.radius) for t in (tube, inner)
+            torch.maximum(t.magnitude, torch.maximum(t.start.abs(), t.stop.abs()) + t.radius)
+            for t in (enclosure, inner)
         ]
         error = 2.0**-21 * (largest[0] + largest[1]) + TINY
-        radius = tube.radius + inner.radius + error
-        start, stop = tube.start + inner.start, tube.stop + inner.stop
-        lower = torch.maximum(tube.lower + inner.lower - error, torch.minimum(start, stop) - radius)
-        upper = torch.minimum(tube.upper + inner.upper + error, torch.maximum(start, stop) + radius)
-        return Tube(start, stop, radius, lower, upper), _ResidualStep(tube, steps, error)
+        radius = enclosure.radius + inner.radius + error
+        start, stop = enclosure.start + inner.start, enclosure.stop + inner.stop
+        lower = torch.maximum(enclosure.lower + inner.lower - error, torch.minimum(start, stop) - radius)
+        upper = torch.minimum(enclosure.upper + inner.upper + error, torch.maximum(start, stop) + radius)
+        return LineEnclosure(start, stop, radius, lower, upper), _ResidualStep(enclosure, steps, error)
 
 
 Layer = Affine | ReLU | Flatten | Block
@@ -297,29 +302,29 @@ def _overwrites_its_input(module: nn.Module) -> bool:
 
 
 def forward(
-    layers: Sequence[Layer], tube: Tube, *, refine: bool = False, before: Sequence[LayerStep] = ()
-) -> tuple[Tube, list[LayerStep]]:
+    layers: Sequence[Layer], enclosure: LineEnclosure, *, refine: bool = False, before: Sequence[LayerStep] = ()
+) -> tuple[LineEnclosure, list[LayerStep]]:
     """Bounds of the network's output on each set, and the steps to it; ``before`` are the steps that led here.
 
     ``refine``: sharpen what each ReLU receives by a backward pass of its own (CROWN); otherwise forward alone (IBP).
     """
     steps: list[LayerStep] = []
     for layer in layers:
-        if tube.lower[0].numel() > MOST_TERMS:
-            raise ValueError(f"A layer may have at most {MOST_TERMS} values, but one has {tube.lower[0].numel()}.")
+        if enclosure.lower[0].numel() > MOST_TERMS:
+            raise ValueError(f"A layer may have at most {MOST_TERMS} values, but one has {enclosure.lower[0].numel()}.")
         path = [*before, *steps]
         step: LayerStep
         if isinstance(layer, Block):
-            tube, step = layer.forward(tube, path, refine)
+            enclosure, step = layer.forward(enclosure, path, refine)
         else:
             if refine and isinstance(layer, ReLU) and any(isinstance(s, _ReLUStep | _ResidualStep) for s in path):
-                tube = _refined(tube, path)
-            tube, step = layer.forward(tube)
+                enclosure = _refined(enclosure, path)
+            enclosure, step = layer.forward(enclosure)
         steps.append(step)
-    return tube, steps
+    return enclosure, steps
 
 
-def least(steps: Sequence[LayerStep], rows: Tensor, last: Tube, *, backward: bool = True) -> Tensor:
+def least(steps: Sequence[LayerStep], rows: Tensor, last: LineEnclosure, *, backward: bool = True) -> Tensor:
     """Lower bounds (M, K) of linear functions of the output with coefficients ``rows`` (M, K, ...).
 
     The best of all places where the pulled back function is bounded on the set known there; without ``backward`` it is
@@ -336,14 +341,14 @@ def least(steps: Sequence[LayerStep], rows: Tensor, last: Tube, *, backward: boo
     return best
 
 
-def _refined(tube: Tube, path: list[LayerStep]) -> Tube:
+def _refined(enclosure: LineEnclosure, path: list[LayerStep]) -> LineEnclosure:
     """The sets before a ReLU, with entries of unknown sign bounded by a backward pass."""
-    lower, upper = tube.lower.flatten(1).clone(), tube.upper.flatten(1).clone()
+    lower, upper = enclosure.lower.flatten(1).clone(), enclosure.upper.flatten(1).clone()
     unknown = ((lower < 0) & (upper > 0)).any(0).nonzero()[:, 0]
     for part in torch.split(unknown, ROWS_AT_ONCE):
-        rows = lower.new_zeros(len(tube), len(part), lower.shape[1])
+        rows = lower.new_zeros(len(enclosure), len(part), lower.shape[1])
         rows[:, torch.arange(len(part)), part] = 1.0
-        rows = rows.reshape(len(tube), len(part), *tube.lower.shape[1:])
-        lower[:, part] = torch.maximum(lower[:, part], least(path, rows, tube))
-        upper[:, part] = torch.minimum(upper[:, part], -least(path, -rows, tube))
-    return tube.meet(lower.reshape(tube.lower.shape), upper.reshape(tube.upper.shape))
+        rows = rows.reshape(len(enclosure), len(part), *enclosure.lower.shape[1:])
+        lower[:, part] = torch.maximum(lower[:, part], least(path, rows, enclosure))
+        upper[:, part] = torch.minimum(upper[:, part], -least(path, -rows, enclosure))
+    return enclosure.meet(lower.reshape(enclosure.lower.shape), upper.reshape(enclosure.upper.shape))

@@ -27,8 +27,8 @@ from spt.progress import Progress, Stopwatch, silent
 from spt.threat_model import AttackedImage, Attacker, as_range, check_bounded
 from spt.transforms import Rotation
 from spt.verification.enclosures import enclose
+from spt.verification.line_enclosure import LineEnclosure
 from spt.verification.network import Layer, forward, least, read_network
-from spt.verification.tubes import Tube
 
 Method = Literal["ibp", "crown-ibp", "crown"]
 METHODS: tuple[Method, ...] = ("ibp", "crown-ibp", "crown")
@@ -111,27 +111,27 @@ def in_float32(name: str) -> Classifier:
     return replace(classifier, module=fuse_batch_norm(module, half=False))
 
 
-def margin_bounds(layers: list[Layer], tube: Tube, label: int, *, method: Method = "crown-ibp") -> Tensor:
+def margin_bounds(layers: list[Layer], enclosure: LineEnclosure, label: int, *, method: Method = "crown-ibp") -> Tensor:
     """Lower bounds (M,) of min over j != label of (logit of label - logit j) on each set.
 
     "ibp" goes forward only; "crown-ibp" goes back through all layers between the forward bounds; "crown" first
     sharpens those bounds by going back from each ReLU, where "crown-ibp" did not suffice. Each is at least as large as
     the one before it, because the better of both is taken.
     """
-    last, steps = forward(layers, tube)
+    last, steps = forward(layers, enclosure)
     classes = last.lower.shape[1]
     if not 0 <= label < classes:
         raise ValueError(f"Label {label} is not one of the {classes} classes.")
     if classes == 1:
-        return torch.full((len(tube),), math.inf, dtype=torch.float64)
+        return torch.full((len(enclosure),), math.inf, dtype=torch.float64)
     others = [j for j in range(classes) if j != label]
-    rows = last.lower.new_zeros(len(tube), len(others), classes)
+    rows = last.lower.new_zeros(len(enclosure), len(others), classes)
     rows[:, :, label] = 1.0
     rows[:, torch.arange(len(others)), others] = -1.0
     bounds = least(steps, rows, last, backward=method != "ibp").amin(1)
     unsure = (~(bounds > 0)).nonzero()[:, 0]
     if method == "crown" and len(unsure):
-        last, steps = forward(layers, tube[unsure], refine=True)
+        last, steps = forward(layers, enclosure[unsure], refine=True)
         bounds[unsure] = torch.maximum(bounds[unsure], least(steps, rows[unsure], last).amin(1))
     return bounds.cpu()
 
@@ -262,8 +262,8 @@ class _Claim:
         parts: Iterable[Tensor] = torch.split(boxes, size)
         found = []
         for part in progress(parts, desc=f"verifying {len(boxes)} splits", total=-(-len(boxes) // size)):
-            tube = enclose(self.attacked, part, grid=self.classifier.grid)
-            found.append(margin_bounds(self.layers, tube, self.label, method=self.method))
+            enclosure = enclose(self.attacked, part, grid=self.classifier.grid)
+            found.append(margin_bounds(self.layers, enclosure, self.label, method=self.method))
         return torch.cat(found)
 
     def counterexample(self, points: Tensor) -> tuple[float, ...] | None:

@@ -1,7 +1,7 @@
 """The certified range on the page "Certify", and an attack on it: what f answers there, and what the certified g answers.
 
-g is asked by its own PREDICT (`spt.defences.proving.ProvingDefence.predict`): the nested g of the certificate, not the vote of
-the page "Votes".
+g is asked by its own PREDICT (`spt.defences.proving_defence.ProvingDefence.predict`): the nested g of the certificate, not the vote
+of the page "Votes".
 """
 
 import math

@@ -15,7 +15,7 @@ import torch
 
 from spt.certificates import quantity
 from spt.error_bounds import Search, find_centres, sample_bound
-from spt.error_bounds.samples import gammas_for_centre
+from spt.error_bounds.balls import gammas_for_centre
 from spt.figures import errors as figures
 from spt.progress import Progress, silent
 from spt.ui.interpolation.request import InterpolationRequest, in_words

@@ -20,8 +20,8 @@ from test_error_bounds import (
 from test_error_bounds_translation import shift_boxes, shift_pairs, shift_values
 
 from spt.error_bounds import Search, arcs, error_norms, find_centres, interval_bound, interval_images, sample_bound
-from spt.error_bounds.moving_arcs import quadratic_maximum
-from spt.error_bounds.samples import centre_weights, rounding_at_samples
+from spt.error_bounds.balls import centre_weights, rounding_at_samples
+from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.interpolation import bilinear
 from spt.interval_warp import interpolate, source_boxes
 from spt.threat_model import AttackedImage, attacker_rounding
@@ -92,7 +92,6 @@ def test_rotated_samples_on_the_grid_of_angles():
 
 @pytest.mark.parametrize("removed", [[0, 1, 2], [3, 4]])
 def test_both_terms_of_the_remainder_are_needed(monkeypatch, removed):
-    from spt.error_bounds import moving_arcs
 
     original = arcs.arc_weights
 
@@ -101,7 +100,7 @@ def test_both_terms_of_the_remainder_are_needed(monkeypatch, removed):
         factors[..., removed] = 0.0
         return index, factors
 
-    monkeypatch.setattr(moving_arcs, "arc_weights", mutilated)
+    monkeypatch.setattr("spt.error_bounds.balls_rotation.arc_weights", mutilated)
     with pytest.raises((AssertionError, ArithmeticError)):  # the search itself sees some of it
         for seed in range(60):
             image = make_image(("pixel", "checkerboard", "noise")[seed % 3], 1, 9, 9, seed)

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from spt.device_memory import halving_on_oom
 from spt.error_bounds import arcs, vertices
-from spt.error_bounds.bernstein import BernsteinSplits
-from spt.error_bounds.bounding import bounded
+from spt.error_bounds.balls_rotation import MovingArcSplits
+from spt.error_bounds.balls_translation import BernsteinSplits
 from spt.error_bounds.chord import cells_for
-from spt.error_bounds.moving_arcs import MovingArcSplits
+from spt.error_bounds.refined import bounded
 from spt.error_bounds.result import SampleBound
 from spt.error_bounds.sampled import gamma_lattice
 from spt.error_bounds.search import USUAL, Search, Splits

@@ -34,8 +34,8 @@ from spt import statistics
 from spt.certificates import DistCertificate
 from spt.certificates.per_sample import looks_hold, passes_needed, radius_of
 from spt.defences.inner_tests import count_votes, inner_votes
-from spt.defences.proving import ProvingDefence, at_least_radius, recorded_points
-from spt.error_bounds.samples import find_centres, rounding_at_samples, sample_bound
+from spt.defences.proving_defence import ProvingDefence, at_least_radius, recorded_points
+from spt.error_bounds.balls import find_centres, rounding_at_samples, sample_bound
 from spt.error_bounds.search import NEGLIGIBLE, Search
 from spt.plain_numbers import alpha_level, seed_number, whole
 from spt.progress import Progress, silent

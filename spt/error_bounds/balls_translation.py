@@ -16,7 +16,7 @@ the largest value of sums of the n_ij with non-negative weights that sum to 1, s
 import torch
 from torch import Tensor
 
-from spt.error_bounds.moving_arcs import quadratic_maximum
+from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.error_bounds.search import Splits
 from spt.error_bounds.vertices import kinks, shifts
 from spt.threat_model import AttackedImage

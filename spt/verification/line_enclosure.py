@@ -19,7 +19,7 @@ MOST_TERMS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Tube:
+class LineEnclosure:
     """M sets, each of all z with z = (1 - t) start + t stop + e, |e| <= radius, t in [0, 1], and lower <= z <= upper.
 
     All tensors are float64 of shape (M, ...); one t serves all entries of a set.
@@ -32,7 +32,7 @@ class Tube:
     upper: Tensor
 
     @classmethod
-    def box(cls, lower: Tensor, upper: Tensor) -> Tube:
+    def box(cls, lower: Tensor, upper: Tensor) -> LineEnclosure:
         """Plain boxes; ValueError unless lower <= upper everywhere."""
         if lower.shape != upper.shape or not bool((lower <= upper).all()):
             raise ValueError("The lower end of a box must have the shape of its upper end and be nowhere above it.")
@@ -45,21 +45,21 @@ class Tube:
     def __len__(self) -> int:
         return len(self.lower)
 
-    def __getitem__(self, index: slice | Tensor) -> Tube:
+    def __getitem__(self, index: slice | Tensor) -> LineEnclosure:
         return self.map(lambda ends: ends[index])
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Tube:
+    def map(self, change: Callable[[Tensor], Tensor]) -> LineEnclosure:
         """The same sets, with something done to each tensor that only moves or selects entries."""
-        return Tube(*[change(part) for part in (self.start, self.stop, self.radius, self.lower, self.upper)])
+        return LineEnclosure(*[change(part) for part in (self.start, self.stop, self.radius, self.lower, self.upper)])
 
     @property
     def magnitude(self) -> Tensor:
         """The largest absolute value of each entry."""
         return torch.maximum(self.lower.abs(), self.upper.abs())
 
-    def meet(self, lower: Tensor, upper: Tensor) -> Tube:
+    def meet(self, lower: Tensor, upper: Tensor) -> LineEnclosure:
         """The same sets, known to lie in a box too."""
-        return Tube(
+        return LineEnclosure(
             self.start, self.stop, self.radius, torch.maximum(self.lower, lower), torch.minimum(self.upper, upper)
         )
 

@@ -20,7 +20,7 @@ as here, within σ_ε Φ⁻¹(p_A). Theorem 3.2 gives R: over parameters it is �
 here, σ_γ Φ⁻¹(p_A). The inverse is `spt.inverse`, the balls are `spt.received_bounds.bounds`.
 
 The paper's form has one number E for all samples (`measure`, `certify_with_one_error`; its CERTIFY stands in
-`spt.defences.one_error_votes`), with the confidence divided as in the paper: 0.01 = 0.004 for the samples + 0.005 for their inner
+`spt.defences.one_error`), with the confidence divided as in the paper: 0.01 = 0.004 for the samples + 0.005 for their inner
 tests + 0.001 for rho. Its E is measured for this image, or given beforehand (online: then an image whose own bound is too large is
 refused). Source: Fischer, Baader and Vechev 2020 (IndivSPT); derivations: docs/mathematics.md, sections 15 to 18.
 """
@@ -39,8 +39,8 @@ from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel, count_e
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes
-from spt.defences.one_error_votes import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
-from spt.defences.proving import at_least_radius, recorded_points
+from spt.defences.one_error import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
+from spt.defences.proving_defence import at_least_radius, recorded_points
 from spt.images import image_digest
 from spt.inverse import Inverse, invert
 from spt.plain_numbers import alpha_level, real, seed_number, whole

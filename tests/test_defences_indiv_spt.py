@@ -14,8 +14,8 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.classifiers import Classifier
 from spt.datasets import load_dataset
 from spt.defences import OneErrorSPT
-from spt.defences.individual import IndivSPT
-from spt.defences.one_error_votes import MARGIN
+from spt.defences.indiv_spt import IndivSPT
+from spt.defences.one_error import MARGIN
 from spt.images import to_8_bit
 from spt.preprocessing import Preprocessing
 from spt.smoothing import SmoothedClassifier
@@ -120,14 +120,13 @@ def test_every_ball_contains_what_the_original_can_show(defence, certificate, or
 
 def test_inconsistent_with_gamma(defence, received, monkeypatch):
     """Cannot happen as long as Gamma contains 0 and x' itself explains x'; the record is ready for it."""
-    from spt.defences import individual
     from spt.inverse import invert
 
     def nothing(*arguments, **settings):
         inverse = invert(*arguments, **settings)
         return dataclasses.replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
 
-    monkeypatch.setattr(individual, "invert", nothing)
+    monkeypatch.setattr("spt.defences.indiv_spt.invert", nothing)
     parts = list(defence.stream(received, n_gamma=150))
     (certificate,) = parts
     assert certificate.inconsistent and certificate.complete and certificate.label is None and certificate.verify()
@@ -382,14 +381,13 @@ def test_bad_measurements(defence, received, settings, message):
 
 
 def test_nothing_to_measure_where_nothing_explains_the_image(defence, received, monkeypatch):
-    from spt.defences import individual
     from spt.inverse import invert
 
     def nothing(*arguments, **settings):
         inverse = invert(*arguments, **settings)
         return dataclasses.replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
 
-    monkeypatch.setattr(individual, "invert", nothing)
+    monkeypatch.setattr("spt.defences.indiv_spt.invert", nothing)
     with pytest.raises(ValueError, match="Nothing explains this image"):
         defence.measure(received)
 
