@@ -80,20 +80,7 @@ def choose(
 ) -> InterpolationRequest:
     """The page's own controls, below the shared ones."""
     first, rotates = transform.parameters[0], isinstance(transform, Rotation)
-    most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
-    low, high = st.slider(
-        f"Attack range Γ in {first.unit}",
-        -most,
-        most,
-        (-usual, usual),
-        1.0 if rotates else 0.5,
-        key="interp_range" if rotates else "interp_range_px",
-        help="The bounds speak about every γ in Γ" + ("." if rotates else ", the same for dx and dy."),
-        **BOUND,
-    )
-    if low == high:
-        st.error("Γ is a single point: drag its two ends apart.")
-        st.stop()
+    limits = controls.choose_range(transform, "The bounds speak about every γ in Γ", "the same for dx and dy")
     beta = tuple(
         st.slider(
             f"β {symbol}in {first.unit}",
@@ -133,7 +120,7 @@ def choose(
         transform,
         gamma,
         beta,
-        (low, high),
+        limits,
         chosen,
         int(splits),
         smoothing.parameter_sigma,

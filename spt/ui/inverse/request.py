@@ -166,23 +166,10 @@ def choose_picture(classifier: Classifier) -> Subject:
 
 def choose(classifier: Classifier, subject: Subject, transform: Transform) -> InverseRequest:
     """The page's other controls."""
-    first, rotates = transform.parameters[0], isinstance(transform, Rotation)
+    rotates = isinstance(transform, Rotation)
     received = st.session_state.get("inverse_input") == RECEIVED
     gamma = None if received else controls.choose_parameters(transform)
-    most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
-    low, high = st.slider(
-        f"Attack range Γ in {first.unit}",
-        -most,
-        most,
-        (-usual, usual),
-        1.0 if rotates else 0.5,
-        key="interp_range" if rotates else "interp_range_px",
-        help="All that the receiver knows: γ lies somewhere in here" + ("." if rotates else ", dx and dy both."),
-        **BOUND,
-    )
-    if low == high:
-        st.error("Γ is a single point: drag its two ends apart.")
-        st.stop()
+    limits = controls.choose_range(transform, "All that the receiver knows: γ lies somewhere in here", "dx and dy both")
     splits = st.select_slider(
         "Splits of Γ" + ("" if rotates else " on each axis"),
         [1, 10, 30, 60, 120, 300, 600, 1200, 3000] if rotates else [1, 2, 5, 10, 20, 40],
@@ -229,7 +216,7 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
         subject,
         transform,
         gamma,
-        (float(low), float(high)),
+        limits,
         int(splits),
         int(refinements),
         kind,

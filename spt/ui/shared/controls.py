@@ -249,25 +249,52 @@ def choose_statistics() -> Statistics:
         **BOUND,
     )
     with st.expander("Advanced"):
-        n0 = st.number_input(
-            "Selection votes n₀",
-            1,
-            10000,
-            100,
-            key="n0",
-            help="Other votes, used only to choose the class that is then certified.",
-            **BOUND,
-        )
-        alpha = st.number_input(
-            "Failure probability α",
-            0.0001,
-            0.5,
-            0.01,
-            0.001,
-            format="%.4f",
-            key="alpha",
-            help="Each statement is wrong with probability at most α over the sampling.",
-            **BOUND,
-        )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same votes.", **BOUND)
-    return Statistics(int(n0), int(n), float(alpha), int(seed))
+        n0, alpha, seed = choose_selection_level_seed("Each statement", "votes")
+    return Statistics(n0, int(n), alpha, seed)
+
+
+def choose_selection_level_seed(what: str, drawn: str) -> tuple[int, float, int]:
+    """n0, alpha and the seed; ``what`` may be wrong, and what the seed draws, in words."""
+    n0 = st.number_input(
+        "Selection votes n₀",
+        1,
+        10000,
+        100,
+        key="n0",
+        help="Other votes, used only to choose the class that is then certified.",
+        **BOUND,
+    )
+    alpha = st.number_input(
+        "Failure probability α",
+        0.0001,
+        0.5,
+        0.01,
+        0.001,
+        format="%.4f",
+        key="alpha",
+        help=f"{what} is wrong with probability at most α over the sampling.",
+        **BOUND,
+    )
+    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help=f"The same seed gives the same {drawn}.", **BOUND)
+    return int(n0), float(alpha), int(seed)
+
+
+def choose_range(transform: Transform, what: str, both: str) -> tuple[float, float]:
+    """The two ends of Gamma, for every parameter, and what Gamma is in words (``both``: added where there are two
+    parameters); of a single point the page stops with one sentence."""
+    rotates, unit = transform.dimensions == 1, transform.unit
+    most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
+    low, high = st.slider(
+        f"Attack range Γ in {unit}",
+        -most,
+        most,
+        (-usual, usual),
+        1.0 if rotates else 0.5,
+        key="interp_range" if rotates else "interp_range_px",
+        help=what + ("." if rotates else f", {both}."),
+        **BOUND,
+    )
+    if low == high:
+        st.error("Γ is a single point: drag its two ends apart.")
+        st.stop()
+    return float(low), float(high)

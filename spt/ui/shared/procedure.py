@@ -6,7 +6,7 @@ import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.transforms import Transform
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared.controls import BOUND, choose_selection_level_seed
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,5 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
         **BOUND,
     )
     with st.container() if nested else st.expander("Advanced"):
-        n0 = st.number_input(
-            "Selection votes n₀",
-            1,
-            10000,
-            100,
-            key="n0",
-            help="Other votes, used only to choose the class that is then certified.",
-            **BOUND,
-        )
-        alpha = st.number_input(
-            "Failure probability α",
-            0.0001,
-            0.5,
-            0.01,
-            0.001,
-            format="%.4f",
-            key="alpha",
-            help="The certificate is wrong with probability at most α over the sampling.",
-            **BOUND,
-        )
-        seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same samples.", **BOUND
-        )
-    return Procedure(float(sigma), float(pixel_sigma), int(n_gamma), int(n0), float(alpha), int(seed))
+        n0, alpha, seed = choose_selection_level_seed("The certificate", "samples")
+    return Procedure(float(sigma), float(pixel_sigma), int(n_gamma), n0, alpha, seed)
