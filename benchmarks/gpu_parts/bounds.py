@@ -10,6 +10,8 @@ from gpu_parts.run import OutOfTimeError, Run
 from gpu_parts.speed import CIRCLE, ROTATION, peak, reset_peak
 from spt.datasets import load_dataset
 from spt.error_bounds import chord_bound, sample_bound
+from spt.error_bounds.search import USUAL, Search
+from spt.threat_model import AttackedImage
 
 MEMORY_BUDGET = 8 << 30
 """Bytes of working memory on a GPU; the default is for processors."""
@@ -22,20 +24,15 @@ def measure(run: Run) -> None:
     side, reach, images = (16, 2.0, 1) if run.rehearse else (224, 30.0, 12)
     data = load_dataset("natural", shape=(3, side, side))
     rows = [["photograph", "what", "proved", "sampled", "ratio", "splits", "s", "peak memory MiB"]]
-    budget = {"memory_budget": MEMORY_BUDGET} if run.on_gpu else {}
+    search = Search(tolerance=TOLERANCE, memory_budget=MEMORY_BUDGET if run.on_gpu else USUAL.memory_budget)
     for number, index in enumerate(itertools.islice(range(len(data)), images)):
-        image = data.image(index).to(run.device)
+        attacked = AttackedImage(data.image(index).to(run.device), ROTATION, CIRCLE, (-reach, reach), attacker="8-bit")
         point = ROTATION.sample(1, 30.0, torch.Generator().manual_seed(number))
         for what, bound in (("E, one β", chord_bound), ("radius, one sample", sample_bound)):
-            options: dict[str, Any] = {
-                "tolerance": TOLERANCE,
-                "attacker": "8-bit",
-                "progress": run.until(run.left),
-            } | budget
             reset_peak(run)
             start = time.perf_counter()
             try:
-                found: Any = bound(image, ROTATION, CIRCLE, point, (-reach, reach), **options)
+                found: Any = bound(attacked, point, search=search, progress=run.until(run.left))
             except OutOfTimeError as error:
                 if len(rows) > 1:
                     run.table("Bounds of photographs", rows, text(side, reach))
