@@ -112,7 +112,7 @@ def read_certificate(text: str) -> AnyCertificate:
     """The certificate in a JSON text, of whatever kind; ValueError, one sentence, if it is none."""
     fields = from_json_text(text)
     if not isinstance(fields, dict):
-        raise ValueError("This is no certificate: a JSON object is expected.")
+        raise ValueError("This is not a certificate: a JSON object is expected.")
     kinds: dict[str, type[AnyCertificate]] = {
         "level": OneErrorCertificate,
         "surviving": IndividualCertificate,
@@ -123,7 +123,7 @@ def read_certificate(text: str) -> AnyCertificate:
     for name, kind in kinds.items():
         if name in fields:
             return kind.from_json(text)
-    raise ValueError("This is no certificate of BaseSPT, DistSPT or IndivSPT, and no prediction of a nested g.")
+    raise ValueError("This is not a certificate of BaseSPT, DistSPT or IndivSPT, and no prediction of a nested g.")
 
 
 def recompute(

@@ -1,7 +1,7 @@
 """Who attacks, with what, on which image: Gamma, the attacker and his rounding, and which arguments make sense.
 
-What bounds, the inverse and defences share. `AttackedImage` is what is asked of who knows the original x, `ReceivedImage` what
-is left to who has only x' = T_gamma x. A range of attacks Gamma is a box of parameters, (d, 2).
+What bounds, the inverse and defences share: `AttackedImage` for whoever knows the original x, `ReceivedImage` for a receiver of
+x' = T_gamma x. A range of attacks Gamma is a box of parameters, (d, 2).
 """
 
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ class AttackedImage:
         gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in degrees or pixels.
         attacker: "exact", or "8-bit": who rounds the attacked image to multiples of 1/255.
 
-    ValueError if one of them makes no sense, or not for this image.
+    ValueError if one of them is impossible, or not for this image.
     """
 
     image: Tensor
@@ -148,7 +148,7 @@ class AttackedImage:
         if self.attacker == "8-bit":
             _check_eight_bits(self.pixels)
         self.preprocessing.output_size(self.pixels.shape[1], self.pixels.shape[2])  # refuses an image that is too small
-        self.box  # noqa: B018 - refuses what is no range
+        self.box  # noqa: B018 - ValueError unless it is a range
 
     @cached_property
     def pixels(self) -> Tensor:
@@ -176,7 +176,7 @@ class ReceivedImage:
         gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in degrees or pixels.
         attacker: "exact", or "8-bit": x' was rounded to multiples of 1/255.
 
-    ValueError if one of them makes no sense.
+    ValueError if one of them is impossible.
     """
 
     image: Tensor
@@ -188,7 +188,7 @@ class ReceivedImage:
     def __post_init__(self) -> None:
         check_bounded(self.transform)
         check_attacker(self.attacker)
-        self.box  # noqa: B018 - refuses what is no range
+        self.box  # noqa: B018 - ValueError unless it is a range
         if not self.pixels.numel():
             raise ValueError(f"The received image has no pixels: its shape is {tuple(self.image.shape)}.")
         low, high = float(self.pixels.min()), float(self.pixels.max())

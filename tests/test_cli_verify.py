@@ -105,7 +105,7 @@ def test_from_standard_input(capsys, written, monkeypatch):
     [
         ("not json", "This is no JSON"),
         ("[1]", "a JSON object is expected"),
-        ('{"a": 1}', "no certificate of BaseSPT, DistSPT or IndivSPT"),
+        ('{"a": 1}', "not a certificate of BaseSPT, DistSPT or IndivSPT"),
         ('{"centre": "recentred"}', "an earlier version wrote it"),
     ],
 )

@@ -344,7 +344,7 @@ def test_types_of_fields():
         ("{", "no JSON"),
         ("[]", "JSON object is expected"),
         ("[" * 100_000, "no JSON"),
-        ("{}", "no certificate of BaseSPT"),
+        ("{}", "not a certificate of BaseSPT"),
         ('{"centre": 1}', "an earlier version wrote it"),
         ('{"heuristic": true, "more": 1}', "an earlier version wrote it, or it was changed|has a field"),
     ],

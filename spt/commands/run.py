@@ -122,7 +122,7 @@ def _table(experiment: Any, rows: Any) -> str:
 
 
 def _settings(pairs: list[str], kind: Any) -> dict[str, str]:
-    """What --set gives; ValueError for what is none of the experiment's settings, is set twice, or has its own option."""
+    """The settings that --set gives; ValueError for an unknown name, one set twice, or one that has an option of its own."""
     settings: dict[str, str] = {}
     known = [each.name for each in fields(kind)]
     for pair in pairs:

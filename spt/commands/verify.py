@@ -110,5 +110,5 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     arguments.exit_code = {"confirmed": 0, "not confirmed": 1, "confirmed in part": 3}[found.outcome]
     if arguments.json:
         return found.to_json()
-    claim = f"{certificate.explain()}\n" if found.record_holds else ""  # of what is no record nothing can be said
+    claim = f"{certificate.explain()}\n" if found.record_holds else ""  # a record that does not hold states nothing
     return f"{caption}\n{claim}{found.to_text()}"

@@ -110,7 +110,7 @@ class OneErrorSPT(OneErrorDefence):
         if error is not None and not error > 0:
             raise ValueError(f"E must be positive and finite, but is {error}.")
         _check_can_accept(rho, n_test, image_alpha=image_alpha)
-        statistics.clopper_pearson_lower(0, images, alpha_error)  # refuses what is no level
+        statistics.clopper_pearson_lower(0, images, alpha_error)  # ValueError unless it is a level
         if pilot_images + images > len(dataset):
             raise ValueError(
                 f"{pilot_images} pilot images and {images} others were asked for, but {dataset.name} has {len(dataset)}."

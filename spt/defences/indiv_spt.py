@@ -203,7 +203,7 @@ class IndivSPT(OneErrorDefence):
         error = None if error is None else real("E", error)
         if error is not None and not error > 0:
             raise ValueError(f"E must be positive and finite, but is {error}.")
-        if statistics.clopper_pearson_upper(0, n_test, alpha_error) >= 0.5:  # refuses what is no level
+        if statistics.clopper_pearson_upper(0, n_test, alpha_error) >= 0.5:  # ValueError unless it is a level
             needed = math.floor(math.log(alpha_error) / math.log(0.5)) + 1
             raise ValueError(
                 f"{n_test} betas cannot show that less than half of all exceed E: at least {needed} are needed."

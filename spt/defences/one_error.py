@@ -109,7 +109,7 @@ class OneErrorDefence(ProvingDefence):
         if votes not in ("nested", "joint"):
             raise ValueError(f"votes must be 'nested' or 'joint', but is {votes!r}.")
         n, seed = whole("n", n), seed_number(seed)
-        statistics.clopper_pearson_lower(0, n, vote_alpha(votes, budget))  # refuses what is no level
+        statistics.clopper_pearson_lower(0, n, vote_alpha(votes, budget))  # ValueError unless it is a level
         image = self.checked(image)
         self.check_level(level, image, budget)
         return OneErrorCertificate(**self._about(image, seed), votes=votes, budget=budget, level=level, n=n)

@@ -65,7 +65,7 @@ def run(
     progress: Progress = silent,
     origin: Mapping[str, Any] | None = None,
 ) -> dict[str, list[Row]]:
-    """Do what is not done yet; returns the rows of all stages. ``progress`` is tqdm-shaped and may raise to stop.
+    """Measure the rows that are missing; returns the rows of all stages. ``progress`` is tqdm-shaped and may raise to stop.
 
     ``origin`` (machine, versions) is noted in the store if a row is added. ValueError, one sentence, if a row that was there, or
     that another process added meanwhile, is of another image than its task has here.

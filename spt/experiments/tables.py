@@ -86,7 +86,7 @@ def as_markdown(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def as_csv(rows: Rows) -> str:
-    """All rows, stage by stage; what is no number or text as JSON."""
+    """All rows, stage by stage; values other than numbers and texts as JSON."""
     names = list(dict.fromkeys(name for stage in rows.values() for row in stage for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, ["stage", *names], lineterminator="\n")

@@ -112,7 +112,7 @@ class Constraints:
 def tighten(
     constraints: list[Constraints], received: tuple[Tensor, Tensor], lower: Tensor, upper: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One pass: the intersection of what is known, (C, S, P), with what all received pixels say. May be empty."""
+    """One pass: the bounds known so far, (C, S, P), intersected with what all received pixels imply. May be empty."""
     new_lower, new_upper = (end.clone(memory_format=torch.contiguous_format) for end in (lower, upper))
     for group in constraints:
         low, high = group.ends(received, lower, upper)

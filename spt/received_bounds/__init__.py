@@ -1,4 +1,4 @@
-"""Bounds for who has only the received image: over every original and every attack that explain it."""
+"""Bounds for a receiver who has only the attacked image: over every original and every attack that explain it."""
 
 from spt.received_bounds.bounds import METHODS, Method, ReceivedBound, error_hull, received_balls, received_bound
 

@@ -152,7 +152,7 @@ def received_bound(
         preprocessing: P; betas: (N, d) degrees or pixels, for one parameter (N,) too.
         method: "kernel", "regularised" (images of up to 64x64), "automatic" or "interval"; see the module.
 
-    ValueError if nothing explains the image or an argument makes no sense.
+    ValueError if nothing explains the image or an argument is impossible.
     """
     watch = Stopwatch()
     hull = error_hull(inverse, preprocessing, betas, method=method, memory_budget=memory_budget, progress=progress)
@@ -209,7 +209,7 @@ def error_hull(
     for cluster in progress(clusters, desc="bounding what explains the image", total=len(clusters)):
         boxes = problem.boxes_of(cluster, _chosen(method, cluster, image), memory_budget)
         parts.append(boxes[:3])
-        gain = float(boxes[3].max().clamp(min=gain))  # keeps what is not a number
+        gain = float(boxes[3].max().clamp(min=gain))  # keeps NaN
     item, middle, radius = (torch.cat(column) for column in zip(*parts, strict=True))
     order = torch.argsort(item, stable=True)
     if not all(torch.isfinite(part).all() for part in (middle, radius, torch.tensor(gain))):

@@ -258,7 +258,7 @@ Layer = Affine | ReLU | Flatten | Block
 
 
 def read_network(module: nn.Module) -> list[Layer]:
-    """The layers of a network, to be bounded; ValueError names what is not supported.
+    """The layers of a network, to be bounded; ValueError names a layer that is not supported.
 
     Takes `FastInference` in float32, `StridedNet` with folded batch norm, and any nesting of nn.Sequential, Conv2d,
     Linear, ReLU, Flatten, Identity and `Residual`. The network is the one with the module's weights as they are.

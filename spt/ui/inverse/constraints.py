@@ -31,7 +31,7 @@ class Shown:
 
 
 def first_place(height: int, width: int) -> tuple[int, int]:
-    """The pixel that is explained at first: on the upper left of what is in the middle, where digits have an edge."""
+    """The pixel that is explained at first: to the upper left of the middle, where digits have an edge."""
     return 2 * height // 7, 5 * width // 14
 
 

@@ -78,12 +78,14 @@ def area(name: str, certificate: AnyCertificate | None, classifier: Classifier, 
     read = _read(name)
     if read is not None:
         checks.append(_offer(f"{name}_file", read, identity))
-    for check in checks:  # after all controls are drawn: what is not there when a script ends is forgotten
+    for (
+        check
+    ) in checks:  # after all controls are drawn: Streamlit forgets a control that a run of the script did not draw
         _carry_out(check, classifier, image)
 
 
 def _read(name: str) -> AnyCertificate | None:
-    """The certificate that was uploaded; what is none is one sentence."""
+    """The certificate that was uploaded; None, and one sentence on the page, if the file holds none."""
     file = st.file_uploader(
         "A certificate from a file (JSON)",
         type=["json"],
@@ -105,13 +107,13 @@ def certificate_in(data: bytes) -> AnyCertificate:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError("This is no certificate: the file is not text in UTF-8.") from error
+        raise ValueError("This file is not a certificate: it is not text in UTF-8.") from error
     try:
         return read_certificate(text)
     except ValueError:
         raise
     except Exception as error:  # fields of other kinds than a certificate has, nested without end, ...
-        raise ValueError("This is no certificate: its fields are not those of one.") from error
+        raise ValueError("This file is not a certificate: its fields are not those of one.") from error
 
 
 def _offer(name: str, certificate: AnyCertificate, identity: tuple[str, ...]) -> _Check:
