@@ -17,7 +17,8 @@ from torch import Tensor
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_BYTES = 20_000_000
-MAX_PIXELS = 50_000_000
+MAX_PIXELS = 20_000_000
+"""That are decoded; of a larger JPEG, which a camera may have made, every second, fourth or eighth in either direction."""
 NEARLY_WHITE = 240
 DARKEST_WHITE = 16  # of 255: the least that the brightest pixel becomes where a file does not say which value is white
 SMAX_SAMPLE_VALUE = 341  # TIFF's tag for the largest value that a pixel can have
@@ -59,9 +60,9 @@ def decode_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Decode
     - Of 16 bits per channel in colours the upper 8 are taken (Pillow decodes no more); a picture that is nearly black
       or quite transparent then is refused, because its values probably fill the lower ones only.
 
-    Looks at the size before decoding. Raises ValueError, one sentence, for anything that is no whole picture of at
-    most `MAX_BYTES` bytes and `MAX_PIXELS` pixels in one of the formats; other errors only for a path that cannot be
-    opened (OSError).
+    Looks at the size before decoding; JPEGs of more than `MAX_PIXELS` are decoded smaller, and the remark says so. Raises
+    ValueError, one sentence, for anything that is no whole picture of at most `MAX_BYTES` bytes and `MAX_PIXELS` pixels in
+    one of the formats; other errors only for a path that cannot be opened (OSError).
     """
     name = "This file" if isinstance(data, bytes) else str(data)
     size = len(data) if isinstance(data, bytes) else data.stat().st_size
@@ -81,6 +82,7 @@ def decode_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Decode
         raise ValueError(
             f"{name} is not a picture that can be read; save it as one of {', '.join(formats)}."
         ) from error
+    reduced = _reduce(picture)
     if picture.width * picture.height > MAX_PIXELS:
         raise ValueError(_too_large(name, f"{picture.width} x {picture.height}"))
     try:
@@ -103,8 +105,18 @@ def decode_image(data: bytes | Path, formats: Sequence[str] = FORMATS) -> Decode
         raise ValueError(
             f"{name} has pixels of a kind that is not supported (mode {picture.mode}); save it as an 8-bit PNG or JPEG."
         ) from error
-    remarks = ("first of several frames" if animated else "", scaled, background)
+    remarks = ("first of several frames" if animated else "", reduced, scaled, background)
     return Decoded(grey_or_rgb, "; ".join(filter(None, remarks)))
+
+
+def _reduce(picture: Image.Image) -> str:
+    """Have a JPEG of too many pixels decoded at half its size, a quarter or an eighth; says so."""
+    width, height = picture.size
+    if width * height <= MAX_PIXELS or picture.format not in ("JPEG", "MPO"):
+        return ""
+    divisor = next((each for each in (2, 4) if width * height <= MAX_PIXELS * each**2), 8)
+    picture.draft(None, (width // divisor, height // divisor))
+    return f"read at {picture.width} x {picture.height} of {width} x {height} pixels"
 
 
 def _too_large(name: str, size: str) -> str:

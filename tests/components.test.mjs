@@ -71,7 +71,7 @@ test("hovering says what a pixel reads, its bounds rounded outward", async () =>
     width: 1, height: 1, channels: 1, points: 2, start: 0, moved: "a", image: "b",
     arcs: floats(0.1, 0.2, 0.3, 0.4), boxes: floats(0.1, 0.3, 0.2, 0.4), low: floats(0.25049), high: floats(0.75051),
   };
-  (await component("interpolation/hover"))({ parentElement: page, data });
+  (await component("interpolation/sources"))({ parentElement: page, data });
   await settled();
   const words = page.querySelector(".arcs").querySelector(".words").textContent;
   assert.match(words, /row 0, column 0/);
@@ -94,7 +94,7 @@ test("the images of the inverse say what is known of a pixel, rounded outward", 
     low: floats(0.25049), high: floats(0.75051), receivedLow: floats(0.5), receivedHigh: floats(0.5), truth: floats(0.5),
     received: "r", original: "o", truthWords: "inside", scale: 0.5, chosen: [0, 0],
   };
-  (await component("inverse/pixels"))({ parentElement: page, data, setTriggerValue: (name, value) => clicks.push([name, value]) });
+  (await component("inverse/images"))({ parentElement: page, data, setTriggerValue: (name, value) => clicks.push([name, value]) });
   await settled();
   const root = page.querySelector(".inverse");
   const texts = Object.values(root.found).map((each) => each.textContent ?? "").join("\n");

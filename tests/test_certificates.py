@@ -165,7 +165,7 @@ WRONG_EVIDENCE = {
     "a field that there is not": ("replace(c, inner_vote=((1, 1),))", 'Unexpected keyword argument "inner_vote"'),
     "a field of another type": ('replace(c, n_gamma="200")', 'incompatible type "str"; expected "int"'),
     "a bare number for a tuple": ("replace(c, radii=0.1)", 'incompatible type "float"; expected "tuple[float, ...]"'),
-    "a conclusion that there is not": ("c.conclude().p_lower", 'has no attribute "p_lower"'),
+    "a conclusion that there is not": ("c.conclude().q_lower", 'has no attribute "p_lower"'),
     "missing evidence": ("NestedPrediction(n=1)", 'Missing named argument "classifier"'),
     "evidence for a conclusion": ("c.conclude(passes=3)", 'Unexpected keyword argument "passes" for "conclude"'),
     "a level of another type": ('replace(e, level="E")', 'incompatible type "str"; expected "ErrorLevel"'),
@@ -195,7 +195,7 @@ def test_mypy_finds_wrong_evidence(tmp_path):
         "from dataclasses import replace",
         "from spt.certificates import DistCertificate, DistributionErrorLevel, NestedPrediction, OneErrorCertificate",
         "def program(c: DistCertificate, e: OneErrorCertificate, q: DistributionErrorLevel) -> None:",
-        "    assert replace(c, inner_votes=((1, 1),), radii=(0.1,)).conclude().q_lower <= 1",
+        "    assert replace(c, inner_votes=((1, 1),), radii=(0.1,)).conclude().p_lower <= 1",
         *(f"    {code}" for code, _ in WRONG_EVIDENCE.values()),
     ]
     program.write_text("\n".join(lines))

@@ -645,7 +645,7 @@ def test_an_error_level_given_beforehand_accepts(capsys):
 def test_an_error_level_given_beforehand_refuses(capsys):
     arguments = (*RECEIVED, "--error-betas", 10, "--error-level", 0.01)
     level = ErrorLevel.from_json(run(capsys, *arguments, "--json"))
-    assert isinstance(level, ReceivedErrorLevel) and level.verify() and not level.accepted
+    assert isinstance(level, ReceivedErrorLevel) and level.verify() and not level.usable
     text = run(capsys, *arguments)
     assert text.splitlines()[1] == level.explain() and text.splitlines()[1].startswith("REFUSED: E = 0.01 ")
     assert f"Its own bound, the largest of these β, is {rounded_up(level.own_bound)}" in text and "CERT" not in text

@@ -163,7 +163,7 @@ def test_json_text_and_verify(certificate):
         {"radius": 9.0},
         {"label": 0},
         {"passes": 3},
-        {"q_lower": 0.999},
+        {"p_lower": 0.999},
         {"n_gamma": 149},
         {"alpha": 0.2},
         {"pixel_sigma": 0.01},
@@ -238,7 +238,7 @@ def test_a_digit_end_to_end(mnist_rotation):
 
 
 def test_e_of_a_received_image(level, quiet, received):
-    assert level.verify() and level.accepted and level.error == MARGIN * level.largest
+    assert level.verify() and level.usable and level.error == MARGIN * level.largest
     assert len(level.bounds) == level.n_test == 150 and level.exceeding == sum(b > level.error for b in level.bounds)
     assert level.rho == statistics.clopper_pearson_upper(level.exceeding, 150, 0.001)
     assert level.own_bound == max(level.bounds) and 0 < level.share <= 1

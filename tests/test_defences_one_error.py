@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from spt import statistics
 from spt.certificates import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, OneErrorCertificate
-from spt.certificates.inner_tests import looks_with_one_error, undecided
+from spt.certificates.looks import looks_with_one_error, undecided
 from spt.certificates.one_error import joint_radius, nested_radius
 from spt.classifiers import Classifier
 from spt.datasets import Dataset, load_dataset
@@ -269,7 +269,7 @@ def test_e_of_a_distribution(columns_defence, population):
     assert population.verify() and population.dataset == "grey"
     assert len(population.pilot_sha256) == 5 and len(population.image_sha256) == len(population.exceeding) == 25
     assert len({*population.pilot_sha256, *population.image_sha256}) == 30  # no image twice
-    share = statistics.clopper_pearson_lower(population.accepted, 25, 0.001)
+    share = statistics.clopper_pearson_lower(population.images_accepted, 25, 0.001)
     assert population.q_lower == statistics.corrected_lower_bound(share, 0.01) > 0.5
     assert "stand for the distribution" in population.to_text() and "pilot images" in population.to_text()
     assert ErrorLevel.from_json(population.to_json()) == population
@@ -285,9 +285,9 @@ def test_a_given_e_needs_no_pilots_and_a_smaller_one_is_accepted_less(columns_de
         and "E            given" in given.to_text()
     )
     small = columns_defence.measure_distribution(grey(40), error=population.error / 3, **settings)
-    assert small.accepted < given.accepted and small.q_lower < given.q_lower
+    assert small.images_accepted < given.images_accepted and small.q_lower < given.q_lower
     with pytest.raises(ValueError, match="q_E of this E is 0"):
-        nothing = dataclasses.replace(small, exceeding=(45,) * 40, accepted=0, q_lower=0.0)
+        nothing = dataclasses.replace(small, exceeding=(45,) * 40, images_accepted=0, q_lower=0.0)
         columns_defence.certify(torch.full((1, 3, 3), 0.5), nothing)
 
 
@@ -495,7 +495,7 @@ def test_verify_finds_tampering_with_the_level(nested, level, change: dict[str, 
     "change",
     [
         {"rho": 0.01},
-        {"accepted": 24},
+        {"images_accepted": 24},
         {"q_lower": 0.99},
         {"image_alpha": 0.001},
         {"exceeding": (45,) * 25},

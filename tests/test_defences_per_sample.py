@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from spt import statistics
 from spt.certificates import DistCertificate
-from spt.certificates.inner_tests import undecided
+from spt.certificates.looks import undecided
 from spt.classifiers import Classifier
 from spt.defences.dist_spt import DistSPT
 from spt.defences.inner_tests import inner_test
@@ -83,7 +83,7 @@ class TestLooks:
         assert [part.complete for part in parts] == [False, False, True]
         last = parts[-1]
         share = statistics.clopper_pearson_lower(last.passes, 120, last.alpha / 2)
-        assert last.q_lower == statistics.corrected_lower_bound(share, last.inner_alpha)
+        assert last.p_lower == statistics.corrected_lower_bound(share, last.inner_alpha)
         assert last.radius > 0.05 and last.label == 1 and last.verify()
         assert "after 120, 600 samples, each at level 0.005" in last.to_text()
         assert f"{last.passes} of 120 samples pass" in last.explain()
@@ -189,7 +189,7 @@ def test_json_and_verify(certificate):
         {"radius": 9.0},
         {"label": 0},
         {"passes": 150},
-        {"q_lower": 0.99},
+        {"p_lower": 0.99},
         {"n_gamma": 149},
         {"alpha": 0.2},
         {"inner_alpha": 1e-6},

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spt.certificates.inner_tests import FIRST_LOOK
+from spt.certificates.looks import FIRST_LOOK
 from spt.classifiers import Classifier
 from spt.defences.inner_tests import count_votes, inner_votes
 from spt.preprocessing import Preprocessing

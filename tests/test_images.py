@@ -386,6 +386,7 @@ UNUSABLE = {
     "ppm, known to Pillow but not taken": (b"P6 2 2 255\n" + bytes(12), "not a picture"),
     "icon, known to Pillow but not taken": (encode(PHOTO, "ICO", sizes=[(12, 12)]), "not a picture"),
     "too little pixel data": (png_header(20, 20), "damaged"),
+    "25 megapixels": (png_header(5000, 5000), r"too many pixels \(5000 x 5000\), at most 20 million"),
     "81 megapixels": (png_header(9000, 9000), r"too many pixels \(9000 x 9000\)"),
     "144 megapixels, Pillow warns": (png_header(12000, 12000), "too many pixels"),
     "3.6 gigapixels, Pillow refuses": (png_header(60000, 60000), "too many pixels"),
@@ -416,6 +417,17 @@ class TestRefuses:
         monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
         with pytest.raises(ValueError, match="too many pixels"):
             read_image(png_header(9000, 9000))
+
+    def test_a_large_photograph_is_read_smaller_and_says_so(self, monkeypatch):
+        data = encode(gradient(64, 96), "JPEG")
+        whole = read_image(data)
+        monkeypatch.setattr("spt.images.MAX_PIXELS", 96 * 64 // 4)
+        found = decode_image(data)
+        assert found.picture.size == (32, 48) and found.remark == "read at 32 x 48 of 64 x 96 pixels"
+        assert torch.allclose(fit_image(found.picture, (3, 24, 16)), fit_image(whole, (3, 24, 16)), atol=0.03)
+        monkeypatch.setattr("spt.images.MAX_PIXELS", 50)
+        with pytest.raises(ValueError, match=r"too many pixels \(8 x 12\)"):
+            read_image(data)
 
     def test_names_the_file(self, tmp_path):
         (tmp_path / "broken.png").write_bytes(b"hello")

@@ -54,7 +54,7 @@ def test_the_first_view_certifies_without_a_click_and_its_numbers_are_the_core_s
     assert run.certificate.radii == pytest.approx(expected.radii, rel=1e-9)
     text = texts(page)
     assert "CERTIFIED" in text and "PROVISIONAL" not in text and "ABSTAIN" not in text
-    assert quantity(expected.radius, "°") in text and rounded_down(expected.q_lower, 4) in text
+    assert quantity(expected.radius, "°") in text and rounded_down(expected.p_lower, 4) in text
     assert "confidence 0.99" in text and "8 bits" in text
     assert "20 of 20 samples" in page.get("progress")[0].proto.text
 
@@ -213,7 +213,7 @@ def test_a_certificate_from_a_file_is_checked_against_the_screen(page, expected)
         b"{}",
         b'{"centre": 1}',
         b"[" * 100_000,
-        b'{"level": {"q_lower": 1}}',
+        b'{"level": {"p_lower": 1}}',
         b'{"level": 3}',
         b'{"heuristic": NaN}',
     ],
@@ -317,7 +317,7 @@ def test_the_disc_is_the_part_of_the_box_within_the_radius(expected, radius: flo
     "fields",
     [
         {},
-        {"label": None, "radius": 0.0, "q_lower": 0.3},
+        {"label": None, "radius": 0.0, "p_lower": 0.3},
         {"limit": 180.0, "radius": 170.0},
         {"points": ((0.1, 0.2),), "unit": "px", "transform": "translation", "limit": 1.0, "radius": 0.61239},
         {"class_names": tuple(f"<b>&{i}'\"" for i in range(10))},

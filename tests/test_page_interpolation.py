@@ -28,7 +28,7 @@ from spt.figures import errors as figures
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Transform, Translation
-from spt.ui.interpolation import export, hover, refinement, run, samples
+from spt.ui.interpolation import balls, export, refinement, run, sources
 from spt.ui.interpolation.request import InterpolationRequest
 from spt.ui.shared import background
 from spt.ui.shared.controls import Subject
@@ -181,7 +181,7 @@ def test_an_empty_range_is_one_sentence(page: AppTest) -> None:
 
 
 def test_proving_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "PROFILE_POINTS", 3)
+    monkeypatch.setattr(balls, "PROFILE_POINTS", 3)
     app = open_interpolation(digits_image="5")  # no other test has this image's profile in the cache
     app.button(key="prove_profile").click().run()
     assert_healthy(app)
@@ -421,14 +421,14 @@ def test_exported_numbers(digit: torch.Tensor, transform: Transform) -> None:
     found = export.collect(request, point)
     exported = json.loads(export.as_json(found))
     settings, numbers = exported["settings"], exported["numbers"]
-    assert settings["seed"] == samples.SEED and settings["image"] == "digits:7" and settings["b_prime"] == list(point)
+    assert settings["seed"] == balls.SEED and settings["image"] == "digits:7" and settings["b_prime"] == list(point)
     assert Preprocessing(**settings["preprocessing"]) == request.preprocessing
     sampled = [row["value"] for row in numbers if (row["figure"], row["series"]) == ("error over gamma", "sampled")]
     assert sampled == run.sampled_norms(request)[1].flatten().tolist()
     proved = [row["value"] for row in numbers if row["kind"] == export.PROVED and row["figure"] == "error over gamma"]
     assert max(sampled) <= max(proved)
     radii = [row for row in numbers if row["figure"] == "radius over b'"]
-    assert len(radii) == 2 * samples.PROFILE_POINTS and {row["kind"] for row in radii} == {export.SAMPLED}
+    assert len(radii) == 2 * balls.PROFILE_POINTS and {row["kind"] for row in radii} == {export.SAMPLED}
     lines = export.as_csv(found).splitlines()
     comments = [line for line in lines if line.startswith("#")]
     assert len(comments) == len(settings) and "# seed: 0" in comments
@@ -449,7 +449,7 @@ def test_the_pixels_sources(page: AppTest, digit: torch.Tensor) -> None:
     request = InterpolationRequest(
         classifier, subject, Rotation(), (25.0,), (20.0,), RANGE, classifier.preprocessing, 40, 30.0, 0.0
     )
-    found = hover.sources(request, ((5.0, 6.5),))
+    found = sources.sources(request, ((5.0, 6.5),))
     columns, rows = found["arcs"][..., 0], found["arcs"][..., 1]
     low_column, high_column, low_row, high_row = found["boxes"].T[:, :, None]
     assert (low_column <= columns).all() and (columns <= high_column).all()

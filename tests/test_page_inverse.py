@@ -24,10 +24,10 @@ from spt.images import to_8_bit
 from spt.inverse import Inverse, Trace, invert, trace
 from spt.received_bounds.bounds import received_bound
 from spt.threat_model import ReceivedImage
-from spt.ui.inverse import export, pixels
+from spt.ui.inverse import export, images
 from spt.ui.inverse.certificate_request import ONE_ERROR, ONLINE, PER_SAMPLE, IndividualOutcome, Plan
-from spt.ui.inverse.constraints import first_place
-from spt.ui.inverse.individual import Bounded
+from spt.ui.inverse.error_bound import Bounded
+from spt.ui.inverse.one_pixel import first_place
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import EVERYTHING, Found
 from spt.ui.shared.presets import INVERSE
@@ -374,7 +374,7 @@ def test_the_certificate_with_one_error_fixed_beforehand():
 def test_an_error_fixed_beforehand_that_is_too_small_is_refused():
     app = certified(ONLINE, indiv_error="0.01")
     (level,) = app.session_state["inverse_certificates"].values()
-    assert isinstance(level, ReceivedErrorLevel) and level.verify() and not level.accepted
+    assert isinstance(level, ReceivedErrorLevel) and level.verify() and not level.usable
     assert "REFUSED] E = 0.01 is too small" in texts(app) and f"is **{rounded_up(level.own_bound)}**" in texts(app)
     assert "CERTIFIED" not in texts(app) and "Nothing is certified" in texts(app)
 
@@ -476,7 +476,7 @@ def test_numbers_for_hovering_are_rounded_outward(small):
     import base64
 
     request, found = small
-    given = pixels.contents(request, found, 0, found.passes[-1].number)
+    given = images.contents(request, found, 0, found.passes[-1].number)
     lower, upper = (np.frombuffer(base64.b64decode(given[name]), "<f4").astype(float) for name in ("low", "high"))
     exact = [end.flatten().numpy() for end in found.last.hull]
     assert (lower <= exact[0]).all() and (upper >= exact[1]).all()

@@ -20,7 +20,7 @@ from spt.certificates import (
     OneErrorCertificate,
 )
 from spt.certificates.fields import fields_are_typed, has_type
-from spt.certificates.inner_tests import LOOKS, can_have_stopped
+from spt.certificates.looks import LOOKS, can_have_stopped
 from spt.classifiers import Classifier
 from spt.datasets import load_dataset
 from spt.defences import DistSPT, IndivSPT, OneErrorSPT, shared_budget

@@ -162,8 +162,8 @@ class DistributionErrorLevel(ErrorLevel):
     Attributes:
         dataset: its name. pilot_sha256: images that chose E; image_sha256: other images, that tested it.
         exceeding: for each tested image how many of its betas exceed E.
-        accepted: how many tested images were accepted; q_lower: q_E, the probability of an image, not of a sample. Both follow
-            from the others.
+        images_accepted: how many tested images were accepted; q_lower: q_E, the probability of an image, not of a sample.
+            Both follow from the others.
     """
 
     dataset: str
@@ -171,7 +171,7 @@ class DistributionErrorLevel(ErrorLevel):
     image_sha256: tuple[str, ...]
     exceeding: tuple[int, ...]
     image_alpha: float
-    accepted: int = 0
+    images_accepted: int = 0
     q_lower: float = 0.0
 
     def conclude(self) -> "DistributionErrorLevel":
@@ -182,7 +182,7 @@ class DistributionErrorLevel(ErrorLevel):
         )
         share = statistics.clopper_pearson_lower(accepted, len(self.exceeding), self.alpha_error)
         q_lower = statistics.corrected_lower_bound(share, self.image_alpha)
-        return replace(self, accepted=accepted, q_lower=q_lower)
+        return replace(self, images_accepted=accepted, q_lower=q_lower)
 
     @property
     def usable(self) -> bool:
@@ -218,7 +218,7 @@ class DistributionErrorLevel(ErrorLevel):
                 f"  transform    {self.transform}, β ~ N(0, ({self.parameter_sigma:g} {self.unit})²)",
                 f"  attacker     Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
                 f"  E            {self.origin()}{pilots}",
-                f"  images       {self.accepted} of {len(self.exceeding)} other images accepted, {self.n_test} fresh β "
+                f"  images       {self.images_accepted} of {len(self.exceeding)} other images accepted, {self.n_test} fresh β "
                 f"each, of which {worst}",
                 f"  time         {self.seconds:.2f} s, seed {self.seed}",
                 "Its images stand for the distribution: q_E holds as far as they are independent draws from it.",
@@ -264,14 +264,9 @@ class ReceivedErrorLevel(ErrorLevel):
         return max(self.bounds)
 
     @property
-    def accepted(self) -> bool:
+    def usable(self) -> bool:
         """Whether a certificate is possible with this E: with rho >= 1/2 none is, whatever the votes say."""
         return self.rho < 0.5
-
-    @property
-    def usable(self) -> bool:
-        """Whether E is accepted."""
-        return self.accepted
 
     def covers(self, image_sha256: str) -> bool:
         return image_sha256 == self.image_sha256
@@ -297,7 +292,7 @@ class ReceivedErrorLevel(ErrorLevel):
         """Whether this E can serve for this image, in words, with the reason."""
         found = f"{self.exceeding} of {self.n_test} β exceed it, so ρ = {self.rho_in_words()}"
         own = f"Its own bound, the largest of these β, is {rounded_up(self.own_bound)}"
-        if self.accepted:
+        if self.usable:
             return f"ACCEPTED: E = {self.error_in_words()} is enough for this image ({found}; less than 1/2 is needed). {own}."
         error = rounded_down(self.error) if self.largest is not None else self.error_in_words()
         return (

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from spt import statistics
 from spt.certificates.concluded import Check, Concluded
-from spt.certificates.inner_tests import LOOKS, can_have_stopped
+from spt.certificates.looks import LOOKS, can_have_stopped
 from spt.certificates.rounding import computed_in_words, confidence
 from spt.certificates.sample_points import points_hold, points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES

@@ -20,7 +20,7 @@ from spt.certificates.error_level import (
     level_from,
 )
 from spt.certificates.fields import read_fields
-from spt.certificates.inner_tests import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
+from spt.certificates.looks import FUTILITY_ALPHA, can_have_stopped, looks_with_one_error
 from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.sample_points import points_hold, points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES

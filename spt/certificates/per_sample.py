@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from spt import statistics
 from spt.certificates.concluded import Check, ConcludedRange
-from spt.certificates.inner_tests import LOOKS, MOST_INNER_VOTES, can_have_stopped
+from spt.certificates.looks import LOOKS, MOST_INNER_VOTES, can_have_stopped
 from spt.certificates.ranges import ranges_hold, ranges_in_words
 from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.sample_points import points_hold, points_of_the_seed
@@ -37,9 +37,9 @@ class PerSampleCertificate(ConcludedRange):
         points: each sample; they follow from the seed, the sizes and the settings named in ``SETTINGS``.
         radii: the proved radius r of each sample's ball; rounding: what the attacker's rounding adds to it, contained in it.
         inner_votes: (votes for the class, votes) at which each inner test stopped. A sample passes if that test accepts.
-        passes, q_lower: how many samples pass, and the lower confidence bound of the probability to pass, corrected for
+        passes, p_lower: how many samples pass, and the lower confidence bound of the probability to pass, corrected for
             inner tests that accept wrongly. (It has nothing to do with the paper's q_E: see `DistributionErrorLevel`.)
-        radius, label: what follows: nothing is certified where q_lower is at most 1/2.
+        radius, label: what follows: nothing is certified where p_lower is at most 1/2.
     """
 
     SETTINGS: ClassVar[tuple[str, ...]] = (
@@ -96,7 +96,7 @@ class PerSampleCertificate(ConcludedRange):
     inner_votes: tuple[tuple[int, int], ...] = ()
     seconds: float = 0.0
     passes: int = 0
-    q_lower: float = 0.0
+    p_lower: float = 0.0
     radius: float = 0.0
     label: int | None = None
     first_looks: tuple[int, ...] = ()
@@ -123,15 +123,15 @@ class PerSampleCertificate(ConcludedRange):
     def conclude(self) -> Self:
         """Count the samples that pass, bound the probability to pass from below, and turn the bound into a radius.
 
-        Between two looks nothing follows yet, nor at one at which sampling goes on: q_lower and radius are 0 then.
+        Between two looks nothing follows yet, nor at one at which sampling goes on: p_lower and radius are 0 then.
         """
         passed = self.passed()
-        q_lower = self.q_lower_of(passed)
-        radius = statistics.certified_radius(q_lower, self.parameter_sigma)
+        p_lower = self.p_lower_of(passed)
+        radius = statistics.certified_radius(p_lower, self.parameter_sigma)
         if len(passed) in self.first_looks and not self._stops(sum(passed) / len(passed), radius):
-            q_lower = radius = 0.0  # sampling goes on
-        label = self.selected if q_lower > 0.5 else None
-        return dataclasses.replace(self, passes=sum(passed), q_lower=q_lower, radius=radius, label=label)
+            p_lower = radius = 0.0  # sampling goes on
+        label = self.selected if p_lower > 0.5 else None
+        return dataclasses.replace(self, passes=sum(passed), p_lower=p_lower, radius=radius, label=label)
 
     def inner_test(self, radius: float) -> statistics.SequentialTest:
         """The test whose acceptance shows h constant on a ball of that radius, as this run made it."""
@@ -159,7 +159,7 @@ class PerSampleCertificate(ConcludedRange):
             if look <= len(passed)
         )
 
-    def q_lower_of(self, passed: Sequence[bool]) -> float:
+    def p_lower_of(self, passed: Sequence[bool]) -> float:
         """The same bound less what inner tests that accept wrongly may have added."""
         return statistics.corrected_lower_bound(self.share_lower_of(passed), self.inner_alpha)
 
@@ -274,7 +274,7 @@ class PerSampleCertificate(ConcludedRange):
     def explain(self) -> str:
         """The outcome in words, with the reason."""
         tests = f"{self.passes} of {len(self.radii)} samples pass"
-        bound = f"lower bound {rounded_down(self.q_lower, 4)}"
+        bound = f"lower bound {rounded_down(self.p_lower, 4)}"
         if not self.complete:
             return (
                 f"PROVISIONAL: {self.passes} of {len(self.radii)} samples pass so far ({self.n_gamma} to come in all)."
@@ -331,7 +331,7 @@ class DistCertificate(PerSampleCertificate):
     def statement(self) -> str:
         """What a complete certificate says, in one short sentence."""
         if self.label is None:
-            return f"Nothing is certified: the lower bound {rounded_down(self.q_lower, 4)} is not above 1/2."
+            return f"Nothing is certified: the lower bound {rounded_down(self.p_lower, 4)} is not above 1/2."
         if self.radius > self.limit * math.sqrt(TRANSFORMS[self.transform].dimensions):
             attacks = f"within ±{self.limit:.15g}{'' if self.unit == '°' else ' '}{self.unit}"
         else:

@@ -187,7 +187,7 @@ def _received_one_error(case: GivenImage, arguments: argparse.Namespace) -> str:
         seed=arguments.seed,
         progress=visible_progress(),
     )
-    if not level.accepted:
+    if not level.usable:
         nothing = "" if arguments.out is None else f"\nNot written: {arguments.out}, as there is no certificate."
         return level.to_json() if arguments.json else f"{case.caption}\n{level.to_text()}{nothing}"
     most = defence.largest_radius(level, n=statistics.MOST_SAMPLES, budget=budget)

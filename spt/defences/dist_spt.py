@@ -9,13 +9,13 @@ g(x) = argmax_c Pr_beta(h(P T_beta x) = c) over parameters. CERTIFY (`DistSPT.st
         count votes f(z + ε), ε ~ N(0, σ_ε² I), until a test at level a' shows             `inner_votes`
             Pr_ε(f(z + ε) = c) > Φ(r / σ_ε): then h = c on the ball, and b' passes
     m ← LOWERCONFBOUND(how many pass, n_γ, 1 - α)                                          `DistCertificate.share_lower_of`
-    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `DistCertificate.q_lower_of`
+    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `DistCertificate.p_lower_of`
     R ← σ_γ Φ⁻¹(p_A) if p_A > 1/2, else ABSTAIN                                            `DistCertificate.conclude`
 
 Theorem 3.1 gives h = c on the ball: with pixel noise f's answer is kept within σ_ε/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)); with p_B = 1 - p_A,
 as here, within σ_ε Φ⁻¹(p_A). Theorem 3.2 gives R: over parameters it is σ_γ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)), and with p_B = 1 - p_A, as
 here, σ_γ Φ⁻¹(p_A). No rho is subtracted: every sample's own error is bounded, so that none exceeds its bound. (The record calls p_A
-``q_lower``; it is not the paper's q_E.)
+``p_lower``; it is not the paper's q_E.)
 
 Source: Fischer, Baader and Vechev 2020 (DistSPT^x); per-sample radii and sequential inner tests: docs/mathematics.md,
 sections 9 and 18.

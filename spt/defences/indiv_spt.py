@@ -12,7 +12,7 @@ The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_g
         count votes f(z + ε), ε ~ N(0, σ_ε² I), until a test at level a' shows             `inner_votes`
             Pr_ε(f(z + ε) = c) > Φ(r / σ_ε): then h = c on the ball, and β passes
     m ← LOWERCONFBOUND(how many pass, n_γ, 1 - α)                                          `IndividualCertificate.share_lower_of`
-    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `IndividualCertificate.q_lower_of`
+    p_A ← (m - a') / (1 - a'), as a test accepts wrongly with probability at most a'       `IndividualCertificate.p_lower_of`
     R ← σ_γ Φ⁻¹(p_A) if p_A > 1/2, else ABSTAIN                                            `IndividualCertificate.conclude`
 
 Theorem 3.1 gives h = c on the ball: with pixel noise f's answer is kept within σ_ε/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)); with p_B = 1 - p_A,
@@ -261,7 +261,7 @@ class IndivSPT(OneErrorDefence):
     def check_level(self, level: ErrorLevel, image: Tensor, budget: statistics.ConfidenceBudget = PAPER) -> None:
         """ValueError unless this E may be used for this defence, image and budget, and the image was not refused."""
         super().check_level(level, image, budget)
-        if isinstance(level, ReceivedErrorLevel) and not level.accepted:
+        if isinstance(level, ReceivedErrorLevel) and not level.usable:
             raise ValueError(level.explain())
 
     def _bounds(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from spt import statistics
-from spt.certificates.inner_tests import FIRST_LOOK, LOOKS, undecided
+from spt.certificates.looks import FIRST_LOOK, LOOKS, undecided
 from spt.classifiers import Classifier
 from spt.device_memory import halving_on_oom
 from spt.noise import LARGEST_CENTRE, noisy, standard_normal, vote_error

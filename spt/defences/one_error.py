@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spt import statistics
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel
-from spt.certificates.inner_tests import FUTILITY_ALPHA, looks_with_one_error
+from spt.certificates.looks import FUTILITY_ALPHA, looks_with_one_error
 from spt.certificates.one_error import (
     MOST_POINTS,
     OneErrorCertificate,

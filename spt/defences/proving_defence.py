@@ -22,7 +22,7 @@ from spt.smoothing import SmoothedClassifier
 from spt.threat_model import AttackedImage, Attacker, check_bounded
 from spt.transforms import Transform
 
-EVALUATION = 1e-8
+CENTRE_ERROR = 1e-8
 """How far each pixel of P T_beta x in float64 can be from exact arithmetic: see `spt.error_bounds.arcs`."""
 PREDICTION_LOOKS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
 LARGEST_LIMIT = 3600.0
@@ -132,7 +132,7 @@ class ProvingDefence:
             parameter_sigma=self.parameter_sigma,
             alpha=alpha,
             inner_alpha=inner_alpha,
-            radius=EVALUATION * math.sqrt(math.prod(self.classifier.network_shape)),
+            radius=CENTRE_ERROR * math.sqrt(math.prod(self.classifier.network_shape)),
             n=n,
         )
         selection_generator, generator = generators(seed, n0, n, settings=begun.settings_in_words())

@@ -1,6 +1,6 @@
 """How far a rotating image can be from a straight line: second-order remainders of T_theta x on a split of theta.
 
-On [a, b] of width w (radians) let chord(theta) be the line between T_a x and T_b x. `ArcRemainder` returns r with
+On [a, b] of width w (radians) let chord(theta) be the line between T_a x and T_b x. `remainder` returns r with
 |T_theta x - chord(theta)| <= r in every pixel and for every theta in [a, b].
 
 Derivation. A pixel follows f(theta) = I(x, y), (x, y) = R(theta) p, with x' = -y, y' = x. As f' has bounded variation,

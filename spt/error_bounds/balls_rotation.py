@@ -34,7 +34,7 @@ weights w are non-negative (up to rounding) and sum to 1. When n is far smaller 
 u = 2^-53, an entry of G over D pixels is off by at most (D + 2) u max|v|², w by 8 u, and the sums over 6 x 6 terms by 12 u: in
 all by less than (D + 64) u of the largest diagonal entry; twice that is added to n² before the root. A vignette's
 outside, where f is 0 and a given centre may not be, is added as a square; the rounding of norms is left to
-`record.norm_inflation`.
+`spt.rounding_slack.norm_inflation`.
 """
 
 import math

@@ -12,7 +12,7 @@ T_{beta+gamma}: at most 16 u S max|x| = 7.3e-12 max|x| in all. A vertex may be o
 left out, by u S; as the slope of a component jumps there by at most 4 max|x| on either axis, what lies between is above the
 vertices by at most 8 u S max|x| = 3.7e-12 max|x|. Sums of at most two weighted pixels and of the taps of P add less
 than 1e-13 max|x| (their weights sum to 1). Together less than `PER_PIXEL` max|x| in each component; the
-norm's own rounding is `record.norm_inflation`.
+norm's own rounding is `spt.rounding_slack.norm_inflation`.
 """
 
 import math

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
 from spt.certificates.per_sample import IndividualCertificate
-from spt.figures.style import style
+from spt.figures.style import plain, style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
 
@@ -284,7 +284,8 @@ def _groups(answers: Sequence[Answer]) -> list[tuple[str, list[Answer], dict[str
 
 
 def _answer_in_words(answer: Answer) -> str:
-    return f"f: {answer.base}<br>g: {answer.smoothed or 'ABSTAIN'} ({answer.passes} of {answer.samples} samples pass)"
+    base, smoothed = plain(answer.base), plain(answer.smoothed or "ABSTAIN")
+    return f"f: {base}<br>g: {smoothed} ({answer.passes} of {answer.samples} samples pass)"
 
 
 # --------------------------------------------------------------------------------------------------------------- picture
@@ -340,7 +341,7 @@ def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
             f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), pixels N(0, {certificate.pixel_sigma:g}²)",
         ),
         ("samples", f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}"),
-        ("bound", f"q ≥ {rounded_down(certificate.q_lower, 4)} with confidence {confidence(certificate.alpha)}"),
+        ("bound", f"p ≥ {rounded_down(certificate.p_lower, 4)} with confidence {confidence(certificate.alpha)}"),
         ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
         (
             "computed",

@@ -1,6 +1,13 @@
-"""The style that the plotly figures share: a transparent ground, narrow margins and the legend below."""
+"""The style that the plotly figures share: a transparent ground, narrow margins and the legend below; names as plain text."""
+
+import html
 
 import plotly.graph_objects as go
+
+
+def plain(name: str) -> str:
+    """A name of others (a class, a data set) as text for plotly, which follows some HTML, and replaces %{...} when one hovers."""
+    return html.escape(" ".join(name.split())).replace("%", "&#37;")
 
 
 def style(figure: go.Figure, height: int, top: int = 20, sides: int = 10, legend: float = -0.2) -> None:

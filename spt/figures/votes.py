@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.figures.style import style
+from spt.figures.style import plain, style
 
 CLASS_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
@@ -152,7 +152,7 @@ def response_curve(
         figure.add_scatter(
             x=positions,
             y=probabilities[:, index],
-            name=class_names[index],
+            name=plain(class_names[index]),
             mode="lines",
             line={"color": class_colour(index), "width": 2.5},
             hovertemplate=f"{symbol} = %{{x:.1f}}{unit}<br>probability %{{y:.3f}}",
@@ -164,11 +164,11 @@ def response_curve(
             figure.add_scatter(
                 x=chosen,
                 y=np.interp(chosen, positions, probabilities[:, index]),
-                name=f"votes for {class_names[index]}",
+                name=f"votes for {plain(class_names[index])}",
                 mode="markers",
                 showlegend=False,
                 marker={"color": class_colour(int(index)), "size": 6, "opacity": 0.5, "line": {"width": 0}},
-                hovertemplate=f"vote for {class_names[index]} at {symbol} + β = %{{x:.1f}}{unit}<extra></extra>",
+                hovertemplate=f"vote for {plain(class_names[index])} at {symbol} + β = %{{x:.1f}}{unit}<extra></extra>",
             )
     figure.add_vline(at, line={"color": "#888888", "width": 1.5, "dash": "dash"})
     figure.add_annotation(
@@ -207,13 +207,13 @@ def response_map(
             zmax=1.4,
             colorscale=[[0, "rgba(136,136,136,0.15)"], [1, class_colour(int(index))]],
             showscale=False,
-            hovertemplate=f"{class_names[index]}: %{{z:.3f}}<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
+            hovertemplate=f"{plain(class_names[index])}: %{{z:.3f}}<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
         )
         figure.add_scatter(
             x=[None],
             y=[None],
             mode="markers",
-            name=class_names[index],
+            name=plain(class_names[index]),
             marker={"color": class_colour(int(index)), "symbol": "square", "size": 11},
         )
     if votes is not None:
@@ -225,9 +225,9 @@ def response_map(
                 y=chosen[:, 1],
                 mode="markers",
                 showlegend=False,
-                name=f"votes for {class_names[index]}",
+                name=f"votes for {plain(class_names[index])}",
                 marker={"color": class_colour(int(index)), "size": 5, "line": {"width": 0.7, "color": "white"}},
-                hovertemplate=f"vote for {class_names[index]} at dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<extra></extra>",
+                hovertemplate=f"vote for {plain(class_names[index])} at dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<extra></extra>",
             )
     figure.add_scatter(
         x=[at[0]],

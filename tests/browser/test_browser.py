@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
+from tests.hostile_names import CALLS_OUT, hostile
 from tests.pictures import bad_pictures, odd_pictures
 
 pytestmark = pytest.mark.browser
@@ -36,15 +38,14 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextlib.contextmanager
+def started(folder: Path, **environment: str) -> Iterator[str]:
     """A freshly started server; its address."""
     port = _free_port()
-    folder = tmp_path_factory.mktemp("server")
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"],
         cwd=REPOSITORY,
-        env=os.environ | {"SPT_RUNS": str(folder / "runs"), "SPT_RESULTS": str(folder / "results")},
+        env=os.environ | {"SPT_RUNS": str(folder / "runs"), "SPT_RESULTS": str(folder / "results")} | environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -58,6 +59,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server of all tests that need no other."""
+    with started(tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
@@ -83,18 +91,27 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor's page; fails the test if Streamlit shows an exception or the page logs a script error."""
+    """A new visitor's page; fails the test if Streamlit shows an exception, the page logs a script error, or anything is asked
+    of another machine."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="no-preference")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     errors: list[str] = []
+    outside: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: outside.append(request.url) if _is_outside(request.url) else None)
     try:
         yield page
         assert page.locator('[data-testid="stException"]').count() == 0
-        assert errors == []
+        assert page.get_by_text("BidiComponent Error").count() == 0
+        assert errors == [] and outside == []
     finally:
         context.close()
+
+
+def _is_outside(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname
+    return host not in (None, "localhost", "127.0.0.1")
 
 
 def settled(page: Page) -> None:
@@ -435,3 +452,28 @@ def test_narrow_and_dark(server: str, browser: Browser, width: int, scheme: str)
     assert light == (scheme == "light")
     photograph(page, f"votes-{width}-{scheme}")
     context.close()
+
+
+# --------------------------------------------------------------------------------------------------------- names of others
+
+
+def test_names_that_call_out_are_text(page: Page, tmp_path: Path) -> None:
+    """Class names, a data set and its pictures with markup of every kind: on no page anything is asked of another machine (the
+    page sees to that), and the names stand there as they are."""
+    network, pictures = hostile(tmp_path)
+    with started(tmp_path, SPT_CLASSIFIER=str(network), SPT_DATASET=str(pictures)) as address:
+        for name, more in {
+            "votes": {"pace": "fast", "n": "50"},
+            "certify": {"n_gamma": "20", "rotation_limit": "1"},
+            "interpolation": {"splits": "10"},
+            "inverse": {"inverse_splits": "10"},
+            "experiments": {"results": "quick", "experiment_dataset": str(pictures)},
+        }.items():
+            query = {"classifier": str(network), "source": str(pictures)} | more
+            page.goto(f"{address}/{name}?{urllib.parse.urlencode(query)}")
+            expect(page.locator('[data-testid="stHeading"]').first).to_be_visible()
+            settled(page)
+            assert page.locator('[data-testid="stException"]').count() == 0, name
+            if name == "votes":
+                finished(page, 50)
+                expect(page.get_by_text(CALLS_OUT).first).to_be_visible()

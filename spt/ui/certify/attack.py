@@ -24,7 +24,7 @@ from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
-from spt.ui.shared.session import CurrentRun, PageRun, SessionResults
+from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
 
 TRIES, WORST, SAMPLES = 100, 3, 200
 Point = tuple[float, ...]
@@ -73,7 +73,7 @@ def area(request: CertifyRequest, certificate: DistCertificate) -> None:
         _show_answers(request, certificate, answers)
 
 
-def _start(key: tuple[Any, ...]) -> None:
+def _start(key: Key) -> None:
     ATTACK.put(PageRun(key))
     ANSWERS.forget(key)
 

@@ -35,7 +35,7 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
         st.markdown(
             f":green-badge[:material/verified: CERTIFIED] g answers {request.name(certificate.label)}\n\n"
             f"**{statement}**\n\n{certificate.passes:,} of {certificate.n_gamma:,} samples pass, so "
-            f"q ≥ {rounded_down(certificate.q_lower, 4)} and the radius is "
+            f"p ≥ {rounded_down(certificate.p_lower, 4)} and the radius is "
             f"{quantity(certificate.radius, certificate.unit)}. Attacker: {_attacker_in_words(request)}."
         )
         if certificate.radius > certificate.limit:
@@ -54,7 +54,7 @@ def _why_not(request: CertifyRequest, certificate: DistCertificate) -> str:
     n, passes = certificate.n_gamma, certificate.passes
     words = [
         f"Only {passes:,} of {n:,} samples pass for {request.name(certificate.selected)}: the lower bound "
-        f"{rounded_down(certificate.q_lower, 4)} is not above 1/2."
+        f"{rounded_down(certificate.p_lower, 4)} is not above 1/2."
     ]
     if passes <= certificate.share_needed * n:
         words.append("At this share no number of samples certifies.")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spt.certificates import DistCertificate, rounded_down, rounded_up
-from spt.certificates.inner_tests import FIRST_LOOK, MOST_INNER_VOTES
+from spt.certificates.looks import FIRST_LOOK, MOST_INNER_VOTES
 from spt.figures import certificates as figures
 from spt.ui.certify.request import CertifyRequest
 
@@ -50,20 +50,20 @@ def show(request: CertifyRequest, certificate: DistCertificate) -> None:
         "Code: `spt.certificates.DistCertificate.conclude`; `verify()` recomputes all of it from the counts."
     )
     share = certificate.share_lower_of(certificate.passed())
-    q_lower = rounded_down(certificate.q_lower, 4)
+    p_lower = rounded_down(certificate.p_lower, 4)
     st.latex(
         rf"m = \mathrm{{LowerConfBound}}({certificate.passes}, {n}, 1-{certificate.alpha:g}) = {rounded_down(share, 4)},\qquad "
-        rf"q \ge \frac{{m-a'}}{{1-a'}} = {q_lower},\quad a' = {level:g}"
+        rf"p \ge \frac{{m-a'}}{{1-a'}} = {p_lower},\quad a' = {level:g}"
     )
     if certificate.label is None:
-        st.latex(rf"q \ge {q_lower}, \text{{ which is not above }} \tfrac12 \;\Rightarrow\; \mathrm{{ABSTAIN}}")
+        st.latex(rf"p \ge {p_lower}, \text{{ which is not above }} \tfrac12 \;\Rightarrow\; \mathrm{{ABSTAIN}}")
         return
     radius = rounded_down(certificate.radius)
     st.latex(
-        rf"R = \sigma_\gamma\,\Phi^{{-1}}(q) \ge {sigma:g}\cdot\Phi^{{-1}}({q_lower}\ldots) = {radius}{unit}\ldots"
+        rf"R = \sigma_\gamma\,\Phi^{{-1}}(p) \ge {sigma:g}\cdot\Phi^{{-1}}({p_lower}\ldots) = {radius}{unit}\ldots"
         rf"\;\Rightarrow\; g(T_\gamma x) = \text{{const for }} |\gamma| < R,\ \gamma\in\Gamma"
     )
     st.markdown(
-        "Why: β + γ is distributed as N(γ, σ_γ²), and by Neyman and Pearson a set of probability q at γ = 0 keeps more than "
-        "half as long as |γ| < σ_γ Φ⁻¹(q). Numbers that bound from below are rounded down here, error radii up."
+        "Why: β + γ is distributed as N(γ, σ_γ²), and by Neyman and Pearson a set of probability p at γ = 0 keeps more than "
+        "half as long as |γ| < σ_γ Φ⁻¹(p). Numbers that bound from below are rounded down here, error radii up."
     )

@@ -13,6 +13,7 @@ from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots
 from spt.ui.shared import checking, failures, pictures
 from spt.ui.shared.gate import heavy_work
+from spt.ui.shared.markdown import escape
 
 
 def show(request: CertifyRequest) -> None:
@@ -75,7 +76,9 @@ def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: Ce
 def _make_slots(request: CertifyRequest) -> CertifySlots:
     left, middle, right = st.columns([0.9, 2.2, 1.3], gap="medium")
     with left:
-        pictures.show(request.subject.image, f"image x: {request.subject.caption}", "The image that is certified.")
+        pictures.show(
+            request.subject.image, f"image x: {escape(request.subject.caption)}", "The image that is certified."
+        )
     with middle:
         chart, progress = st.empty(), st.empty()
     with right:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import streamlit as st
 
@@ -13,6 +12,7 @@ from spt.transforms import Transform
 from spt.ui.shared.controls import BOUND, Subject
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.procedure import Procedure, choose_procedure
+from spt.ui.shared.session import Key
 
 _FIRST_LIMIT, _MOST_LIMIT = {"°": 30.0, "px": 1.0}, {"°": 180.0, "px": 4.0}
 
@@ -76,7 +76,7 @@ class CertifyRequest:
         )
 
     @cached_property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> Key:
         """Everything that decides the certificate, as plain values."""
         return (self.subject.sha256, self.classifier.fingerprint, self.transform.name, self.settings)
 

@@ -1,7 +1,7 @@
 """The page "Experiments": the chosen experiment beside the paper, from stored results or from a quick run.
 
-A quick run goes on in a worker (`work`); a fragment looks at it and draws what has come, marked PROVISIONAL. All that is drawn
-comes from the rows of exactly the settings that the controls say.
+A quick run goes on in a worker (`run.Worker`); a fragment looks at it and draws what has come, marked PROVISIONAL. All that is
+drawn comes from the rows of exactly the settings that the controls say.
 """
 
 import inspect
@@ -14,7 +14,9 @@ from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
 from spt.experiments.stored import Stored
 from spt.ui.experiments import export, figure, rows, run, table
 from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder, title_of
+from spt.ui.shared import failures
 from spt.ui.shared.markdown import escape
+from spt.ui.shared.session import Key
 
 LOOK = 1.0  # seconds between looks: longer than a look takes, also on a busy machine
 REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it changes
@@ -38,7 +40,7 @@ def show(request: ExperimentRequest | None) -> None:
 
 def _show_nothing_stored(name: str) -> None:
     st.info(
-        f"There are no stored results of this experiment in {results_folder().name}/ yet. A quick run measures it here and "
+        f"There are no stored results of this experiment in {escape(results_folder().name)}/ yet. A quick run measures it here and "
         "now, on bundled images.",
         icon=":material/inbox:",
     )
@@ -99,7 +101,7 @@ def _show_quick(request: ExperimentRequest) -> None:
             worker = run.current(experiment)
         result = make_result(experiment, run.kept_rows(experiment))
     except (ValueError, OSError) as error:
-        st.error(str(error))
+        st.error(failures.sentence(error))
         return
     if worker is not None and worker.running:
         _live(request)
@@ -109,7 +111,7 @@ def _show_quick(request: ExperimentRequest) -> None:
     if worker is not None and worker.failure is not None:
         if not isinstance(worker.failure, ValueError | OSError):
             raise worker.failure
-        st.error(str(worker.failure))
+        st.error(failures.sentence(worker.failure))
     _show_standing(request, result)
     _draw(result, result)
     _show_details(request, result)
@@ -159,7 +161,7 @@ def _live(request: ExperimentRequest) -> None:
     try:
         result = make_result(experiment, run.kept_rows(experiment))
     except (ValueError, OSError) as error:
-        st.error(str(error))
+        st.error(failures.sentence(error))
         return
     left, right = st.columns([3.2, 1], vertical_alignment="center")
     left.progress(min(1.0, result.done / result.of), text=f":gray-badge[PROVISIONAL] {_so_far(worker, result)}")
@@ -196,7 +198,7 @@ def _so_far(worker: run.Worker, result: Result) -> str:
     return " · ".join(words)
 
 
-def _drawn(key: run.Key, result: Result) -> Result:
+def _drawn(key: Key, result: Result) -> Result:
     """The result as the figure shows it: at most a few seconds old, of the same settings."""
     kept = st.session_state.get("experiment_drawn")
     now = time.monotonic()

@@ -11,10 +11,10 @@ from spt.datasets import DATASETS
 from spt.experiments import EXPERIMENTS, Entry, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
 from spt.threat_model import BOUNDED
-from spt.ui.shared import cache
+from spt.ui.shared import cache, failures
 from spt.ui.shared.controls import BOUND
 
-FOLDER_VARIABLE = "SPT_RESULTS"
+RESULTS_VARIABLE = "SPT_RESULTS"
 STORED, QUICK = "stored", "quick"
 DEFAULT = "default"
 
@@ -61,7 +61,7 @@ def make_result(experiment: Experiment, rows: Rows, summary: dict[str, Entry] | 
 
 def results_folder() -> Path:
     """Where stored results are: the folder that SPT_RESULTS names, else those that ship with the package."""
-    named = os.environ.get(FOLDER_VARIABLE)
+    named = os.environ.get(RESULTS_VARIABLE)
     return Path(named) if named else bundled("results")
 
 
@@ -107,7 +107,7 @@ def choose() -> ExperimentRequest | None:
             return None
         return _choose_stored(kind, stems)
     except ValueError as error:
-        st.error(str(error))
+        st.error(failures.sentence(error))
         st.stop()
 
 

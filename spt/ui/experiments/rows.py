@@ -14,7 +14,7 @@ from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
 from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
-from spt.ui.shared import cache, pictures
+from spt.ui.shared import cache, controls, failures, pictures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.markdown import escape
 
@@ -36,7 +36,6 @@ MEANINGS = {
     "exceeding": "how many samples exceed E",
     "seconds": "time",
 }
-CLASSES = ("truth", "label", "b", "answer", "b_attacked", "g_attacked")
 TOLD = (
     *("image", "truth", "label", "radius", "b", "answer", "b_attacked", "g_attacked"),
     *("point", "points", "sha256", "verified", "verified with V"),
@@ -160,7 +159,10 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
         data = experiment.load_split(split, classifier.input_shape)
         image = data.image(number)
     except (ValueError, OSError) as error:
-        st.info(f"The image of this row cannot be shown here: {error}", icon=":material/image_not_supported:")
+        st.info(
+            f"The image of this row cannot be shown here: {failures.sentence(error)}",
+            icon=":material/image_not_supported:",
+        )
         if experiment.dataset in DATASETS and DATASETS[experiment.dataset].downloadable and split == "test":
             st.page_link(
                 "explore/votes.py",
@@ -174,7 +176,7 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
     name, point = next(iter(reversed(points.items())), ("", None))
     columns = st.columns([1, 2.8] if point is None else [1, 1, 2.4], gap="medium")
     with columns[0]:
-        pictures.show(image, f"image x: {data.caption(number)}", f"Image {number} of {data.name}.")
+        pictures.show(image, f"image x: {escape(data.caption(number))}", f"Image {number} of {data.name}.")
     if point is not None:
         with columns[1]:
             moved = to_8_bit(transform(image, [point])[0])
@@ -269,7 +271,7 @@ def page_links(
     smoothing: dict[str, str | list[str]] = {f"{transform.name}_sigma": f"{sigma:g}"} if sigma is not None else {}
     image: dict[str, str | list[str]] = {
         "source": name,
-        f"{name.split('/')[-1]}_image": str(number),
+        controls.image_key(name): str(number),
         "classifier": experiment.classifier,
         "transform": transform.name,
     }
@@ -313,7 +315,7 @@ TITLES = {
 def _show_links(experiment: Experiment, classifier: Classifier, number: int, point: Sequence[float] | None) -> None:
     if experiment.dataset not in cache.dataset_names():
         variable = cache.OWN_DATASETS_VARIABLE
-        st.caption(f"To open it on the other pages, start the app with {variable}={experiment.dataset}.")
+        st.caption(f"To open it on the other pages, start the app with {variable}={escape(experiment.dataset)}.")
         return
     own = getattr(experiment, "pixel_sigma", None)
     pixel_sigma = classifier.pixel_sigma if own is None or not own else float(own)

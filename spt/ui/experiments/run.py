@@ -21,16 +21,16 @@ from spt.experiments import Experiment, Rows, all_rows, open_store, run
 from spt.experiments.running import check_rows, in_this_process
 from spt.experiments.tables import commit
 from spt.ui.shared.background import one_thread
+from spt.ui.shared.session import Key
 
-FOLDER_VARIABLE = "SPT_RUNS"
+RUNS_VARIABLE = "SPT_RUNS"
 UNSEEN = 10.0  # seconds after which a run that nobody looks at ends
 AT_ONCE = threading.BoundedSemaphore(1)  # runs on this server
-Key = tuple[Any, ...]
 
 
 def folder_of(experiment: Experiment) -> Path:
     """Where the rows of a quick run are: in the folder that SPT_RUNS names, else in this user's cache folder."""
-    named, cache = os.environ.get(FOLDER_VARIABLE), os.environ.get("XDG_CACHE_HOME")
+    named, cache = os.environ.get(RUNS_VARIABLE), os.environ.get("XDG_CACHE_HOME")
     folder = Path(named) if named else Path(cache or Path.home() / ".cache") / "spt-explorer" / "runs"
     identity = repr(
         (sorted(experiment.identity.items()), _made_from(replace(experiment, images=1)), _version(), device())
@@ -88,7 +88,6 @@ class Worker:
     def __init__(self, experiment: Experiment, after: "Worker | None" = None) -> None:
         self.key = key_of(experiment)
         self.stage, self.done, self.missing = "", 0, 0  # of the stage it is at
-        self.added = 0
         self.waits = True
         self.failure: Exception | None = None
         self.begun = self.started = self.seen = time.monotonic()
@@ -132,7 +131,6 @@ class Worker:
         for item in items:
             yield item  # the row is kept when this goes on
             self.done += 1
-            self.added += 1
             self._check()
 
     def _run(self) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spt.error_bounds import ErrorBound
 from spt.figures import errors as figures
-from spt.ui.interpolation import hover, refinement, run
+from spt.ui.interpolation import refinement, run, sources
 from spt.ui.interpolation.request import InterpolationRequest
 from spt.ui.shared import pictures
 from spt.ui.shared.controls import BOUND
@@ -73,7 +73,7 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     button, again, progress = first.empty(), second.empty(), right.empty()
     with right:
         worst_button(request)
-    state = refinement.refinement(request)
+    state = refinement.current(request)
     highest = _highest(request, state)
 
     def draw() -> None:
@@ -311,7 +311,7 @@ def enclosure_area(request: InterpolationRequest) -> Callable[[bool], None]:
 
 def _chosen_split(request: InterpolationRequest, which: str) -> tuple[tuple[float, float], ...]:
     if request.rotates:
-        partition = refinement.refinement(request).interval
+        partition = refinement.current(request).interval
         known = partition.known
         worst = which == "worst" and len(known.values) > 0
         partition = known if worst else partition
@@ -354,4 +354,4 @@ def _show_enclosure(request: InterpolationRequest, slot: Any, which: str, what: 
             f"γ in {ranges}: every pixel lies between the lower and the upper image for each γ of the split.{ending}"
         )
         if settled and not request.large:
-            hover.area(request, split)
+            sources.area(request, split)

@@ -17,7 +17,7 @@ import streamlit as st
 
 from spt.experiments.files import json_text
 from spt.figures.errors import Ball
-from spt.ui.interpolation import refinement, run, samples
+from spt.ui.interpolation import balls, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest
 from spt.ui.shared.exported_code import in_python
 
@@ -42,8 +42,8 @@ def settings(request: InterpolationRequest, point: tuple[float, ...]) -> dict[st
         "attacker": "exact",
         "smoothing_sigma": request.sigma,
         "b_prime": list(point),
-        "drawn_samples": samples.DRAWN_SAMPLES,
-        "seed": samples.SEED,
+        "drawn_samples": balls.DRAWN_SAMPLES,
+        "seed": balls.SEED,
     }
 
 
@@ -72,8 +72,8 @@ class Numbers:
 def collect(request: InterpolationRequest, point: tuple[float, ...]) -> Numbers:
     """All numbers behind the figures that are known now."""
     axis, norms = run.sampled_norms(request)
-    balls = samples.known_cloud(request, point).balls if not request.large or samples.is_known(request, point) else ()
-    with_profile = samples.profile_is_known(request, point)
+    known = balls.known_cloud(request, point).balls if not request.large or balls.is_known(request, point) else ()
+    with_profile = balls.profile_is_known(request, point)
     return Numbers(
         settings=settings(request, point),
         gamma=request.gamma,
@@ -82,16 +82,16 @@ def collect(request: InterpolationRequest, point: tuple[float, ...]) -> Numbers:
         norms=norms,
         bounds=tuple(_bounds(request)),
         point=point,
-        balls=balls,
-        places=samples.profile_points(request, point).numpy(),
-        sampled=samples.sampled_profile(request, point) if with_profile else {},
-        proved={name: list(radii) for name, radii in samples.proved_profile(request, point).items()},
+        balls=known,
+        places=balls.profile_points(request, point).numpy(),
+        sampled=balls.sampled_profile(request, point) if with_profile else {},
+        proved={name: list(radii) for name, radii in balls.proved_profile(request, point).items()},
     )
 
 
 def _bounds(request: InterpolationRequest) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     if request.rotates:
-        state = refinement.refinement(request)
+        state = refinement.current(request)
         for name, partition in (("interval", state.interval.known), ("chord", state.chord.known)):
             yield name, partition.splits[:, None], partition.values
         return
@@ -182,7 +182,7 @@ def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
         'print("e at gamma:", float(error.norm()))',
         *(f'print("{call.partition("(")[0]}:", float({call}.values))' for call in calls),
         'for centre in ("shifted", "recentred"):',
-        f"    ball = sample_bound(attacked, {[point]}, centre=centre, search=Search(tolerance={samples.TOLERANCE}))",
+        f"    ball = sample_bound(attacked, {[point]}, centre=centre, search=Search(tolerance={balls.TOLERANCE}))",
         '    print(f"radius of K(b\'), {centre}:", float(ball.values))',
     ]
     return "\n".join(lines)

@@ -30,7 +30,7 @@ def _show_formulas(request: InterpolationRequest, slot: Any) -> None:
             rf"\|e(({beta}){unit}, ({gamma}){unit})\|_2 = {about(after)}"
         )
         if request.rotates:
-            state = refinement.refinement(request)
+            state = refinement.current(request)
             st.markdown(
                 "**Chord bound** on a split [a, b] (`spt.error_bounds.chord_bound`): second order in its width."
             )

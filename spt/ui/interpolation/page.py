@@ -8,7 +8,7 @@ or any changed control takes over. Refined bounds are proved at every step, so t
 import streamlit as st
 
 from spt.preprocessing import Preprocessing
-from spt.ui.interpolation import bounds, export, formulas, parts, refinement, run, samples
+from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest, in_words
 from spt.ui.shared import background, pictures, preset_buttons
 from spt.ui.shared.components import style
@@ -33,9 +33,9 @@ def _show(request: InterpolationRequest) -> None:
     _show_images(request)
     refine = bounds.curve_area(request) if request.rotates else bounds.map_area(request)
     draw_enclosure = bounds.enclosure_area(request)
-    draw_enclosure(not (request.rotates and refinement.refinement(request).remaining))
+    draw_enclosure(not (request.rotates and refinement.current(request).remaining))
     parts.show(request)
-    point, finish_samples = samples.area(request)
+    point, finish_samples = balls.area(request)
     draw_formulas = formulas.area(request)
     draw_downloads = export.area(request, point)
     draw_formulas()

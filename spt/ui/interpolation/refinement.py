@@ -119,7 +119,7 @@ class LiveRefinement:
 REFINEMENT = CurrentState("error_refinement", LiveRefinement)
 
 
-def refinement(request: InterpolationRequest) -> LiveRefinement:
+def current(request: InterpolationRequest) -> LiveRefinement:
     """The refinement that belongs to the request: the session's, or a new one from uniform splits (of a large image
     without any bound: these are computed one after the other, when asked for)."""
     key = (*request.key, request.splits)

@@ -1,4 +1,4 @@
-"""What the page "Interpolation error" shows, computed by the core: cached for plain keys; and the live refinement.
+"""What the page "Interpolation error" shows, computed by the core: cached for plain keys.
 
 A `InterpolationRequest` holds what the controls say. Cached functions take its plain values as keys and the image, which Streamlit
 would hash from a sample only, as an underscore argument.

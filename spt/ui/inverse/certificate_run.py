@@ -114,7 +114,7 @@ def _with_one_error(request: InverseRequest, defence: IndivSPT, plan: Plan, plac
         "Testing E" if plan.error else "Choosing and testing E",
     )
     _draw_level(level, places)
-    if not level.accepted:
+    if not level.usable:
         return level
     return places.working(
         lambda progress: defence.certify_with_one_error(

@@ -36,7 +36,7 @@ def attack_in_words(request: InverseRequest, result: Result) -> str | None:
 def _per_sample(request: InverseRequest, certificate: IndividualCertificate) -> list[str]:
     if certificate.inconsistent:
         return [":red-badge[INCONSISTENT WITH Γ] nothing explains this image; nothing is certified."]
-    counts = f"{certificate.passes:,} of {certificate.n_gamma:,} samples pass, so q ≥ {rounded_down(certificate.q_lower, 4)}."
+    counts = f"{certificate.passes:,} of {certificate.n_gamma:,} samples pass, so p ≥ {rounded_down(certificate.p_lower, 4)}."
     if certificate.label is None:
         return [
             f":orange-badge[ABSTAIN] nothing is certified: {counts} More than 1/2 is needed; try a smaller σ_γ or Γ, or "
@@ -75,7 +75,7 @@ def _level_in_words(level: ReceivedErrorLevel) -> str:
     """E, where it comes from, and whether it serves."""
     exceeding = f"{level.exceeding:,} of {level.n_test:,} β exceed it, so ρ ≤ **{level.rho_in_words()}**"
     own = f"The image’s own bound, the largest of these β, is **{rounded_up(level.own_bound)}**."
-    if not level.accepted:
+    if not level.usable:
         error = rounded_down(level.error) if level.largest is not None else level.error_in_words()
         return (
             f":red-badge[REFUSED] E = {error} is too small for this image: {exceeding}; less than 1/2 is needed. {own} Nothing "

@@ -13,8 +13,8 @@ from spt.certificates.error_level import ReceivedErrorLevel
 from spt.experiments.files import json_text
 from spt.figures import inverse as figures
 from spt.ui.inverse.certificate_request import IndividualOutcome
-from spt.ui.inverse.constraints import Shown
-from spt.ui.inverse.individual import Bounded
+from spt.ui.inverse.error_bound import Bounded
+from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
 from spt.ui.shared.exported_code import in_python, in_shell
@@ -173,7 +173,7 @@ def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> li
         f"budget = shared_budget({how.alpha!r})",
         f"level = defence.measure(received, {given}n_test={plan.n_test}, alpha_error=budget.alpha_error, seed={how.seed})",
         "print(level.to_text())",
-        "if level.accepted:",
+        "if level.usable:",
         f"    certificate = defence.certify_with_one_error(received, level, n0={how.n0}, n={how.n_gamma}, budget=budget, "
         f"seed={how.seed})",
         "    print(certificate.to_text(), certificate.verify())",

@@ -10,7 +10,7 @@ import streamlit as st
 from spt.certificates import OneErrorCertificate, rounded_up
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.defences import IndivSPT
-from spt.ui.inverse import constraints, export, individual, outcome, pixels, run
+from spt.ui.inverse import error_bound, export, images, one_pixel, run, surviving
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
@@ -69,15 +69,15 @@ def _found(request: InverseRequest) -> Found | None:
 
 def _show(request: InverseRequest, found: Found) -> None:
     st.html(_STYLE)
-    outcome.point_at_contradiction(request, found)
-    outcome.show(request, found)
+    surviving.point_at_contradiction(request, found)
+    surviving.show(request, found)
     left, right = st.columns([1.3, 1], gap="large", vertical_alignment="bottom")
     part = _choose_part(request, found, left)
     number = _choose_pass(found, right)
-    pixels.show(request, found, part, number, constraints.chosen_pixel(request), constraints.choose_pixel)
+    images.show(request, found, part, number, one_pixel.chosen_pixel(request), one_pixel.choose_pixel)
     _show_numbers(request, found, part, number)
-    shown = constraints.area(request, found, part)
-    bounded = individual.area(request, found)
+    shown = one_pixel.area(request, found, part)
+    bounded = error_bound.area(request, found)
     _show_words(request)
     export.area(request, found, shown, bounded)
     with st.expander("Check: is this certificate true? Or one from a file?"):

@@ -20,6 +20,7 @@ from spt.images import image_digest
 from spt.threat_model import BOUNDED
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui.shared import cache, failures, gallery
+from spt.ui.shared.markdown import escape
 
 UPLOAD, CAMERA = "upload", "camera"
 MOST_IN_GALLERY = 100
@@ -169,7 +170,7 @@ def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform
     )
     transform = TRANSFORMS[str(name)]
     if classifier.transform not in (None, transform.name):
-        st.caption(f"⚠ {classifier.name} was trained for {classifier.transform}.")
+        st.caption(f"⚠ {escape(classifier.name)} was trained for {classifier.transform}.")
     return transform
 
 

@@ -12,7 +12,7 @@ from spt.ui.shared.markdown import escape
 _LOGGER = logging.getLogger(__name__)
 
 
-def sentence(error: ValueError) -> str:
+def sentence(error: Exception) -> str:
     """The error as one line of Markdown: file names, class names and what networks raise may hold any character."""
     _LOGGER.warning("shown on a page: %s", error, exc_info=error)
     return escape(" ".join(str(error).split())) or "This failed, and the error says nothing more."

@@ -1,8 +1,10 @@
-"""Text of others, such as class names, as text in Streamlit's Markdown."""
+"""Text of others (class names, file names, messages of networks) as text in Streamlit's Markdown, which would else draw pictures
+from any address and follow any markup in it. Figures have `spt.figures.style.plain`."""
 
 
 def escape(text: str) -> str:
-    """Text for Streamlit's Markdown: class names may hold any character."""
+    """Text for Streamlit's Markdown, on one line: class names may hold any character."""
+    text = " ".join(text.split())
     for character in "\\`*_[]<>$#|~:":
         text = text.replace(character, "\\" + character)
     return text

@@ -7,6 +7,7 @@ import streamlit as st
 from spt.classifiers import Classifier
 from spt.transforms import Transform
 from spt.ui.shared.controls import BOUND, choose_selection_level_seed
+from spt.ui.shared.markdown import escape
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
         **BOUND,
     )
     if classifier.pixel_sigma not in (0, pixel_sigma):
-        st.caption(f"{classifier.name} was trained for σ_ε = {classifier.pixel_sigma:g}.")
+        st.caption(f"{escape(classifier.name)} was trained for σ_ε = {classifier.pixel_sigma:g}.")
     n_gamma = st.select_slider(
         "Samples n_γ",
         [20, 50, 100, 200, 500, 1000, 2000],

@@ -1,7 +1,6 @@
 """The attack area of the page "Votes": worst-of-k against f, and what g answers there."""
 
 from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 from torch import Tensor
@@ -10,7 +9,7 @@ from spt.attacks import AttackResult, WorstOfK
 from spt.ui.shared import failures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.markdown import escape
-from spt.ui.shared.session import SessionResults
+from spt.ui.shared.session import Key, SessionResults
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
@@ -18,7 +17,7 @@ TRIES = 100
 ATTACKS = SessionResults("attacks", 8)
 
 
-def _key(request: VotesRequest, limit: float) -> tuple[Any, ...]:
+def _key(request: VotesRequest, limit: float) -> Key:
     return (
         request.subject.sha256,
         request.classifier.fingerprint,

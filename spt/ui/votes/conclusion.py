@@ -28,7 +28,7 @@ def show(request: VotesRequest, run: VotesRun) -> None:
 def _mark(request: VotesRequest, label: int) -> str:
     if request.subject.label is None:
         return ""
-    return " ✓" if label == request.subject.label else f" ✗ (truth: {request.names[request.subject.label]})"
+    return " ✓" if label == request.subject.label else f" ✗ (truth: {escape(request.names[request.subject.label])})"
 
 
 def _show_prediction(request: VotesRequest, prediction: Prediction) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from spt.classifiers import Classifier
 from spt.figures import votes as figures
 from spt.ui.shared import checking, failures, pictures
+from spt.ui.shared.markdown import escape
 from spt.ui.votes import attack, conclusion, formulas, responses
 from spt.ui.votes import run as votes_run
 from spt.ui.votes.request import VotesRequest
@@ -58,7 +59,7 @@ def _show_images(request: VotesRequest) -> None:
     first, second, third, answer = st.columns([1, 1, 1, 1.5], gap="medium")
     where = request.transform.describe(request.gamma)
     with first:
-        pictures.show(request.subject.image, f"original x: {request.subject.caption}", "The original image.")
+        pictures.show(request.subject.image, f"original x: {escape(request.subject.caption)}", "The original image.")
     with second:
         pictures.show(
             request.received, f"received x′ = T_γ x: {where}", "The image the attacker hands over, in 8 bits."
@@ -70,7 +71,7 @@ def _show_images(request: VotesRequest) -> None:
     with answer:
         winner = int(request.probabilities.argmax())
         mark = "" if request.subject.label is None else " ✓" if winner == request.subject.label else " ✗ wrong"
-        st.markdown(f"Base classifier f answers **{request.names[winner]}**{mark}")
+        st.markdown(f"Base classifier f answers **{escape(request.names[winner])}**{mark}")
         rows = figures.histogram_rows(request.probabilities, request.names)
         specification = figures.bars_specification(
             "probability", 1.15, number_format=".2f", height=215, slanted=figures.need_slant(rows)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,6 +12,7 @@ from spt.images import image_digest, to_8_bit
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import Transform
 from spt.ui.shared.controls import BOUND, Smoothing, Statistics, Subject
+from spt.ui.shared.session import Key
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class VotesRequest:
         return np.asarray(self.classifier.logits(self.received[None]).softmax(dim=1)[0].cpu())
 
     @cached_property
-    def key(self) -> tuple[Any, ...]:
+    def key(self) -> Key:
         """Everything that decides the votes and the conclusions, as plain values."""
         return (
             image_digest(self.received),

@@ -19,6 +19,7 @@ from spt.smoothing import Votes
 from spt.statistics import votes_needed_to_certify
 from spt.ui.shared import failures
 from spt.ui.shared.gate import heavy_work
+from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun
 from spt.ui.votes.request import VotesRequest
 
@@ -132,9 +133,9 @@ def _standing(request: VotesRequest, run: VotesRun) -> str:
     needed = votes_needed_to_certify(request.statistics.n, request.statistics.alpha)
     lines = [
         ":gray-badge[PROVISIONAL] the votes are coming in",
-        f"**{request.names[leader]}** has **{counts[leader]:,}** of {run.estimation.n:,} votes "
+        f"**{escape(request.names[leader])}** has **{counts[leader]:,}** of {run.estimation.n:,} votes "
         f"({counts[leader] / run.estimation.n:.1%}).",
-        f"The {request.statistics.n0} selection votes chose **{request.names[chosen]}**.",
+        f"The {request.statistics.n0} selection votes chose **{escape(request.names[chosen])}**.",
     ]
     if needed is None:
         lines.append(f"With n = {request.statistics.n} no vote can certify at this α: choose a larger n.")

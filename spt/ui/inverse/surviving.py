@@ -4,7 +4,7 @@ import streamlit as st
 
 from spt.certificates import rounded_up
 from spt.figures import inverse as figures
-from spt.ui.inverse import constraints
+from spt.ui.inverse import one_pixel
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
 from spt.ui.shared.markdown import escape
@@ -66,7 +66,7 @@ def _show_truth(request: InverseRequest, found: Found) -> None:
 def _contradiction(request: InverseRequest, found: Found) -> str:
     died = found.contradiction
     assert died is not None
-    channel = f" ({constraints.CHANNELS[died.channel]})" if len(request.received) == 3 else ""
+    channel = f" ({one_pixel.CHANNELS[died.channel]})" if len(request.received) == 3 else ""
     split = figures.range_in_words(died.box.tolist(), request.transform.unit)
     where = "" if _is_inside(request, found) else " (outside the frame, where all is black)"
     return (
@@ -79,9 +79,9 @@ def _contradiction(request: InverseRequest, found: Found) -> str:
 def _go_to_contradiction(found: Found) -> None:
     died = found.contradiction
     assert died is not None
-    constraints.choose_pixel(died.row, died.column)
+    one_pixel.choose_pixel(died.row, died.column)
     st.session_state["inverse_before"] = min(died.passes - 1, 10)
-    st.session_state["inverse_channel"] = constraints.CHANNELS[died.channel]
+    st.session_state["inverse_channel"] = one_pixel.CHANNELS[died.channel]
     st.session_state.pop("inverse_split", None)
 
 
