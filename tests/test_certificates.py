@@ -165,7 +165,7 @@ WRONG_EVIDENCE = {
     "a field that there is not": ("replace(c, inner_vote=((1, 1),))", 'Unexpected keyword argument "inner_vote"'),
     "a field of another type": ('replace(c, n_gamma="200")', 'incompatible type "str"; expected "int"'),
     "a bare number for a tuple": ("replace(c, radii=0.1)", 'incompatible type "float"; expected "tuple[float, ...]"'),
-    "a conclusion that there is not": ("c.conclude().q_lower", 'has no attribute "p_lower"'),
+    "a conclusion that there is not": ("c.conclude().q_lower", 'has no attribute "q_lower"'),
     "missing evidence": ("NestedPrediction(n=1)", 'Missing named argument "classifier"'),
     "evidence for a conclusion": ("c.conclude(passes=3)", 'Unexpected keyword argument "passes" for "conclude"'),
     "a level of another type": ('replace(e, level="E")', 'incompatible type "str"; expected "ErrorLevel"'),

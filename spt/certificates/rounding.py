@@ -4,16 +4,20 @@ import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 
+LEAST = 1e-300
+"""Positive numbers below are shown as 0 or as this: they have too few digits to be rounded."""
+
+
 def rounded_down(value: float, digits: int = 3) -> str:
     """A number >= 0 to that many significant digits, rounded down: a bound that is shown must hold as it is shown."""
-    exact = Decimal(value)
+    exact = Decimal(value if value >= LEAST else 0)
     step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
     return f"{float(exact.quantize(step, ROUND_FLOOR)):.{digits}g}" if exact else "0"
 
 
 def rounded_up(value: float, digits: int = 3) -> str:
     """A number >= 0 to that many significant digits, rounded up: for bounds from above."""
-    exact = Decimal(value)
+    exact = Decimal(max(value, LEAST) if value else 0)
     step = Decimal(1).scaleb(exact.adjusted() - digits + 1)
     return f"{float(exact.quantize(step, ROUND_CEILING)):.{digits}g}" if exact else "0"
 
