@@ -1,6 +1,7 @@
 """The gate around heavy work: no slot is ever lost, first come first served, short work never behind long work."""
 
 import contextlib
+import json
 import random
 import threading
 import time
@@ -56,7 +57,7 @@ def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float]) -> None:
 
     def script(numbers: random.Random) -> None:
         lane: gate.Lane = numbers.choice(["short", "long"])
-        with heavy_work(lane, own):
+        with heavy_work(lane, "test", own):
             with lock:
                 inside[lane == "long"] += 1
                 most[:] = [max(most[0], sum(inside)), max(most[1], inside[1])]
@@ -93,9 +94,9 @@ def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float]) -> None:
 def test_a_waiter_and_a_holder_that_go_together_leave_all_slots(ending: list[float]) -> None:
     """What lost a slot for ever: a Streamlit call between taking the slot and the work ends the script."""
     own = Gate(2)
-    with heavy_work("long", own):
+    with heavy_work("long", "test", own):
         ending[0] = 1.0
-        with pytest.raises(Ended), heavy_work("long", own):
+        with pytest.raises(Ended), heavy_work("long", "test", own):
             pytest.fail("there is no second slot for long work")
         assert own.waiting["long"] == 0
     assert own.free == 2
@@ -177,6 +178,14 @@ def test_the_gate_of_the_server_is_not_made_anew(monkeypatch: pytest.MonkeyPatch
     before: Any = gate.GATE
     st.cache_resource.clear()
     st.cache_data.clear()
-    with heavy_work("long"):
+    with heavy_work("long", "test"):
         assert gate.GATE is before and before.free == before.slots - 1
     assert before.free == before.slots
+
+
+def test_the_log_has_a_line_for_each_computation(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="spt.work"), heavy_work("long", "certificate", Gate(2)):
+        pass
+    line = json.loads(caplog.messages[-1])
+    assert line.keys() == {"work", "lane", "waited_s", "took_s", "waiting", "free"}
+    assert (line["work"], line["lane"], line["waiting"], line["free"]) == ("certificate", "long", 0, 2)

@@ -3,7 +3,6 @@
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-
 LEAST = 1e-300
 """Positive numbers below are shown as 0 or as this: they have too few digits to be rounded."""
 

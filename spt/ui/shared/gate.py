@@ -4,6 +4,8 @@ There are two lanes. Short work (votes of a second) never waits behind long work
 given to long work. The gate is a value of this module, which nothing that Streamlit clears or reruns makes anew.
 """
 
+import json
+import logging
 import os
 import threading
 import time
@@ -15,6 +17,8 @@ from typing import Literal
 import streamlit as st
 
 Lane = Literal["short", "long"]
+LOGGER = logging.getLogger("spt.work")
+"""A line for each computation that has ended: what, in which lane, how long it waited and took, how many wait. No image, no name."""
 LOOK = 0.1
 """Seconds between two looks at the place in line, at which a changed control or a closed tab leaves it."""
 MOST_WAITING = 200
@@ -172,12 +176,13 @@ def hold_slot() -> Callable[[], None]:
 
 
 @contextmanager
-def heavy_work(lane: Lane, gate: Gate | None = None) -> Iterator[Ticket]:
-    """Work that takes a slot: it begins when there is one; until then the place in line is on the screen.
+def heavy_work(lane: Lane, what: str, gate: Gate | None = None) -> Iterator[Ticket]:
+    """Work that takes a slot: it begins when there is one; until then the place in line is on the screen. ``what`` it is goes to
+    the server's log.
 
     Whatever ends the script (a changed control, Stop, a closed tab, an error), here or in the work, leaves the line or the slot.
     """
-    ticket = (gate or GATE).ticket(lane)
+    ticket, asked = (gate or GATE).ticket(lane), time.monotonic()
     before, _THREAD.ticket = getattr(_THREAD, "ticket", None), ticket
     try:
         ticket.enter()
@@ -190,6 +195,21 @@ def heavy_work(lane: Lane, gate: Gate | None = None) -> Iterator[Ticket]:
     finally:
         ticket.leave()
         _THREAD.ticket = before
+        _note(ticket, what, asked)
+
+
+def _note(ticket: Ticket, what: str, asked: float) -> None:
+    now = time.monotonic()
+    begun = now if ticket.begun is None else ticket.begun
+    line = {
+        "work": what,
+        "lane": ticket.lane,
+        "waited_s": round(begun - asked, 2),
+        "took_s": round(now - begun, 2),
+        "waiting": sum(ticket.gate.waiting.values()),
+        "free": ticket.gate.free,
+    }
+    LOGGER.info("%s", json.dumps(line))
 
 
 def in_words(ticket: Ticket) -> str:

@@ -55,7 +55,7 @@ def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -
         help="End the run now; what it has is provisional.",
         shortcut="s",
     )
-    with failures.in_one_sentence(slots.panel, slots.button), heavy_work("short"):
+    with failures.in_one_sentence(slots.panel, slots.button), heavy_work("short", "votes"):
         _count(request, run, slots)
 
 
