@@ -18,7 +18,7 @@ import streamlit as st
 
 Lane = Literal["short", "long"]
 LOGGER = logging.getLogger("spt.work")
-"""A line for each computation that has ended: what, in which lane, how long it waited and took, how many wait. No image, no name."""
+"""A line for each computation that has ended: what, in which lane, how long it waited and took. No image, no name."""
 LOOK = 0.1
 """Seconds between two looks at the place in line, at which a changed control or a closed tab leaves it."""
 MOST_WAITING = 200
