@@ -19,6 +19,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 20_000_000
 """That are decoded; of a larger JPEG, which a camera may have made, every second, fourth or eighth in either direction."""
+MAX_REDUCED, MAX_PROGRESSIVE = 80_000_000, 40_000_000
+"""Pixels of such a JPEG; a progressive one is held as a whole while it is decoded."""
 NEARLY_WHITE = 240
 DARKEST_WHITE = 16  # of 255: the least that the brightest pixel becomes where a file does not say which value is white
 SMAX_SAMPLE_VALUE = 341  # TIFF's tag for the largest value that a pixel can have
@@ -113,6 +115,8 @@ def _reduce(picture: Image.Image) -> str:
     """Have a JPEG of too many pixels decoded at half its size, a quarter or an eighth; says so."""
     width, height = picture.size
     if width * height <= MAX_PIXELS or picture.format not in ("JPEG", "MPO"):
+        return ""
+    if width * height > (MAX_PROGRESSIVE if picture.info.get("progressive") else MAX_REDUCED):
         return ""
     divisor = next((each for each in (2, 4) if width * height <= MAX_PIXELS * each**2), 8)
     picture.draft(None, (width // divisor, height // divisor))

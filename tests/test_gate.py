@@ -108,6 +108,31 @@ def entered(own: Gate, lane: gate.Lane) -> Ticket:
     return ticket
 
 
+def test_a_script_that_ends_leaves_its_slot_to_what_it_has_started(ending: list[float]) -> None:
+    """The thread goes on to its next step: until then nobody else gets its slot."""
+    own, goes_on = Gate(2), threading.Event()
+
+    def compute(progress: Any) -> None:
+        ending[0] = 1.0  # the script ends at its next look at this
+        goes_on.wait(30)
+
+    with pytest.raises(Ended), heavy_work("long", "test", own):
+        background.in_background(compute, "work")
+    ending[0] = 0.0
+    assert own.free == 1 and not entered(own, "long").wait(0.05)
+    goes_on.set()
+    until = time.monotonic() + 10
+    while own.waiting["long"] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert own.waiting["long"] == 0 and own.free == 1, "the next one has it"
+
+
+def test_what_computes_in_the_background_takes_a_slot(ending: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Gate(2)
+    monkeypatch.setattr(gate, "GATE", own)
+    assert background.in_background(lambda progress: own.free, "work") == 1 and own.free == 2
+
+
 def test_first_come_first_served_in_each_lane() -> None:
     own = Gate(2)
     first, second, third = (entered(own, "long") for _ in range(3))
@@ -122,16 +147,32 @@ def test_first_come_first_served_in_each_lane() -> None:
 
 
 def test_short_work_never_waits_behind_long_work() -> None:
-    own = Gate(2)
+    own = Gate(3)
     long = [entered(own, "long") for _ in range(5)]
     short = entered(own, "short")
-    assert short.wait(0) and sum(ticket.wait(0) for ticket in long) == 1
+    assert short.wait(0) and sum(ticket.wait(0) for ticket in long) == 2
     another = entered(own, "short")
     assert not another.wait(0)
     long[0].leave()
-    assert another.wait(0) and not long[1].wait(0), "the one that waits for less comes first"
-    short.leave()
-    assert long[1].wait(0)
+    assert another.wait(0) and not long[2].wait(0), "short work comes first"
+
+
+def test_long_work_does_not_wait_for_ever_behind_short_work() -> None:
+    own = Gate(2)
+    first = entered(own, "short")
+    assert entered(own, "short").wait(0), "without long work, short work may have all slots"
+    long = entered(own, "long")
+    later = entered(own, "short")
+    first.leave()
+    assert long.wait(0) and not later.wait(0)
+
+
+def test_a_full_line_of_long_work_refuses_no_short_work() -> None:
+    own = Gate(2, most_waiting=1)
+    assert [entered(own, "long").wait(0) for _ in range(2)] == [True, False]
+    with pytest.raises(BusyError, match="busy: 1 computations wait already"):
+        own.ticket("long").enter()
+    assert entered(own, "short").wait(0)
 
 
 def test_a_slot_is_kept_until_its_thread_has_ended() -> None:
@@ -150,7 +191,7 @@ def test_a_full_line_is_one_sentence() -> None:
     own = Gate(2, most_waiting=2)
     kept = [entered(own, "long") for _ in range(3)]
     with pytest.raises(BusyError, match="busy: 2 computations wait already"):
-        own.ticket("short").enter()
+        own.ticket("long").enter()
     for ticket in kept:
         ticket.leave()
     assert own.free == 2

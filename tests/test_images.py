@@ -429,6 +429,19 @@ class TestRefuses:
         with pytest.raises(ValueError, match=r"too many pixels \(8 x 12\)"):
             read_image(data)
 
+    def test_a_photograph_beyond_reason_is_refused(self, monkeypatch):
+        """Of a progressive one all is held while it is decoded, so it may have less."""
+        monkeypatch.setattr("spt.images.MAX_PIXELS", 1000)
+        monkeypatch.setattr("spt.images.MAX_REDUCED", 6000)
+        monkeypatch.setattr("spt.images.MAX_PROGRESSIVE", 3000)
+        plain, progressive = io.BytesIO(), io.BytesIO()
+        gradient(64, 64).save(plain, "JPEG")
+        gradient(64, 64).save(progressive, "JPEG", progressive=True)
+        assert decode_image(plain.getvalue()).picture.size == (16, 16)
+        for data in (progressive.getvalue(), encode(gradient(100, 64), "JPEG")):
+            with pytest.raises(ValueError, match="too many pixels"):
+                read_image(data)
+
     def test_names_the_file(self, tmp_path):
         (tmp_path / "broken.png").write_bytes(b"hello")
         with pytest.raises(ValueError, match=r"broken\.png is not a picture"):

@@ -2,15 +2,21 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hostile_names import NAMES, hostile
 
 from pages import texts, visit
+from spt.classifiers import Classifier
+from spt.defences import DistSPT
 from spt.figures import votes as figures
+from spt.figures.certificates import certificate_svg
 from spt.figures.style import plain
+from spt.transforms import Translation
 from spt.ui.shared.markdown import escape
 
 MARKUP = re.compile(r"(?<!\\)!\[|(?<!\\)\]\(|(?<!\\)<(img|script|a |image|/text|b>)|(?<!\\)\[r\]:")
@@ -29,11 +35,26 @@ def test_escaped_names_hold_no_markup(name: str) -> None:
 def test_figures_show_names_as_text() -> None:
     probabilities = np.full((361, len(NAMES)), 1 / len(NAMES))
     axis = np.linspace(-180, 180, 361)
-    figure = figures.response_curve(axis, probabilities, NAMES, 0.0, "°", "γ", None, 30.0)
-    for trace in figure.data:
+    votes = (np.zeros(20), np.arange(20) % len(NAMES))
+    curve = figures.response_curve(axis, probabilities, NAMES, 0.0, "°", "γ", votes, 30.0)
+    square = np.full((5, 5, len(NAMES)), 1 / len(NAMES))
+    square[0, 0, 0] = square[2, 2, 1] = 0.9
+    chart = figures.response_map(axis[:5], square, NAMES, (0.0, 0.0), "px", (np.zeros((20, 2)), votes[1]))
+    assert len(curve.data) > len(NAMES) and len(chart.data) > 2
+    for trace in (*curve.data, *chart.data):
         assert "<" not in (trace.name or "").replace("<extra></extra>", "").replace("<br>", "")
         assert "%{x}</a>" not in (trace.hovertemplate or "")
-    ET.fromstring(f"<text>{plain(NAMES[1])}</text>")
+
+
+def test_a_certificate_s_picture_shows_names_as_text(columns: Classifier) -> None:
+    image = torch.zeros(columns.input_shape)
+    image[..., 0] = 1
+    named = replace(columns, class_names=NAMES[: len(columns.class_names)])
+    certificate = DistSPT(named, Translation(), 0.2, 0.4, 0.2).certify(image, n_gamma=20)
+    picture = certificate_svg(certificate, "data:image/png;base64,", NAMES[1])
+    tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(picture).iter()}
+    assert certificate.selected is not None and not tags & {"script", "a", "img"}
+    assert NAMES[certificate.selected][:20] in "".join(ET.fromstring(picture).itertext())
 
 
 @pytest.mark.parametrize("page", ["votes", "certify", "interpolation", "inverse", "experiments"])
@@ -48,6 +69,11 @@ def test_no_page_follows_what_a_name_holds(page: str, tmp_path: Path, monkeypatc
     said = [texts(app), *(element.value for element in (*app.error, *app.info, *app.warning, *app.subheader))]
     captions = [caption.caption for images in app.get("image") for caption in images.proto.imgs]
     assert captions or page == "experiments"
+    if page == "votes":
+        app.button(key="attack_button").click().run()
+        assert not app.exception and "Of 100 parameters tried" in texts(app)
+        said.append(texts(app))
+    said += [element.label for element in (*app.button, *app.expander, *app.metric, *app.tabs)]
     for text in (*said, *captions):
         assert not MARKUP.search(text), text
     if page == "votes":

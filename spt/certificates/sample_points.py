@@ -34,7 +34,7 @@ def points_of_the_seed(
         return True
     seed, n0, n = sizes
     _, generator = generators(seed, n0, n, first_looks, settings)
-    drawn = TRANSFORMS[transform].sample(n, parameter_sigma, generator).tolist()
+    drawn = TRANSFORMS[transform].sample(n, parameter_sigma, generator)[: len(points)].tolist()
     return all(
         abs(found - value) <= SAME_POINT * max(1.0, abs(value))
         for mine, theirs in zip(points, drawn, strict=False)

@@ -136,7 +136,7 @@ def _attack(request: CertifyRequest, certificate: DistCertificate) -> list[Answe
     farthest = request.transform.parameters[0].limit
     limit = certificate.limit
     beyond = limit if certificate.reach < 0.9 * limit else min(3 * limit, farthest)
-    with heavy_work("short", "attack on a certificate"):
+    with heavy_work("long", "attack on a certificate"):
         found = [
             *_border(request, certificate),
             *_worst(request, certificate, certificate.reach, True),

@@ -36,7 +36,7 @@ def show(request: CertifyRequest) -> None:
             shortcut="s",
             help="End the run now; what it has is provisional.",
         )
-        with heavy_work("long", "certificate"):
+        with failures.in_one_sentence(slots.panel, slots.button), heavy_work("long", "certificate"):
             certify_run.count(request, run, slots)
     _show_run(request, run, slots)
 

@@ -235,7 +235,7 @@ def sentences(experiment: Experiment, row: Row, classifier: Classifier, data: Da
         if key.startswith("answer ") and row.get(f"point {key.removeprefix('answer ')}") is not None:
             lines.append(f"worst attack within {key.removeprefix('answer ')} radius: g answers {class_name(label)}")
     rest = [
-        f"{escape(key)} {_readable_text(value)}"
+        f"{escape(key)} {escape(_readable_text(value))}"
         for key, value in row.items()
         if key not in TOLD and not key.startswith(("answer ", "point ")) and value is not None
     ]

@@ -5,10 +5,11 @@ ignores it; this is about what makes reading itself fail: no value, infinities, 
 """
 
 import math
+import unicodedata
 
 import streamlit as st
 
-TEXTS = ("source", "classifier", "experiment_dataset")
+TEXTS = ("source", "classifier", "experiment_dataset", "experiment_classifier")
 """Controls whose values are names, which may look like anything."""
 LARGEST = 1e15
 """Beyond it a browser's numbers are not exact."""
@@ -18,7 +19,7 @@ LONGEST = 1000
 
 def can_be_held(name: str, value: str) -> bool:
     """Whether a control might hold this value from the address."""
-    if not value.strip() or len(value) > LONGEST or not value.isprintable():
+    if not value.strip() or len(value) > LONGEST or _has_control_characters(value):
         return False
     if name in TEXTS:
         return True
@@ -27,6 +28,10 @@ def can_be_held(name: str, value: str) -> bool:
     except ValueError:
         return True  # a name, or what a control ignores
     return math.isfinite(number) and abs(number) <= LARGEST
+
+
+def _has_control_characters(value: str) -> bool:
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
 
 
 def clean() -> None:

@@ -1,5 +1,6 @@
 """How pages compute: on one thread, and where it takes long in the background with progress and Stop."""
 
+import contextlib
 import math
 import threading
 import time
@@ -12,7 +13,7 @@ import torch
 
 from spt.progress import Progress
 from spt.ui.shared.failures import exits_refused
-from spt.ui.shared.gate import hold_slot
+from spt.ui.shared.gate import has_slot, heavy_work, hold_slot
 
 Result = TypeVar("Result")
 ALL_THREADS = torch.get_num_threads()
@@ -39,8 +40,14 @@ def in_background(compute: Callable[[Progress], Result], label: str, expected_se
 
     ``compute`` is given a progress function as bounds take it. If the script ends here, because a control was changed
     or Stop was pressed, the thread ends at its next step. The bar shows the steps of the present loop; with
-    ``expected_seconds`` it shows the time, up to nearly its end, and the text names the loop.
+    ``expected_seconds`` it shows the time, up to nearly its end, and the text names the loop. It takes a slot of the gate, if
+    the script has none.
     """
+    with contextlib.nullcontext() if has_slot() else heavy_work("long", label):
+        return _in_background(compute, label, expected_seconds)
+
+
+def _in_background(compute: Callable[[Progress], Result], label: str, expected_seconds: float | None) -> Result:
     cancelled, started = threading.Event(), time.monotonic()
     results: list[Result] = []
     failures: list[Exception] = []

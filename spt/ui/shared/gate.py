@@ -1,7 +1,8 @@
 """The gate around heavy work: few computations at once on a server, the others wait in line, first come first served.
 
 There are two lanes. Short work (votes of a second) never waits behind long work (certificates, bounds): one slot is never
-given to long work. The gate is a value of this module, which nothing that Streamlit clears or reruns makes anew.
+given to long work, and one is kept from short work while long work waits. The gate is a value of this module, which nothing
+that Streamlit clears or reruns makes anew.
 """
 
 import json
@@ -65,8 +66,8 @@ class Gate:
     """Slots for heavy work.
 
     Args:
-        slots: computations at once, at least 2; long work can have all but one.
-        most_waiting: tickets in line, of both lanes together.
+        slots: computations at once, at least 2; long work can have all but one, and short work too while long work waits.
+        most_waiting: tickets in line, for each lane.
     """
 
     def __init__(self, slots: int, most_waiting: int = MOST_WAITING) -> None:
@@ -100,18 +101,18 @@ class Gate:
             taken = self._taken[ticket.lane]
             if not taken or ticket not in self._line[ticket.lane]:
                 return None
-            at_once = self.slots if ticket.lane == "short" else self.slots - 1
-            return sum(taken) / len(taken) * (self._line[ticket.lane].index(ticket) + 1) / at_once
+            return sum(taken) / len(taken) * (self._line[ticket.lane].index(ticket) + 1) / (self.slots - 1)
 
     # ----------------------------------------------------------------------------------------- what tickets do
 
     def _enter(self, ticket: Ticket) -> None:
         with self._changed:
-            count = sum(map(len, self._line.values()))
-            if count >= self.most_waiting:
-                raise BusyError(f"This server is busy: {count} computations wait already. Try again in a minute.")
-            self._line[ticket.lane].append(ticket)
+            line = self._line[ticket.lane]
+            line.append(ticket)
             self._let_in()
+            if len(line) > self.most_waiting:
+                line.remove(ticket)
+                raise BusyError(f"This server is busy: {len(line)} computations wait already. Try again in a minute.")
 
     def _wait(self, ticket: Ticket, seconds: float) -> bool:
         with self._changed:
@@ -153,8 +154,9 @@ class Gate:
         self._let_in()
 
     def _let_in(self) -> None:
-        """Give free slots to those who are next, short work first."""
-        most_of: dict[Lane, int] = {"short": self.slots, "long": self.slots - 1}
+        """Give free slots to those who are next, short work first; one slot is left to long work that waits."""
+        long_is_there = bool(self._line["long"]) or any(each.lane == "long" for each in self._inside)
+        most_of: dict[Lane, int] = {"short": self.slots - long_is_there, "long": self.slots - 1}
         for lane, most in most_of.items():
             line = self._line[lane]
             while line and len(self._inside) < self.slots and sum(each.lane == lane for each in self._inside) < most:
@@ -166,6 +168,11 @@ class Gate:
 
 GATE = Gate(max(2, os.cpu_count() or 2))
 _THREAD = threading.local()
+
+
+def has_slot() -> bool:
+    """Whether this thread's script is inside `heavy_work`."""
+    return getattr(_THREAD, "ticket", None) is not None
 
 
 def hold_slot() -> Callable[[], None]:

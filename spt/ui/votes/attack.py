@@ -24,6 +24,7 @@ def _key(request: VotesRequest, limit: float) -> Key:
         request.transform.name,
         limit,
         request.statistics.seed,
+        request.truth,
     )
 
 
@@ -111,7 +112,7 @@ def _show_result(request: VotesRequest, result: AttackResult) -> None:
     for index, column in enumerate(columns):
         answer = request.names[int(result.predictions[index])]
         column.button(
-            f"{request.transform.describe(result.points[index])} → f: {answer}, loss {float(result.losses[index]):.2f}",
+            f"{request.transform.describe(result.points[index])} → f: {escape(answer)}, loss {float(result.losses[index]):.2f}",
             key=f"attack_{index}",
             width="stretch",
             help="Move the sliders there.",

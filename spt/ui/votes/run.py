@@ -18,13 +18,14 @@ from spt.seeds import generators
 from spt.smoothing import Votes
 from spt.statistics import votes_needed_to_certify
 from spt.ui.shared import failures
-from spt.ui.shared.gate import heavy_work
+from spt.ui.shared.gate import Lane, heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun
 from spt.ui.votes.request import VotesRequest
 
 WATCH_UPDATES, WATCH_PAUSE = 40, 0.05  # a watched run takes about three seconds, however fast the network
 FAST_UPDATES_A_SECOND = 8
+MOST_SHORT = 2000  # votes that are taken in the lane of short work
 
 
 @dataclass
@@ -55,7 +56,10 @@ def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -
         help="End the run now; what it has is provisional.",
         shortcut="s",
     )
-    with failures.in_one_sentence(slots.panel, slots.button), heavy_work("short", "votes"):
+    with (
+        failures.in_one_sentence(slots.panel, slots.button),
+        heavy_work("short" if request.statistics.n <= MOST_SHORT else "long", "votes"),
+    ):
         _count(request, run, slots)
 
 
