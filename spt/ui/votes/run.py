@@ -18,7 +18,7 @@ from spt.seeds import generators
 from spt.smoothing import Votes
 from spt.statistics import votes_needed_to_certify
 from spt.ui.shared import failures
-from spt.ui.shared.gate import Lane, heavy_work
+from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun
 from spt.ui.votes.request import VotesRequest
