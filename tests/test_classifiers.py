@@ -525,7 +525,7 @@ class TestBundled:
         for measured, claimed in ((clean, recorded["clean"]), (noisy, recorded["parameter_and_pixel_noise"])):
             # the first 2000 test images are somewhat harder than the rest; four standard deviations and 0.01 for that
             assert measured >= claimed - 0.01 - 4 * np.sqrt(claimed * (1 - claimed) / 2000)
-        assert clean >= (0.97 if recipe.dataset == "mnist" else 0.6)
+        assert clean >= (0.96 if recipe.dataset == "mnist" else 0.6)
 
     def test_thread_count_does_not_change_the_class(self, mnist_rotation):
         threads = torch.get_num_threads()

@@ -273,12 +273,12 @@ def test_a_certificate_with_one_error(one_error, level, quiet, original, receive
 def test_a_given_e_accepts_or_refuses(quiet, level, received):
     """The online form: E is fixed beforehand."""
     given = quiet.measure(received, error=level.error, n_test=150)
-    assert given.verify() and given.accepted and (given.n_choice, given.margin, given.largest) == (0, None, None)
+    assert given.verify() and given.usable and (given.n_choice, given.margin, given.largest) == (0, None, None)
     assert not set(given.bounds) & set(level.bounds)  # another E is tested on other betas
     certificate = quiet.certify_with_one_error(received, given, n0=50, n=100)
     assert certificate.verify() and certificate.label == 1 and "given" in certificate.to_text()
     small = quiet.measure(received, error=min(level.bounds) / 4, n_test=20)
-    assert small.verify() and not small.accepted and small.exceeding == 20 and small.rho == 1
+    assert small.verify() and not small.usable and small.exceeding == 20 and small.rho == 1
     assert small.explain().startswith("REFUSED: E = ") and "20 of 20 β exceed it" in small.explain()
     assert f"is {rounded_up(max(small.bounds))};" in small.explain().partition("Its own bound")[2]
     with pytest.raises(ValueError, match=r"REFUSED: .* is too small for this image .* Its own bound"):

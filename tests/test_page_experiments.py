@@ -24,6 +24,7 @@ from spt.figures.experiments import PaperSeries
 from spt.transforms import get_transform
 from spt.ui.experiments import figure, rows, run, table
 from spt.ui.experiments.request import make_result
+from spt.ui.shared.markdown import escape
 from spt.ui.shared.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
 
@@ -168,7 +169,7 @@ def test_half_a_result_is_listed_and_one_sentence(folders: Path, lost: str) -> N
     app = open_page(experiment="table11", table11_result="digits-translation-1")
     assert not app.exception
     [error] = app.error
-    assert f"has lost {half.stem}.{lost}: a result is both files" in error.value
+    assert escape(f"has lost {half.stem}.{lost}: a result is both files") in error.value
     app.selectbox(key="table11_result").set_value("digits-rotation-30").run()
     assert_healthy(app)
 
