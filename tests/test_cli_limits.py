@@ -355,6 +355,9 @@ def test_control_c_keeps_the_rows(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},  # beside other tests a second thread waits more than it works
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     path, until = tmp_path / "table11-digits-rotation-30.sqlite", time.monotonic() + 180
     while not (path.is_file() and Store(path, None).done("images")):
