@@ -9,6 +9,7 @@ from spt.classifiers import Classifier
 from spt.defences import DistSPT
 from spt.threat_model import Attacker
 from spt.transforms import Transform
+from spt.ui.shared import controls
 from spt.ui.shared.controls import BOUND, Subject
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.procedure import Procedure, choose_procedure
@@ -39,18 +40,11 @@ def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
         "time and enlarges the errors.",
         **BOUND,
     )
-    attacker = st.segmented_control(
-        "Attacker",
-        ["8-bit", "exact"],
-        default="8-bit",
-        required=True,
-        key="attacker",
-        help="8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded.",
-        **BOUND,
+    attacker = controls.choose_attacker(
+        "8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded."
     )
     procedure = choose_procedure(transform, classifier)
-    kind: Attacker = "exact" if attacker == "exact" else "8-bit"
-    return Settings(**vars(procedure), limit=float(limit), attacker=kind)
+    return Settings(**vars(procedure), limit=float(limit), attacker=attacker)
 
 
 @dataclass(frozen=True, eq=False)

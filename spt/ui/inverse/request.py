@@ -187,15 +187,9 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
         help="Further passes: what is known of the other pixels makes each equation say more.",
         **BOUND,
     )
-    attacker = st.segmented_control(
-        "Attacker",
-        ["8-bit", "exact"],
-        default="8-bit",
-        required=True,
-        key="attacker",
-        help="8-bit: x′ was rounded to multiples of 1/255, as files are: each value is known within ±1/510. Exact: not "
-        "rounded.",
-        **BOUND,
+    attacker = controls.choose_attacker(
+        "8-bit: x′ was rounded to multiples of 1/255, as files are: each value is known within ±1/510. Exact: not "
+        "rounded."
     )
     with st.expander("As in the paper"):
         naive = st.toggle(
@@ -210,7 +204,6 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
             help="Positions (x, y) on the grid of odd numbers around 0, where pixels are 2 apart; else column and row.",
             **BOUND,
         )
-    kind: Attacker = "exact" if attacker == "exact" else "8-bit"
     return InverseRequest(
         classifier,
         subject,
@@ -219,7 +212,7 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
         limits,
         int(splits),
         int(refinements),
-        kind,
+        attacker,
         naive,
         2.0 if paper else 1.0,
     )

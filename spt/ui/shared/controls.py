@@ -17,7 +17,7 @@ from spt.certificates.rounding import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
 from spt.images import image_digest
-from spt.threat_model import BOUNDED
+from spt.threat_model import BOUNDED, Attacker
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui.shared import cache, failures, gallery
 from spt.ui.shared.markdown import escape
@@ -203,18 +203,35 @@ class Smoothing:
     pixel_sigma: float
 
 
+def choose_parameter_sigma(transform: Transform, what: str) -> float:
+    """The standard deviation of the smoothing in the transformation's unit; ``what`` is drawn with it, in words."""
+    first = transform.parameters[0]
+    return float(
+        st.slider(
+            f"Smoothing noise σ_γ in {first.unit}",
+            first.step,
+            first.limit / 2,
+            first.default_sigma,
+            first.step,
+            key=f"{transform.name}_sigma",
+            help=what,
+            **BOUND,
+        )
+    )
+
+
+def choose_attacker(what: str) -> Attacker:
+    """Whether the attacked image is rounded; ``what`` that means, in words."""
+    chosen = st.segmented_control(
+        "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker", help=what, **BOUND
+    )
+    return "exact" if chosen == "exact" else "8-bit"
+
+
 def choose_smoothing(transform: Transform) -> Smoothing:
     """The noise that g is smoothed with."""
-    first = transform.parameters[0]
-    sigma = st.slider(
-        f"Smoothing noise σ_γ in {first.unit}",
-        first.step,
-        first.limit / 2,
-        first.default_sigma,
-        first.step,
-        key=f"{transform.name}_sigma",
-        help="Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more.",
-        **BOUND,
+    sigma = choose_parameter_sigma(
+        transform, "Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more."
     )
     pixel_sigma = st.slider(
         "Pixel noise σ_ε",

@@ -6,7 +6,7 @@ import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.transforms import Transform
-from spt.ui.shared.controls import BOUND, choose_selection_level_seed
+from spt.ui.shared.controls import BOUND, choose_parameter_sigma, choose_selection_level_seed
 from spt.ui.shared.markdown import escape
 
 
@@ -24,17 +24,7 @@ class Procedure:
 
 def choose_procedure(transform: Transform, classifier: Classifier, nested: bool = False) -> Procedure:
     """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
-    first, unit = transform.parameters[0], transform.unit
-    sigma = st.slider(
-        f"Smoothing noise σ_γ in {unit}",
-        first.step,
-        first.limit / 2,
-        first.default_sigma,
-        first.step,
-        key=f"{transform.name}_sigma",
-        help="Samples b′ are drawn from N(0, σ_γ²).",
-        **BOUND,
-    )
+    sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).")
     pixel_sigma = st.slider(
         "Pixel noise σ_ε",
         0.0,
@@ -58,4 +48,4 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
     )
     with st.container() if nested else st.expander("Advanced"):
         n0, alpha, seed = choose_selection_level_seed("The certificate", "samples")
-    return Procedure(float(sigma), float(pixel_sigma), int(n_gamma), n0, alpha, seed)
+    return Procedure(sigma, float(pixel_sigma), int(n_gamma), n0, alpha, seed)
