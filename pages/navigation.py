@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import address, failures
+from spt.ui.shared import address, failures, gate
 from spt.ui.shared.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
@@ -19,4 +19,7 @@ page = st.navigation(
 )
 with failures.in_one_sentence():
     address.clean()
-    page.run()
+    with gate.drawing():
+        if page.url_path != "experiments" and "experiment_worker" in st.session_state:
+            st.session_state["experiment_worker"].stop()
+        page.run()

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from spt.progress import step
+
 
 def halving_on_oom(work: Callable[[Tensor], tuple[Tensor, ...]], part: Tensor) -> tuple[Tensor, ...]:
     """``work(part)``, or in two halves if the device runs out of memory (one cell must fit)."""
+    step()
     try:
         return work(part)
     except torch.cuda.OutOfMemoryError:

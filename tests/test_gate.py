@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from spt.progress import silent
 from spt.ui.shared import background, gate
 from spt.ui.shared.gate import BusyError, Gate, Ticket, heavy_work
 
@@ -30,6 +31,13 @@ class Place:
         return lambda *given, **named: self.ends()
 
 
+class Streamlit(threading.local):
+    """What the gate calls of Streamlit; each thread is a session of its own."""
+
+    def __init__(self, empty: Callable[[], Place]) -> None:
+        self.empty, self.session_state = empty, dict[str, Any]()
+
+
 @pytest.fixture
 def ending(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How likely a Streamlit call is to end the script, in a list of one number that a test may change."""
@@ -43,21 +51,36 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ends()
         return Place(ends)
 
-    for module in (gate, background):
-        monkeypatch.setattr(module.st, "empty", empty)
+    monkeypatch.setattr(gate, "st", Streamlit(empty))
+    monkeypatch.setattr(background.st, "empty", empty)
     monkeypatch.setattr(gate, "LOOK", 0.0005)
+    monkeypatch.setattr(background, "LOOK", 0.0005)
     monkeypatch.setattr(background, "POLL", 0.0005)
     return chance
 
 
-def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float]) -> None:
-    """Eight visitors at once, ten thousand scripts: each may end at every Streamlit call, by an error, or in a thread."""
-    ending[0] = 0.2
+def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight visitors at once, ten thousand scripts: each may end at every Streamlit call, by an error, or in a thread; half of
+    them are drawings, and they rest and give way."""
+    ending[0] = 0.1
     own, inside, most, lock = Gate(3), [0, 0], [0, 0], threading.Lock()
+    monkeypatch.setattr(gate, "GATE", own)
 
     def script(numbers: random.Random) -> None:
+        if numbers.random() < 0.5:
+            with gate.drawing():
+                if numbers.random() < 0.8:
+                    compute(numbers)
+        else:
+            compute(numbers)
+
+    def compute(numbers: random.Random) -> None:
         lane: gate.Lane = numbers.choice(["short", "long"])
-        with heavy_work(lane, "test", own):
+        with heavy_work(lane, "test", own) as work:
+            if numbers.random() < 0.2:
+                work.rest(0.0002)
+            for _ in silent(range(2)):
+                pass
             with lock:
                 inside[lane == "long"] += 1
                 most[:] = [max(most[0], sum(inside)), max(most[1], inside[1])]
@@ -67,11 +90,11 @@ def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float]) -> None:
                     raise ValueError("a network that fails")
                 if kind < 0.2:
                     raise Ended
-                if kind < 0.4:
-                    background.in_background(lambda progress: list(progress(range(3))), "work")
             finally:
                 with lock:
                     inside[lane == "long"] -= 1
+            if kind < 0.4:
+                background.in_background(lambda progress: list(progress(range(3))), "work")
 
     def visitor(seed: int) -> None:
         numbers = random.Random(seed)
@@ -87,7 +110,7 @@ def test_no_slot_is_lost_whatever_ends_a_script(ending: list[float]) -> None:
     until = time.monotonic() + 10  # threads of scripts that were ended give their slot back at their next step
     while own.free < 3 and time.monotonic() < until:
         time.sleep(0.01)
-    assert own.free == 3 and own.waiting == {"short": 0, "long": 0}
+    assert own.free == 3 and own.waiting == {"drawing": 0, "short": 0, "long": 0}
     assert most[0] <= 3 and most[1] <= 2
 
 
@@ -205,7 +228,7 @@ def test_the_place_in_line_is_said_with_an_estimate(monkeypatch: pytest.MonkeyPa
     own = Gate(2)
     first = entered(own, "long")
     second, third = entered(own, "long"), entered(own, "long")
-    assert "you are next. Stop" in gate.in_words(second)
+    assert gate.in_words(second).endswith("you are next.")
     now[0] = 12.0
     first.leave()
     assert "you are next, about 12 s." in gate.in_words(third)
@@ -225,8 +248,126 @@ def test_the_gate_of_the_server_is_not_made_anew(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_log_has_a_line_for_each_computation(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", logger="spt.work"), heavy_work("long", "certificate", Gate(2)):
+    with caplog.at_level("INFO", logger="spt.work"), heavy_work("long", "certificate", Gate(2), n_gamma=200):
         pass
     line = json.loads(caplog.messages[-1])
-    assert line.keys() == {"work", "lane", "waited_s", "took_s", "waiting", "free"}
+    assert (
+        line.keys() == {"work", "lane", "n_gamma", "waited_s", "took_s", "waiting", "free"} and line["n_gamma"] == 200
+    )
     assert (line["work"], line["lane"], line["waiting"], line["free"]) == ("certificate", "long", 0, 2)
+
+
+# ---------------------------------------------------------------------------------------------- drawings, and slices of work
+
+
+def test_drawing_comes_before_short_work_but_not_for_ever() -> None:
+    own = Gate(2)
+    busy = [own.ticket("drawing", asked=0.0) for _ in range(2)]
+    short, early, late = own.ticket("short", 10.0), own.ticket("drawing", 11.0), own.ticket("drawing", 13.0)
+    for ticket in (*busy, short, late, early):
+        ticket.enter()
+    order = []
+    for ticket in (busy[0], early, short):
+        ticket.leave()
+        order.append([each.wait(0) for each in (early, short, late)])
+    assert order == [[True, False, False], [False, True, False], [False, False, True]]
+
+
+def test_long_work_gives_way_to_quick_work_between_two_slices_and_keeps_one_slot() -> None:
+    own = Gate(4)
+    long = [entered(own, "long") for _ in range(4)]
+    assert not long[0].gives_way(), "nothing quick waits"
+    first = entered(own, "short")
+    second = entered(own, "drawing")
+    assert first.wait(0) and not second.wait(0)
+    assert long[0].gives_way() and second.wait(0) and not long[0].wait(0)
+    third, fourth = entered(own, "drawing"), entered(own, "drawing")
+    assert long[1].gives_way() and third.wait(0)
+    assert not long[2].gives_way() and long[2].wait(0) and not fourth.wait(0), "one slot is left to long work"
+    for ticket in (first, second, third, fourth):
+        ticket.leave()
+    assert long[0].wait(0) and long[1].wait(0) and not long[3].wait(0), "at their old places"
+
+
+def test_work_that_has_left_gives_no_way_and_takes_no_slot_again() -> None:
+    own = Gate(3)
+    gone, other = entered(own, "long"), entered(own, "long")
+    quick = [entered(own, "drawing") for _ in range(2)]
+    assert other.gives_way() and quick[1].wait(0)
+    gone.leave()
+    other.leave()
+    other.come_back()
+    assert not gone.gives_way() and own.working == {"drawing": 2, "short": 0, "long": 0}
+    assert own.waiting == {"drawing": 0, "short": 0, "long": 0}
+
+
+def test_parts_of_two_works_take_turns() -> None:
+    own = Gate(2)
+    one, other = entered(own, "long"), entered(own, "long")
+    one.go_last()
+    assert other.wait(0) and not one.wait(0)
+    other.go_last()
+    assert one.wait(0) and not other.wait(0)
+
+
+def test_who_rests_has_no_slot(ending: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    own, free = Gate(2), []
+    monkeypatch.setattr(gate.time, "sleep", lambda seconds: free.append(own.free))
+    with heavy_work("short", "votes", own) as work:
+        assert own.free == 1
+        work.rest(0.05)
+        assert free == [2] and own.free == 1
+
+
+def test_heavy_work_takes_the_place_of_the_drawing_it_is_in(
+    ending: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Gate(2)
+    monkeypatch.setattr(gate, "GATE", own)
+    with gate.drawing():
+        assert own.working == {"drawing": 1, "short": 0, "long": 0} and not gate.has_slot()
+        with heavy_work("long", "test"):
+            assert own.working == {"drawing": 0, "short": 0, "long": 1} and gate.has_slot()
+        assert own.working == {"drawing": 1, "short": 0, "long": 0} and not gate.has_slot()
+        with gate.drawing():  # a fragment's first run
+            assert own.working["drawing"] == 1
+    assert own.free == 2 and gate.ASKED not in gate.st.session_state
+
+
+def test_a_drawing_that_is_replaced_keeps_its_place(ending: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who drags does not go to the end of the line with every move."""
+    own = Gate(2)
+    monkeypatch.setattr(gate, "GATE", own)
+    busy = [entered(own, "drawing") for _ in range(2)]
+    gate.st.session_state[gate.ASKED] = first = time.monotonic() - 5
+    before = own.ticket("drawing", first + 1)
+    before.enter()
+    ending[0] = 1.0
+    with pytest.raises(Ended), gate.drawing():
+        pytest.fail("there is no slot")
+    assert gate.st.session_state[gate.ASKED] == first
+    busy[0].leave()
+    busy[1].leave()
+    before.leave()
+    ending[0] = 0.0
+    with gate.drawing():
+        assert gate.ASKED not in gate.st.session_state
+
+
+def test_steps_of_loops_give_way(ending: list[float]) -> None:
+    """A drawing that comes while a certificate computes has a slot at the next step of whatever loop it is in."""
+    own = Gate(3)
+    entered(own, "long")
+    with heavy_work("long", "certificate", own):
+        fast = [entered(own, "drawing") for _ in range(2)]
+        assert fast[0].wait(0) and not fast[1].wait(0)
+
+        def go() -> None:
+            assert fast[1].wait(30)
+            fast[1].leave()
+
+        thread = threading.Thread(target=go)
+        thread.start()
+        assert list(silent(range(3))) == [0, 1, 2]
+        thread.join(30)
+        assert not thread.is_alive()

@@ -4,6 +4,7 @@ rows say, and what is not complete says so."""
 import contextlib
 import io
 import json
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -21,9 +22,11 @@ from spt.experiments.table11 import Table11
 from spt.experiments.tables import paper_lines, write_tables
 from spt.figures import experiments as figures
 from spt.figures.experiments import PaperSeries
+from spt.progress import silent
 from spt.transforms import get_transform
 from spt.ui.experiments import figure, rows, run, table
 from spt.ui.experiments.request import make_result
+from spt.ui.shared import gate
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.presets import PRESETS
 from tests.pages import assert_healthy, texts, visit
@@ -358,7 +361,9 @@ def test_stop_keeps_the_rows_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch
     assert f"all {len(kept) + 1} rows are in" in texts(app)
 
 
-def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_ends_when_the_controls_say_something_else_or_its_page_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def slow(self: Table11, stage: str, item: int, *_: Any) -> Any:
         time.sleep(0.2)
         return self.about(stage, item) | dict.fromkeys(figure.VARIANTS, 1.0)
@@ -370,10 +375,54 @@ def test_a_run_ends_when_the_controls_say_something_else_or_nobody_looks(monkeyp
     app.radio(key="experiment").set_value("bicubic").run()
     assert_healthy(app)
     assert not worker.running and "Nothing has been measured" in texts(app)
-    monkeypatch.setattr(run, "UNSEEN", 0.5)
-    unseen = run.Worker(configure(Table11, "quick", images=40), worker)
-    unseen._thread.join(30)
-    assert unseen.ended and unseen.failure is None
+    app.radio(key="experiment").set_value("table11").run()
+    app.button(key="experiment_start").click().run()
+    worker = app.session_state["experiment_worker"]
+    app.switch_page("explore/start.py").run()
+    assert_healthy(app)
+    assert not worker.running
+    monkeypatch.setattr(run, "tab_is_open", lambda: lambda: False)
+    closed = run.Worker(configure(Table11, "quick", images=40), worker)
+    closed._thread.join(30)
+    assert closed.ended and closed.failure is None and gate.GATE.free == gate.GATE.slots
+
+
+def test_a_run_that_is_stopped_ends_within_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, steps = threading.Event(), []
+
+    def long(self: Table11, stage: str, item: int, *_: Any) -> Any:
+        for number in silent(range(10_000)):
+            begun.set()
+            steps.append(number)
+            time.sleep(0.01)
+        return self.about(stage, item) | dict.fromkeys(figure.VARIANTS, 1.0)
+
+    monkeypatch.setattr(Table11, "measure", long)
+    worker = run.Worker(configure(Table11, "quick", images=2))
+    assert begun.wait(30)
+    worker.stop()
+    worker._thread.join(30)
+    assert worker.ended and worker.failure is None and len(steps) < 9_000
+    assert gate.GATE.free == gate.GATE.slots
+
+
+def test_runs_take_turns_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs on a server with one slot for long work: neither waits for the end of the other."""
+    monkeypatch.setattr(gate, "GATE", gate.Gate(2))
+    rows: list[int] = []
+
+    def measure(self: Table11, stage: str, item: int, *_: Any) -> Any:
+        rows.append(self.images)
+        time.sleep(0.05)
+        return self.about(stage, item) | dict.fromkeys(figure.VARIANTS, 1.0)
+
+    monkeypatch.setattr(Table11, "measure", measure)
+    workers = [run.Worker(configure(Table11, "quick", images=images, seed=images)) for images in (5, 6)]
+    for worker in workers:
+        worker._thread.join(60)
+        assert worker.failure is None
+    assert sorted(rows) == [5] * 5 + [6] * 6
+    assert rows.index(6) < 4, "the second began before the first had ended"
 
 
 def test_what_cannot_be_measured_is_one_sentence() -> None:

@@ -36,7 +36,17 @@ def show(request: CertifyRequest) -> None:
             shortcut="s",
             help="End the run now; what it has is provisional.",
         )
-        with failures.in_one_sentence(slots.panel, slots.button), heavy_work("long", "certificate"):
+        with (
+            failures.in_one_sentence(slots.panel, slots.button),
+            heavy_work(
+                "long",
+                "certificate",
+                classifier=request.classifier.name,
+                transform=request.transform.name,
+                limit=request.settings.limit,
+                n_gamma=request.settings.n_gamma,
+            ),
+        ):
             certify_run.count(request, run, slots)
     _show_run(request, run, slots)
 

@@ -14,7 +14,7 @@ from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
 from spt.experiments.stored import Stored
 from spt.ui.experiments import export, figure, rows, run, table
 from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder, title_of
-from spt.ui.shared import failures
+from spt.ui.shared import failures, gate
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import Key
 
@@ -154,6 +154,11 @@ def _request(name: str) -> None:
 @st.fragment(run_every=LOOK)
 def _live(request: ExperimentRequest) -> None:
     """What has come so far; looks again and again, and hands over to the whole page at the end."""
+    with gate.drawing():
+        _show_so_far(request)
+
+
+def _show_so_far(request: ExperimentRequest) -> None:
     experiment = request.experiment
     worker = run.current(experiment)
     if worker is None or not worker.running:
@@ -190,7 +195,7 @@ def _so_far(worker: run.Worker, result: Result) -> str:
     if several and worker.stage:
         words.append(f"stage {worker.stage}")
     if worker.waits:
-        words.append("waiting for another run on this server")
+        words.append(worker.place_in_line)
     words.append(f"{time.monotonic() - worker.begun:.0f} s")
     left = worker.seconds_left()
     if left is not None:

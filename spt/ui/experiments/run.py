@@ -1,8 +1,9 @@
 """Quick runs: an experiment in the background, each row kept on disk as it comes, with Stop.
 
-A worker thread holds plain data and an Event and makes no Streamlit call. The page looks at it while it is open; when nobody
-has looked for some seconds the worker ends by itself, after the row that it is at. Its rows are in a folder of this user, one
-for each setting, network, data set and version of the code, so a run that was stopped goes on where it was.
+A worker thread holds plain data and an Event and makes no Streamlit call. It takes its turn in the line of the server for each
+row. When it is stopped, its page is left or its tab is closed, it ends at the next step of the row that it is at, which is dropped.
+Its rows are in a folder of this user, one for each setting, network, data set and version of the code, so a run that was stopped
+goes on where it was.
 """
 
 import hashlib
@@ -20,12 +21,12 @@ import streamlit as st
 from spt.experiments import Experiment, Rows, all_rows, open_store, run
 from spt.experiments.running import check_rows, in_this_process
 from spt.experiments.tables import commit
+from spt.progress import between_steps
+from spt.ui.shared import gate
 from spt.ui.shared.background import one_thread
-from spt.ui.shared.session import Key
+from spt.ui.shared.session import Key, tab_is_open
 
 RUNS_VARIABLE = "SPT_RUNS"
-UNSEEN = 10.0  # seconds after which a run that nobody looks at ends
-AT_ONCE = threading.BoundedSemaphore(1)  # runs on this server
 
 
 def folder_of(experiment: Experiment) -> Path:
@@ -90,8 +91,9 @@ class Worker:
         self.stage, self.done, self.missing = "", 0, 0  # of the stage it is at
         self.waits = True
         self.failure: Exception | None = None
-        self.begun = self.started = self.seen = time.monotonic()
-        self._stop = threading.Event()
+        self.begun = self.started = time.monotonic()
+        self._stop, self._tab_is_open = threading.Event(), tab_is_open()
+        self._ticket = gate.GATE.ticket("long")
         self._experiment, self._folder, self._device = experiment, folder_of(experiment), device()
         self._after: threading.Thread | None = after._thread if after else None
         self._thread: threading.Thread = threading.Thread(target=self._run, daemon=True)
@@ -104,16 +106,17 @@ class Worker:
 
     @property
     def ended(self) -> bool:
-        """Whether its thread has ended: a worker that was stopped finishes the row that it is at."""
+        """Whether its thread has ended: a worker that was stopped goes on to the next step of the row that it is at."""
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """End after the present row, which is kept."""
+        """End at the next step; the present row is dropped, those before it are kept."""
         self._stop.set()
 
-    def look(self) -> None:
-        """Tell the worker that somebody looks at it."""
-        self.seen = time.monotonic()
+    @property
+    def place_in_line(self) -> str:
+        """Where it stands, in words."""
+        return gate.in_words(self._ticket)
 
     def seconds_left(self) -> float | None:
         """An estimate for the stage it is at, None as long as there is none."""
@@ -122,8 +125,19 @@ class Worker:
         return (time.monotonic() - self.started) / self.done * (self.missing - self.done)
 
     def _check(self) -> None:
-        if self._stop.is_set() or time.monotonic() - self.seen > UNSEEN:
+        if self._stop.is_set() or not self._tab_is_open():
             raise _Stopped
+
+    def _wait(self) -> None:
+        self.waits = not self._ticket.wait(0)
+        while not self._ticket.wait(gate.LOOK):
+            self._check()
+        self.waits = False
+
+    def _step_ends(self) -> None:
+        self._check()
+        if self._ticket.gives_way():
+            self._wait()
 
     def _progress(self, items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         self.stage, self.done, self.missing, self.started = desc.rpartition(": ")[2], 0, total or 0, time.monotonic()
@@ -132,24 +146,26 @@ class Worker:
             yield item  # the row is kept when this goes on
             self.done += 1
             self._check()
+            self._ticket.go_last()
+            self._wait()
 
     def _run(self) -> None:
         try:
             if self._after:
                 self._after.join()
-            while not AT_ONCE.acquire(timeout=0.1):
-                self._check()
-            try:
-                self.waits = False
-                with one_thread():
-                    store = open_store(self._experiment, self._folder)
-                    run(self._experiment, store, in_this_process(self._device), self._progress)
-            finally:
-                AT_ONCE.release()
+            self._ticket.enter()
+            self._wait()
+            with one_thread(), between_steps(self._step_ends):
+                store = open_store(self._experiment, self._folder)
+                run(self._experiment, store, in_this_process(self._device), self._progress)
         except _Stopped:
             pass
         except Exception as error:  # handed to the page
             self.failure = error
+        finally:
+            self._ticket.leave()
+            kind = self._experiment
+            gate.note(self._ticket, "experiment", self.begun, {"experiment": kind.stem, "images": kind.images})
 
 
 # ------------------------------------------------------------------------------------------------- the session's worker
@@ -163,7 +179,6 @@ def current(experiment: Experiment) -> Worker | None:
     if worker.key != key_of(experiment):
         worker.stop()
         return None
-    worker.look()
     return worker
 
 

@@ -173,7 +173,7 @@ def _show_bounds(
                 if result is None and not _wanted(method, key, len(found.last.boxes) * pixels):
                     continue
             if result is None:
-                with working, heavy_work("long", "received bound"):
+                with working, heavy_work("long", "received bound", method=method):
                     result = BOUNDS.in_background(
                         key, partial(bound, request, found, beta, preprocessing, method), "Bounding"
                     )

@@ -61,7 +61,7 @@ def _found(request: InverseRequest) -> Found | None:
     RUN.put(PageRun(request.key))
     stop = st.empty()
     stop.button("Stop", key="inverse_stop", icon=":material/stop_circle:", on_click=RUN.stop, shortcut="s")
-    with failures.in_one_sentence(None, stop), heavy_work("long", "inverse"):
+    with failures.in_one_sentence(None, stop), heavy_work("long", "inverse", splits=request.splits):
         found = run.RESULTS.in_background(request.key, partial(run.compute, request), "Inverting")
     stop.empty()
     return found

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import streamlit as st
 import torch
 
-from spt.progress import Progress
+from spt.progress import Progress, between_steps
 from spt.ui.shared.failures import exits_refused
-from spt.ui.shared.gate import has_slot, heavy_work, hold_slot
+from spt.ui.shared.gate import LOOK, current_ticket, has_slot, heavy_work
 
 Result = TypeVar("Result")
 ALL_THREADS = torch.get_num_threads()
@@ -41,7 +41,7 @@ def in_background(compute: Callable[[Progress], Result], label: str, expected_se
     ``compute`` is given a progress function as bounds take it. If the script ends here, because a control was changed
     or Stop was pressed, the thread ends at its next step. The bar shows the steps of the present loop; with
     ``expected_seconds`` it shows the time, up to nearly its end, and the text names the loop. It takes a slot of the gate, if
-    the script has none.
+    the script has none, keeps it until the thread has ended, and gives way between two steps.
     """
     with contextlib.nullcontext() if has_slot() else heavy_work("long", label):
         return _in_background(compute, label, expected_seconds)
@@ -49,23 +49,31 @@ def in_background(compute: Callable[[Progress], Result], label: str, expected_se
 
 def _in_background(compute: Callable[[Progress], Result], label: str, expected_seconds: float | None) -> Result:
     cancelled, started = threading.Event(), time.monotonic()
+    ticket = current_ticket()
+    assert ticket is not None
     results: list[Result] = []
     failures: list[Exception] = []
     step: dict[str, Any] = {"done": 0, "of": 1, "what": ""}
 
+    def step_ends() -> None:
+        if not cancelled.is_set() and ticket.gives_way():
+            while not cancelled.is_set() and not ticket.wait(LOOK):
+                pass
+        if cancelled.is_set():
+            raise _Cancelled
+
     def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         for done, item in enumerate(items):
-            if cancelled.is_set():
-                raise _Cancelled
+            step_ends()
             step.update(done=done, of=max(1, total or 1), what=desc)
             yield item
 
     bar = st.empty()
-    release = hold_slot()  # nothing between this and the thread's start can end the script
+    release = ticket.hold()  # nothing between this and the thread's start can end the script
 
     def run() -> None:
         try:
-            with one_thread(), exits_refused():
+            with one_thread(), exits_refused(), between_steps(step_ends):
                 results.append(compute(progress))
         except _Cancelled:
             pass

@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import streamlit as st
+from streamlit.runtime import exists, get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from spt.progress import Progress
 from spt.ui.shared import background
 
 Key = tuple[Any, ...]
+
+
+def tab_is_open() -> Callable[[], bool]:
+    """Called in a script: what tells, in any thread and at any time, whether this session's browser tab is still there."""
+    context = get_script_run_ctx()
+    if context is None or not exists():
+        return lambda: True  # no server: a test
+    session, server = context.session_id, get_instance()
+    return lambda: server.is_active_session(session)
 
 
 class SessionResults:

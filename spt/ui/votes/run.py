@@ -18,7 +18,7 @@ from spt.seeds import generators
 from spt.smoothing import Votes
 from spt.statistics import votes_needed_to_certify
 from spt.ui.shared import failures
-from spt.ui.shared.gate import heavy_work
+from spt.ui.shared.gate import Work, heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun
 from spt.ui.votes.request import VotesRequest
@@ -58,9 +58,15 @@ def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -
     )
     with (
         failures.in_one_sentence(slots.panel, slots.button),
-        heavy_work("short" if request.statistics.n <= MOST_SHORT else "long", "votes"),
+        heavy_work(
+            "short" if request.statistics.n <= MOST_SHORT else "long",
+            "votes",
+            classifier=request.classifier.name,
+            transform=request.transform.name,
+            n=request.statistics.n,
+        ) as work,
     ):
-        _count(request, run, slots)
+        _count(request, run, slots, work)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def make_slots() -> VotesSlots:
         return VotesSlots(chart, progress, st.empty(), st.empty())
 
 
-def _count(request: VotesRequest, run: VotesRun, slots: VotesSlots) -> None:
+def _count(request: VotesRequest, run: VotesRun, slots: VotesSlots, work: Work) -> None:
     """Draw all votes of the run and its conclusions; a run that was interrupted without Stop catches up first."""
     started = time.perf_counter()
     statistics, smoothed = request.statistics, request.smoothed
@@ -118,7 +124,7 @@ def _count(request: VotesRequest, run: VotesRun, slots: VotesSlots) -> None:
             slots.draw(request, run)
             slots.panel.markdown(_standing(request, run))
         if request.watch:
-            time.sleep(max(0.0, WATCH_PAUSE - (time.perf_counter() - now)))
+            work.rest(max(0.0, WATCH_PAUSE - (time.perf_counter() - now)))
     assert run.estimation is not None
     seconds = time.perf_counter() - started
     run.prediction = smoothed.conclude_prediction(request.received, run.estimation, statistics.alpha, statistics.seed)
