@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -241,8 +240,8 @@ def _is_conclusion(found: ForwardMsg) -> bool:
 
 
 @contextmanager
-def server(checkout: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A freshly started server of the code in ``checkout``; its address and process."""
+def server(checkout: Path) -> Iterator[tuple[str, int]]:
+    """A freshly started server of the code in ``checkout``; its address and the number of its process."""
     with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -266,7 +265,7 @@ def server(checkout: Path) -> Iterator[tuple[str, psutil.Process]]:
                 if process.poll() is not None:
                     raise SystemExit(f"The server of {checkout} ended with {process.returncode}.")
                 time.sleep(0.25)
-            yield address, psutil.Process(process.pid)
+            yield address, process.pid
         finally:
             process.terminate()
             try:
@@ -283,29 +282,34 @@ def _healthy(address: str) -> bool:
         return False
 
 
-async def _watch(address: str, process: psutil.Process, measured: Measured) -> None:
+def _memory(process: int) -> int:
+    """In bytes, as Linux tells it."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def _watch(address: str, process: int, measured: Measured) -> None:
     """Ask for the server's health, and look at its memory, again and again."""
     while True:
         began = time.monotonic()
         if not await asyncio.to_thread(_healthy, address):
             measured.failed.append("the server does not answer")
         measured.health.append(time.monotonic() - began)
-        measured.memory.append(process.memory_info().rss)
+        measured.memory.append(_memory(process))
         await asyncio.sleep(HEALTH)
 
 
-async def attend(people: int, seconds: float, address: str, process: psutil.Process) -> Measured:
+async def attend(people: int, seconds: float, address: str, process: int) -> Measured:
     """A class of so many people for so long; certificates come after that."""
     measured = Measured()
     first = Person(people, address, measured, 0.0)  # what only the first visitor of a server waits for
     await first.attend()
-    measured = Measured(memory=[process.memory_info().rss])
+    measured = Measured(memory=[_memory(process)])
     watching = asyncio.create_task(_watch(address, process, measured))
     until = time.monotonic() + seconds
     await asyncio.gather(*(Person(number, address, measured, until).attend() for number in range(people)))
     watching.cancel()
     await asyncio.sleep(5)
-    measured.memory.append(process.memory_info().rss)
+    measured.memory.append(_memory(process))
     return measured
 
 

@@ -7,6 +7,9 @@ not depend on how many other votes are computed with it.
 
 import hashlib
 import json
+import threading
+from contextlib import nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
@@ -23,6 +26,11 @@ from spt.preprocessing import Preprocessing
 
 MODELS_FOLDER = bundled("assets") / "models"
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
+
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Held while a network answers that has layers of a person's own: they may keep something in themselves from step to step, which
+calls of two threads at once would mix up. Layers of torch, torchvision and `spt.networks` do not."""
 
 
 class NetworkError(ValueError):
@@ -63,16 +71,16 @@ class Classifier:
     _watched: Watched = field(init=False, repr=False)
     _checksum: tuple[int, ...] = field(init=False, repr=False)
     _answers: bytes = field(init=False, repr=False)
-    _first_call: tuple[Tensor, Tensor] | None = field(init=False, repr=False)
+    _remembers_nothing: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_names(self.name, self.class_names)
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "grid", check_grid(self.grid))
+        object.__setattr__(self, "_remembers_nothing", _remembers_nothing(self.module))
         self._check_sees_something()
         self.module.eval()
-        object.__setattr__(self, "_first_call", None)
         with torch.inference_mode():
             self._answer(torch.zeros(1, *self.network_shape))
             self._check_function()
@@ -132,16 +140,17 @@ class Classifier:
             raise ValueError(f"Images must be floating point in [0, 1], but this one is {image.dtype}.")
         _check_range(image)
         self._check_unchanged(thoroughly=True)
-        object.__setattr__(self, "_first_call", None)
+        _FIRST_CALL.set(_FirstCall(self))
         return image.to(self.device)
 
     def confirm(self) -> None:
         """A run ends here: ValueError unless the network still answers the images of the run's first call as it did then, also in
         other company and alone. What is concluded from votes is concluded after that."""
-        first = self._first_call  # another run may begin meanwhile
         self._check_unchanged(thoroughly=True)
-        if first is not None:
-            function_check.check(self.name, self.module, partial(self._answer, look_for_nan=False), *first)
+        call = _FIRST_CALL.get()
+        if call is not None and call.classifier is self and call.images is not None and call.answers is not None:
+            unchecked = partial(self._answer, look_for_nan=False)
+            function_check.check(self.name, self.module, unchecked, call.images, call.answers)
 
     def logits(self, images: Tensor) -> Tensor:
         """f's logits (N, classes), float32, for images (N, C, H, W) in [0, 1], before P."""
@@ -157,15 +166,15 @@ class Classifier:
         changed since this classifier was made.
         """
         self._check_unchanged()
-        size, count = self.chunk, len(preprocessed)
+        size, count, call = self.chunk, len(preprocessed), _FIRST_CALL.get()
         parts = []
         for start in range(0, count, size):
             part = snap(preprocessed[start : start + size], self.grid)
             if len(part) < size:
                 part = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
             parts.append(self._answer(part, look_for_nan=False))
-            if self._first_call is None:
-                object.__setattr__(self, "_first_call", (part, parts[0]))
+            if call is not None and call.classifier is self and call.images is None:
+                call.images, call.answers = part, parts[-1]
         if not parts:
             return torch.empty(0, len(self.class_names), device=self.device)
         logits = torch.cat(parts)[:count]
@@ -178,7 +187,10 @@ class Classifier:
         """The network's logits for images on the grid, as many rows as images; ValueError for anything else."""
         expected = (len(images), len(self.class_names))
         try:
-            with torch.autocast(self.device.type, enabled=False):  # the number format is the network's own
+            with (
+                torch.autocast(self.device.type, enabled=False),  # the number format is the network's own
+                nullcontext() if self._remembers_nothing else _ONE_AT_A_TIME,
+            ):
                 logits = self.module(images.to(self.device, torch.float32))
         except torch.cuda.OutOfMemoryError:
             raise
@@ -264,6 +276,28 @@ class Classifier:
         digest.update(sources(self.module))
         digest.update(self._answers)
         return digest.hexdigest()
+
+
+@dataclass
+class _FirstCall:
+    """What a network answered in the first call of a run, to be asked again at its end."""
+
+    classifier: Classifier
+    images: Tensor | None = None
+    answers: Tensor | None = None
+
+
+_FIRST_CALL: ContextVar[_FirstCall | None] = ContextVar("first_call", default=None)
+"""Of the run of this thread: runs of other threads may use the same classifier."""
+
+
+def _remembers_nothing(module: nn.Module) -> bool:
+    """Whether all layers are of libraries whose layers can be called by several threads at once, without hooks."""
+    return all(
+        type(part).__module__.partition(".")[0] in ("torch", "torchvision")
+        or type(part).__module__ in ("spt.networks", "spt.torchvision_networks")
+        for part in module.modules()
+    ) and not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
 def _check_names(name: Any, class_names: Any) -> None:

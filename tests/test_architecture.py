@@ -195,7 +195,7 @@ def test_one_folder_a_page():
     imports no page. Each page of the explorer imports its own folder and shared ones."""
     folders = {path.parent.name for path in (PACKAGE / "ui").rglob("*.py")} - {"ui"}
     shown = {path.stem for path in PAGES if path.parent.name == "explore"}
-    assert folders == shown | {"shared"}
+    assert folders == shown | {"shared", "server"}
     assert [path.name for path in (PACKAGE / "ui").glob("*.py")] == ["__init__.py"]
     for name in shown:
         assert (PACKAGE / "ui" / name / "page.py").is_file(), name

@@ -6,7 +6,11 @@ import json
 import os
 import pickle
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -581,3 +585,98 @@ class TestTorchvisionNetworks:
         image = spt.load_dataset("natural", shape=resnet.input_shape).image(0)
         g = spt.SmoothedClassifier(resnet, spt.Rotation(), 30.0, 0.5)
         assert sum(g.predict(image, n=3).counts) == 3
+
+
+# ------------------------------------------------------------------------------------------- several threads, one network
+
+
+class Between(nn.Module):
+    """Brightness of two halves as logits; `between` is called after each answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.between: list[Any] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        halves = images.flatten(1).chunk(2, dim=1)
+        logits = self.scale * torch.stack([half.mean(dim=1) for half in halves], dim=1)
+        for each in self.between:
+            each()
+        return logits
+
+
+def in_another_thread(what: Any) -> None:
+    thread = threading.Thread(target=what)
+    thread.start()
+    thread.join()
+
+
+def test_a_run_that_begins_in_another_thread_does_not_spoil_this_one():
+    """What refused a certificate of a good network in a class of thirty: the first call of one run was compared with another."""
+    network = Between()
+    classifier = Classifier("halves", network, ("a", "b"), (1, 4, 4))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(3 * classifier.chunk, 1, 4, 4, generator=generator)
+    other = torch.rand(1, 4, 4, generator=generator)
+    classifier.check_image(images[0])
+    network.between.append(lambda: in_another_thread(lambda: classifier.check_image(other)))
+    classifier.logits(images)
+    network.between.clear()
+    classifier.confirm()
+    in_another_thread(classifier.confirm)  # no run of that thread
+
+
+def test_each_thread_confirms_its_own_run():
+    network = Between()
+    classifier = Classifier("halves", network, ("a", "b"), (1, 4, 4))
+    generator = torch.Generator().manual_seed(0)
+    mine, failures = torch.rand(1, 1, 4, 4, generator=generator), []
+    classifier.check_image(mine[0])
+    classifier.logits(mine)
+    answered = network.forward
+
+    def other() -> None:
+        classifier.check_image(mine[0])
+        classifier.logits(mine)
+        network.forward = lambda images: answered(images).flip(1)
+        try:
+            classifier.confirm()
+        except ValueError as error:
+            failures.append(str(error))
+        finally:
+            del network.forward
+
+    in_another_thread(other)
+    assert failures and "no function of one image" in failures[0]
+    classifier.confirm()
+
+
+class Keeps(nn.Module):
+    """A layer of a person's own that keeps its input in itself while it computes, as many do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.kept: Any = None
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.kept = images.flatten(1)
+        time.sleep(0.002)
+        kept, self.kept = self.kept, None
+        return self.scale * torch.stack([half.mean(dim=1) for half in kept.chunk(2, dim=1)], dim=1)
+
+
+def test_bundled_networks_answer_threads_at_once():
+    assert all(load_classifier(name)._remembers_nothing for name in ("mnist-rotation", "cifar10-resnet-fine"))
+    assert not Classifier("keeps", Keeps(), ("a", "b"), (1, 4, 4))._remembers_nothing
+
+
+def test_a_network_that_keeps_something_answers_threads_one_after_the_other():
+    classifier = Classifier("keeps", Keeps(), ("a", "b"), (1, 4, 4))
+    images = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    expected = [classifier.logits(image[None]) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            found = list(pool.map(lambda image: classifier.logits(image[None]), images))
+            assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))

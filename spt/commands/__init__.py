@@ -5,7 +5,7 @@ and returns the text for standard output; whatever else is printed meanwhile goe
 seconds are inside the functions, so that ``--help`` is fast.
 """
 
-from spt.commands import app, attack, bound, certify, inventory, invert, measure, predict, run, train, verify
+from spt.commands import app, attack, bound, certify, inventory, invert, measure, predict, run, status, train, verify
 
 COMMANDS = (
     predict.add,
@@ -19,5 +19,6 @@ COMMANDS = (
     train.add,
     inventory.add,
     app.add,
+    status.add,
 )
 """What adds each command to the parser, in the order of the help."""

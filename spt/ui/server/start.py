@@ -1,0 +1,33 @@
+"""The start of the server: its log, one thread a computation, and the core loaded while the browser is still opening."""
+
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+
+from spt.ui.shared.gate import LOGGER
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: as many computations as cores, a thread each
+
+
+def load_core() -> None:
+    """Import what the pages need (torch above all)."""
+    import spt.ui.votes.page  # noqa: F401
+
+
+def log_work() -> None:
+    """Write a line for each computation of a page to the server's log (`spt.ui.shared.gate.LOGGER`)."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    LOGGER.handlers, LOGGER.level, LOGGER.propagate = [handler], logging.INFO, False
+
+
+@asynccontextmanager
+async def prepare(server: st.App) -> AsyncIterator[None]:
+    """When the server starts, load the core in the background."""
+    log_work()
+    threading.Thread(target=load_core, daemon=True).start()
+    yield
