@@ -92,13 +92,14 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A new visitor's page; fails the test if Streamlit shows an exception, the page logs a script error, or anything is asked
-    of another machine."""
+    of another machine, or would be if the server's policy did not forbid it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="no-preference")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     errors: list[str] = []
     outside: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: outside.append(said.text) if "Content Security Policy" in said.text else None)
     page.on("request", lambda request: outside.append(request.url) if _is_outside(request.url) else None)
     try:
         yield page
@@ -112,6 +113,26 @@ def page(browser: Browser) -> Iterator[Page]:
 def _is_outside(url: str) -> bool:
     host = urllib.parse.urlsplit(url).hostname
     return host not in (None, "localhost", "127.0.0.1")
+
+
+def test_the_browser_itself_refuses_to_call_out(browser: Browser, server: str) -> None:
+    """Should a name ever slip through as markup: pictures, scripts, frames and questions of other machines are not even tried."""
+    page = browser.new_page()
+    page.goto(server)
+    refused = page.evaluate("""async () => {
+        const seen = []
+        document.addEventListener("securitypolicyviolation", event => seen.push(event.effectiveDirective))
+        for (const kind of ["img", "script", "iframe"]) {
+            const element = document.createElement(kind)
+            element.src = "http://other.invalid/p"
+            document.body.append(element)
+        }
+        await fetch("http://other.invalid/p").catch(() => {})
+        await new Promise(resolve => setTimeout(resolve, 500))
+        return seen.sort()
+    }""")
+    page.close()
+    assert refused == ["connect-src", "frame-src", "img-src", "script-src-elem"]
 
 
 def settled(page: Page) -> None:

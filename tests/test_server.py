@@ -1,0 +1,105 @@
+"""What the server does beside pages: its headers, its status, how many people it bears."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+
+from benchmarks import load
+from spt.__main__ import main
+from spt.ui.server import headers, status
+from spt.ui.shared.gate import GATE
+
+
+def answered(app: Any, kind: str = "http") -> dict[str, str]:
+    """The headers that an application's answer begins with."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": kind, "method": "GET", "path": "/status", "headers": [], "query_string": b""}
+    asyncio.run(app(scope, receive, send))
+    return {name.decode(): value.decode() for name, value in sent[0].get("headers", [])}
+
+
+async def plain(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_every_answer_keeps_the_page_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(headers.FRAMES_VARIABLE, raising=False)
+    found = answered(headers.Headers(plain))
+    policy = dict(part.split(" ", 1) for part in found["content-security-policy"].split("; "))
+    assert all(re.fullmatch(r"('(self|none|unsafe-inline)'|data:|blob:| )+", sources) for sources in policy.values())
+    assert policy["default-src"] == "'self'" and policy["frame-ancestors"] == "'self'"
+    assert found["x-frame-options"] == "SAMEORIGIN" and found["x-content-type-options"] == "nosniff"
+    assert found["content-type"] == "text/plain"
+
+
+def test_frames_of_named_sites_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(headers.FRAMES_VARIABLE, "https://slides.example https://other.example")
+    found = answered(headers.Headers(plain))
+    assert "frame-ancestors 'self' https://slides.example https://other.example" in found["content-security-policy"]
+    assert "x-frame-options" not in found
+    monkeypatch.setenv(headers.FRAMES_VARIABLE, "https://slides.example; script-src *")
+    with pytest.raises(ValueError, match="SPT_FRAMES must be sites separated by spaces"):
+        headers.Headers(plain)
+
+
+def test_websockets_pass_through_as_they_are() -> None:
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(send)
+        await send({"type": "websocket.accept"})
+
+    answered(headers.Headers(app), "websocket")
+    assert len(seen) == 1
+
+
+def test_status_tells_the_queue_and_nothing_of_a_visitor() -> None:
+    tickets = [GATE.ticket("long") for _ in range(GATE.slots + 1)]
+    try:
+        for ticket in tickets:
+            ticket.enter()
+        found = status.status()
+    finally:
+        for ticket in tickets:
+            ticket.leave()
+    assert found["working"]["long"] == GATE.slots - 1 and found["waiting"] == {"drawing": 0, "short": 0, "long": 2}
+    assert found["slots"] == GATE.slots and found["memory_mb"] > 50 and found["device"]
+    assert found.keys() == {
+        *("spt", "streamlit", "running_s", "sessions", "slots", "working", "waiting", "memory_mb", "device")
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://localhost:1", "No explorer answers at http://localhost:1/status"),
+        ("ftp://localhost", "--url must begin with http:// or https://, but is 'ftp://localhost'"),
+    ],
+)
+def test_status_of_no_explorer_is_one_sentence(url: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--url", url]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+
+
+def test_five_people_on_one_server(capsys: pytest.CaptureFixture[str]) -> None:
+    """`benchmarks/load.py` for thirty seconds: everybody is served, with what they asked for themselves; and the
+    server's slots are all free again when they have gone."""
+    with load.server(load.REPOSITORY) as (address, process):
+        found = asyncio.run(load.attend(5, 30, address, process))
+        assert main(["status", "--url", address, "--json"]) == 0
+    now = json.loads(capsys.readouterr().out)
+    assert not found.starved and not found.foreign and not found.failed
+    assert len(found.certificates) == 5 and len(found.votes) >= 5
+    assert now["working"] == now["waiting"] == {"drawing": 0, "short": 0, "long": 0} and now["sessions"] == 0
