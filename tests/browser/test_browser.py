@@ -498,3 +498,45 @@ def test_names_that_call_out_are_text(page: Page, tmp_path: Path) -> None:
             if name == "votes":
                 finished(page, 50)
                 expect(page.get_by_text(CALLS_OUT).first).to_be_visible()
+
+
+def _queue(server: str) -> dict[str, dict[str, int]]:
+    with urllib.request.urlopen(f"{server}/status", timeout=60) as answer:
+        found: dict[str, dict[str, int]] = json.load(answer)
+    return found
+
+
+def _wait_for_queue(server: str, working: int, waiting: int) -> None:
+    """Wait until so much long work is at it and waits."""
+    until = time.monotonic() + PATIENCE / 1000
+    while (_queue(server)["working"]["long"], _queue(server)["waiting"]["long"]) != (working, waiting):
+        assert time.monotonic() < until, _queue(server)
+        time.sleep(0.1)
+
+
+def test_the_line_is_seen_left_and_entered_again_and_a_closed_tab_frees_its_place(
+    browser: Browser, page: Page, tmp_path: Path
+) -> None:
+    with started(tmp_path) as server:
+        slots = int(_queue(server)["slots"])  # type: ignore[call-overload]
+        long = f"{server}/certify?n_gamma=1000&rotation_limit=30&classifier=mnist-rotation-fine"
+        others = [browser.new_page() for _ in range(slots - 1)]
+        for number, other in enumerate(others):
+            other.goto(f"{long}&seed={number + 1}")
+            _wait_for_queue(server, number + 1, 0)
+        page.goto(f"{server}/certify?n_gamma=20&rotation_limit=5&seed=100")
+        expect(page.get_by_text("Waiting in line for this server: you are next")).to_be_visible()
+        _wait_for_queue(server, slots - 1, 1)
+        photograph(page, "waiting")
+        page.get_by_role("button", name="Leave the line").click()
+        expect(page.get_by_text("You left the line, so this was not computed.")).to_be_visible()
+        _wait_for_queue(server, slots - 1, 0)
+        settled(page)
+        page.get_by_role("button", name="Stand in line again").click()
+        expect(page.get_by_text("Waiting in line for this server")).to_be_visible()
+        _wait_for_queue(server, slots - 1, 1)
+        for other in others:
+            other.close()
+        expect(page.get_by_text("20 of 20 samples").first).to_be_visible()
+        expect(page.get_by_text("CERTIFIED").first).to_be_visible()
+        _wait_for_queue(server, 0, 0)

@@ -41,6 +41,7 @@ def show(request: CertifyRequest) -> None:
             heavy_work(
                 "long",
                 "certificate",
+                place=slots.panel,
                 classifier=request.classifier.name,
                 transform=request.transform.name,
                 limit=request.settings.limit,

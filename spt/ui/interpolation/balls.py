@@ -351,7 +351,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     button.button("Stop", key="stop_profile", icon=":material/stop_circle:", on_click=_set_running, args=(state, False))
 
     def finish() -> None:
-        with heavy_work("long", "balls"):
+        with heavy_work("long", "balls", place=progress):
             _prove(request, point, state, draw, progress, working)
         state.running = False
         standing()

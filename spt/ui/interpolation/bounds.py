@@ -127,7 +127,7 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
         if state.remaining <= 0:
             return False
         total, waiting = state.remaining, state.waiting
-        with heavy_work("long", "error bounds"):
+        with heavy_work("long", "error bounds", place=progress, transform=request.transform.name):
             while state.remaining > 0 and not state.done:
                 text = (
                     f"{waiting - state.waiting} of {waiting} splits bounded"

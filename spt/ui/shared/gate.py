@@ -267,7 +267,7 @@ class Work:
         began = time.monotonic()
         while not self.ticket.wait(LOOK):
             if not told or time.monotonic() - began < UNTOLD:
-                self.place.empty()
+                (getattr(_THREAD, "place", None) or self.place).empty()
             else:
                 self._tell()
         if self._words is not None:
@@ -331,22 +331,25 @@ def current_ticket() -> Ticket | None:
 
 
 @contextmanager
-def heavy_work(lane: Lane, what: str, gate: Gate | None = None, **settings: str | float | bool) -> Iterator[Work]:
+def heavy_work(
+    lane: Lane, what: str, gate: Gate | None = None, place: Any = None, **settings: str | float | bool
+) -> Iterator[Work]:
     """Work that takes a slot, in place of that of the drawing that it is in: it begins when there is one; until then the place in
-    line is on the screen. ``what`` it is, and its ``settings``, go to the server's log.
+    line is on the screen, in ``place`` (an `st.empty`) or where the page has got to. ``what`` it is, and its ``settings``, go to
+    the server's log.
 
     Whatever ends the script (a changed control, Stop, a closed tab, an error), here or in the work, leaves the line or the slot.
     In loops with a progress function it gives way between two steps.
     """
     if getattr(_THREAD, "left", False):
-        _say_that_it_left()
+        _say_that_it_left(st.empty() if place is None else place)
     ticket, asked = (gate or GATE).ticket(lane), time.monotonic()
     before: Ticket | None = getattr(_THREAD, "ticket", None)
     _THREAD.ticket = ticket
     try:
         if before is not None:
             before.step_aside()
-        work = Work(ticket, st.empty())
+        work = Work(ticket, st.empty() if place is None else place)
         ticket.enter()
         work.wait()
         with between_steps(work.slice_ends):
@@ -361,9 +364,10 @@ def heavy_work(lane: Lane, what: str, gate: Gate | None = None, **settings: str 
         Work(before, _THREAD.place).wait(told=False)
 
 
-def _say_that_it_left() -> None:
-    st.info("You left the line, so this was not computed.", icon=":material/logout:")
-    st.button("Stand in line again", key="enter_the_line", icon=":material/login:")
+def _say_that_it_left(place: Any) -> None:
+    with place.container():
+        st.info("You left the line, so this was not computed.", icon=":material/logout:")
+        st.button("Stand in line again", key="enter_the_line", icon=":material/login:")
     st.stop()
 
 

@@ -61,6 +61,7 @@ def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -
         heavy_work(
             "short" if request.statistics.n <= MOST_SHORT else "long",
             "votes",
+            place=slots.panel,
             classifier=request.classifier.name,
             transform=request.transform.name,
             n=request.statistics.n,
