@@ -3,6 +3,7 @@
     python benchmarks/load.py                       # starts a server of its own, N = 1, 10, 30, 60: about ten minutes
     python benchmarks/load.py --people 5 --seconds 30
     python benchmarks/load.py --checkout ../older   # the same people before another version's server
+    python benchmarks/load.py --leaving             # how soon the work of a closed tab ends
 
 Each person opens the page Votes with a picture of their own, drags the angle (several moves a second), lets go and waits for the
 vote, looks at it, and begins again; at the end each asks for one certificate. All values that come back are compared with those
@@ -11,6 +12,7 @@ that this person asked for. Only servers of this machine are asked.
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import socket
@@ -81,6 +83,7 @@ class Tab:
         self.address = address.replace("http://", "ws://") + "/_stcore/stream"
         self.page_hash, self.page, self.query = "", "", ""
         self.sliders: dict[str, str] = {}
+        self.buttons: dict[str, str] = {}
         self.moved: dict[str, list[float]] = {}
         self._socket: Any = None
 
@@ -105,7 +108,11 @@ class Tab:
         self.moved[identity] = [value]
         await self._run()
 
-    async def _run(self) -> None:
+    async def press(self, button: str) -> None:
+        """Press a button (by its label)."""
+        await self._run(self.buttons[button])
+
+    async def _run(self, pressed: str = "") -> None:
         message = BackMsg()
         message.rerun_script.query_string = self.query
         message.rerun_script.page_script_hash = self.page_hash
@@ -114,6 +121,9 @@ class Tab:
             state = message.rerun_script.widget_states.widgets.add()
             state.id = identity
             state.double_array_value.data.extend(values)
+        if pressed:
+            state = message.rerun_script.widget_states.widgets.add()
+            state.id, state.trigger_value = pressed, True
         await self._socket.send(message.SerializeToString())
 
     async def message(self) -> ForwardMsg:
@@ -126,6 +136,8 @@ class Tab:
             element = found.delta.new_element
             if element.WhichOneof("type") == "slider":
                 self.sliders[element.slider.label] = element.slider.id
+            if element.WhichOneof("type") == "button":
+                self.buttons[element.button.label] = element.button.id
         return found
 
 
@@ -313,6 +325,82 @@ async def attend(people: int, seconds: float, address: str, process: int) -> Mea
     return measured
 
 
+# ------------------------------------------------------------------------------------------------------------ a closed tab
+
+_PHOTOGRAPH = {"source": "natural", "natural_image": "6", "classifier": "cifar10-smooth"}
+_SHIFT = {"transform": "translation", "classifier": "mnist-translation"}
+LONG_WORK: dict[str, tuple[str, dict[str, str], str]] = {
+    "votes": ("votes", {"n": "100000", "pace": "fast"}, ""),
+    "votes on a photograph": ("votes", _PHOTOGRAPH | {"n": "20000", "pixel_sigma": "0.25", "pace": "fast"}, ""),
+    "certificate, ±30°": ("certify", {"n_gamma": "1000", "classifier": "mnist-rotation-fine"}, ""),
+    "certificate of a photograph, ±30°": ("certify", _PHOTOGRAPH | {"n_gamma": "1000", "rotation_limit": "30"}, ""),
+    "certificate, ±2 px": ("certify", _SHIFT | {"n_gamma": "1000", "translation_limit": "2"}, ""),
+    "error bounds of a photograph": ("interpolation", _PHOTOGRAPH | {"splits": "2000"}, "Prove bounds"),
+    "radii of balls": ("interpolation", {"splits": "20"}, "Prove these radii"),
+    "inverse of a photograph": (
+        "inverse",
+        _PHOTOGRAPH | {"inverse_size": "64 × 64", "inverse_splits": "3000", "inverse_refinements": "20"},
+        "",
+    ),
+    "certificate of a received image": ("inverse", {"inverse_splits": "600"}, "Certify"),
+    "run of table4": ("experiments", {"experiment": "table4", "results": "quick"}, "Run"),
+    "run of indiv": ("experiments", {"experiment": "indiv", "results": "quick"}, "Run"),
+    "run of refinement": ("experiments", {"experiment": "refinement", "results": "quick"}, "Run"),
+    "run of table12": ("experiments", {"experiment": "table12", "results": "quick"}, "Run"),
+}
+"""Work that takes longer than a person waits: page, address, and the button that starts it."""
+MOMENTS = (2.0, 3.5, 5.0, 8.0)  # seconds after its beginning at which the tab is closed
+
+
+async def leave(address: str, work: str, after: float) -> float:
+    """Begin a work, close the tab so many seconds later: seconds until nothing is computed or waits; NaN if it had ended."""
+    page, parameters, button = LONG_WORK[work]
+    tab = Tab(address)
+    await tab.open()
+    await tab.go(page, parameters)
+    if button:
+        await _read(tab, lambda: button in tab.buttons)
+        await asyncio.sleep(0.5)
+        await tab.press(button)
+    reading = asyncio.create_task(_read(tab, lambda: False))
+    began = time.monotonic()
+    while not await asyncio.to_thread(_long_work, address):
+        if time.monotonic() - began > 30:
+            raise SystemExit(f"{work} has not begun.")
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(after)
+    reading.cancel()
+    busy = await asyncio.to_thread(_long_work, address)
+    closed = time.monotonic()
+    await tab.close()
+    while await asyncio.to_thread(_long_work, address):
+        await asyncio.sleep(0.01)
+    return time.monotonic() - closed if busy else float("nan")
+
+
+async def _read(tab: Tab, until: Callable[[], bool]) -> None:
+    while not until():
+        await tab.message()
+
+
+def _long_work(address: str) -> int:
+    """Computations that have a slot or wait for one."""
+    with urllib.request.urlopen(f"{address}/status", timeout=STARVED) as answer:
+        found = json.load(answer)
+    return sum(found[kind][lane] for kind in ("working", "waiting") for lane in ("short", "long"))
+
+
+def measure_leaving(works: Sequence[str]) -> list[tuple[str, ...]]:
+    """Rows: work, and the seconds until it had ended, for each moment."""
+    rows = []
+    for work in works:
+        with server(REPOSITORY) as (address, _):
+            found = [asyncio.run(leave(address, work, after)) for after in MOMENTS]
+        rows.append((work, *(f"{seconds:.2f}" if seconds == seconds else "had ended" for seconds in found)))
+        print(" | ".join(rows[-1]), flush=True)
+    return rows
+
+
 # ------------------------------------------------------------------------------------------------------------- the table
 
 HEADINGS = (
@@ -357,9 +445,9 @@ def row(people: int, measured: Measured) -> tuple[str, ...]:
     )
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]], headings: Sequence[str] = HEADINGS) -> str:
     """The rows as Markdown."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (HEADINGS, ("---",) * len(HEADINGS), *rows))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (headings, ("---",) * len(headings), *rows))
 
 
 def rewrite(page: Path, name: str, text: str) -> None:
@@ -378,8 +466,18 @@ def main() -> None:
     parser.add_argument("--people", type=int, nargs="+", default=[1, 10, 30, 60])
     parser.add_argument("--seconds", type=float, default=60, help="of dragging and voting, before the certificates")
     parser.add_argument("--checkout", type=Path, default=REPOSITORY, help="whose server is asked")
-    parser.add_argument("--table", help="the table of reliability.md to rewrite: before or after; otherwise print only")
+    parser.add_argument("--leaving", nargs="*", metavar="WORK", help="how soon the work of a closed tab ends")
+    parser.add_argument(
+        "--table", help="the table of reliability.md to rewrite: before, after, leaving; else print only"
+    )
     options = parser.parse_args()
+    if options.leaving is not None:
+        rows = measure_leaving(options.leaving or list(LONG_WORK))
+        headings = ("work", *(f"closed after {after:g} s" for after in MOMENTS))
+        print(table(rows, headings))
+        if options.table:
+            rewrite(PAGE, options.table, table(rows, headings))
+        return
     rows = []
     for people in options.people:
         with server(options.checkout.resolve()) as (address, process):

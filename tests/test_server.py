@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
+import websockets
 
 from benchmarks import load
 from spt.__main__ import main
@@ -103,3 +105,40 @@ def test_five_people_on_one_server(capsys: pytest.CaptureFixture[str]) -> None:
     assert not found.starved and not found.foreign and not found.failed
     assert len(found.certificates) == 5 and len(found.votes) >= 5
     assert now["working"] == now["waiting"] == {"drawing": 0, "short": 0, "long": 0} and now["sessions"] == 0
+
+
+async def _enter(address: str, host: str) -> bool:
+    """Whether the server at this address lets in who calls it by that name."""
+    port = int(address.rpartition(":")[2])
+    try:
+        called = f"ws://{host}:{port}/_stcore/stream"
+        async with websockets.connect(called, subprotocols=["streamlit"], host="127.0.0.1", port=port):
+            return True
+    except websockets.InvalidStatus as refused:
+        assert refused.response.status_code == 403
+        return False
+
+
+def test_a_server_is_entered_by_its_names_only() -> None:
+    with load.server(load.REPOSITORY) as (address, _):
+        found = {host: asyncio.run(_enter(address, host)) for host in ("localhost", "127.0.0.1", "other.example")}
+    assert found == {"localhost": True, "127.0.0.1": True, "other.example": False}
+
+
+def test_an_explorer_for_others_says_by_which_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> Any:
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("spt.commands.app.subprocess.run", run)
+    assert main(["app", "--address", "0.0.0.0"]) == 2
+    assert "--address 0.0.0.0 lets others in: say by which names" in capsys.readouterr().err and not started
+    assert main(["app", "--address", "0.0.0.0", "--host", "class.example", "10.0.0.7"]) == 0
+    [command] = started
+    allowed = [command[i + 1] for i, option in enumerate(command) if option == "--server.allowedHosts"]
+    assert allowed == ["localhost", "127.0.0.1", "::1", "class.example", "10.0.0.7"]
+    assert command[command.index("--server.address") + 1] == "0.0.0.0"

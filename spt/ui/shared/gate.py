@@ -166,7 +166,7 @@ class Gate:
             bisect.insort(line, ticket, key=lambda each: each.rank)
             self._let_in()
             standing = sum(each.lane == ticket.lane for each in line)
-            if standing > self.most_waiting and ticket in line:
+            if standing > self.most_waiting and ticket in line and ticket.begun is None:
                 line.remove(ticket)
                 raise BusyError(
                     f"This server is busy: {standing - 1} computations wait already. Try again in a minute."
