@@ -23,6 +23,7 @@ from spt.network_state import Watched, behaviour, checksum, content_digest, laye
 from spt.networks import build_network, fuse_batch_norm
 from spt.noise import GRID, check_grid, snap
 from spt.preprocessing import Preprocessing
+from spt.progress import step
 
 MODELS_FOLDER = bundled("assets") / "models"
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
@@ -169,6 +170,7 @@ class Classifier:
         size, count, call = self.chunk, len(preprocessed), _FIRST_CALL.get()
         parts = []
         for start in range(0, count, size):
+            step()
             part = snap(preprocessed[start : start + size], self.grid)
             if len(part) < size:
                 part = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])

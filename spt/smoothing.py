@@ -24,7 +24,6 @@ from spt.device_memory import halving_on_oom
 from spt.images import image_digest
 from spt.noise import noisy, standard_normal
 from spt.plain_numbers import LARGEST_SIGMA, alpha_level, real, seed_number, whole
-from spt.progress import step
 from spt.seeds import generators
 from spt.transforms import Transform
 
@@ -112,7 +111,6 @@ class SmoothedClassifier:
         counts = torch.zeros(len(self.classifier.class_names), dtype=torch.int64)
         shown = 0
         for start in range(0, n, chunk):
-            step()
             stop = min(start + chunk, n)
             classes[start:stop] = self._vote(image, points[start:stop], noise_seed + start // chunk)
             while shown < n and min(shown + batch_size, n) <= stop:

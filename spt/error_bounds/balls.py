@@ -21,7 +21,7 @@ from spt.error_bounds.result import SampleBound
 from spt.error_bounds.sampled import gamma_lattice
 from spt.error_bounds.search import USUAL, Search, Splits
 from spt.interpolation import pixel_grid
-from spt.progress import Progress, Stopwatch, silent
+from spt.progress import Progress, Stopwatch, silent, step
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import MEMORY_BUDGET, AttackedImage, Points, as_points, check_bounded
 from spt.transforms import POINTS_AT_ONCE, Rotation, Transform
@@ -49,10 +49,10 @@ def centre_weights(gram: Tensor, counts: Tensor | None = None, steps: int = CENT
     weights = own.to(gram.dtype) / counts[:, None]
     squares = gram.diagonal(dim1=1, dim2=2)
     rows = torch.arange(count, device=gram.device)
-    for step in range(2, steps + 2):
+    for number in range(2, steps + 2):
         farthest = (squares - 2 * (gram @ weights[:, :, None])[:, :, 0]).argmax(dim=1)
-        weights = weights * (1 - 1 / step)
-        weights[rows, farthest] += 1 / step
+        weights = weights * (1 - 1 / number)
+        weights[rows, farthest] += 1 / number
     return weights
 
 
@@ -93,7 +93,11 @@ def find_centres(
     def centres(part: Tensor) -> tuple[Tensor, Tensor]:
         gamma = gammas[part].flatten(0, 1)
         outer = points[part].repeat_interleave(size, dim=0) - gamma
-        shown = preprocessing(transform(transform(pixels, gamma), outer))
+        attacked_images = transform(pixels, gamma)
+        step()
+        twice = transform(attacked_images, outer)
+        step()
+        shown = preprocessing(twice)
         vectors = shown.reshape(len(part), size, -1)
         if centre == "shifted":
             z = preprocessing(transform(pixels, points[part])).flatten(1)

@@ -45,6 +45,7 @@ from torch import Tensor
 from spt.error_bounds.arcs import arc_weights, differences, remainder, rotated
 from spt.error_bounds.chord import CUDA_CELLS, AngleSplits
 from spt.error_bounds.search import SharedRows
+from spt.progress import step
 from spt.rounding_slack import inside_vignette
 from spt.threat_model import AttackedImage
 
@@ -104,6 +105,7 @@ class MovingArcSplits(AngleSplits):
         chunk = max(1, (1 << 28) // (8 * 20 * self.image.numel()))
         parts = []
         for i in range(0, len(items), chunk):
+            step()
             which, gamma = items[i : i + chunk], points[i : i + chunk, 0]
             shown = self.preprocessing(rotated(rotated(self.image[None], gamma), self.points[which] - gamma))
             parts.append(torch.linalg.vector_norm((shown - self.centres[which]).flatten(1), dim=1).cpu())

@@ -19,6 +19,7 @@ from torch import Tensor
 from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.error_bounds.search import Splits
 from spt.error_bounds.vertices import kinks, shifts
+from spt.progress import step
 from spt.threat_model import AttackedImage
 from spt.transforms import Translation
 
@@ -67,6 +68,7 @@ class BernsteinSplits(Splits):
         transform = Translation()
         parts = []
         for i in range(0, len(items), chunk):
+            step()
             which, gamma = items[i : i + chunk], points[i : i + chunk]
             shown = self.preprocessing(transform(transform(self.image, gamma), self.points[which] - gamma))
             parts.append(torch.linalg.vector_norm((shown - self.centres[which]).flatten(1), dim=1).cpu())
