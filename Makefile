@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: app test test-slow format clean
+.PHONY: app test test-slow test-lowest test-newest format clean
 
 app: .venv/app.done
 	$(BIN)/streamlit run app.py
@@ -16,6 +16,10 @@ test: .venv/test.done
 test-slow: .venv/test.done
 	$(BIN)/python -m pytest --slow -n 2 --dist loadfile
 
+# the tests with the lowest, or the newest, versions that the ranges in pyproject.toml allow, in an environment of their own
+test-lowest test-newest:
+	PYTHON=$(PYTHON) .ci/versions $(@:test-%=%)
+
 format: .venv/test.done
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -24,7 +28,7 @@ format: .venv/test.done
 .venv/app.done: requirements.txt pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name one with make PYTHON=...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) $(shell sed -n 's/^\(torch[a-z]*>=[0-9.]*\).*/"\1"/p' requirements.txt))
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) $(shell sed -n 's/^\(torch.*\)/"\1"/p' requirements.txt))
 	$(BIN)/python -m pip install -r requirements.txt
 	$(BIN)/python -m pip install --no-deps --editable .
 	touch $@
