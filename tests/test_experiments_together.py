@@ -178,6 +178,7 @@ class TestFileInUse:
             until = time.monotonic() + 60
             while not caplog.messages and time.monotonic() < until:
                 time.sleep(0.01)
+            time.sleep(0.3)
             assert not added
             other.execute("COMMIT")
             if exclusively:
