@@ -167,24 +167,25 @@ class TestFileInUse:
             assert not failures
             assert Store(path).done("images") == set(range(8))
 
-    @pytest.mark.parametrize("exclusively", [False, True])
-    def test_who_writes_waits_and_says_so(self, tmp_path, monkeypatch, caplog, exclusively):
+    @pytest.mark.parametrize(("exclusively", "reads"), [(False, False), (True, False), (True, True)])
+    def test_who_has_to_wait_says_so(self, tmp_path, monkeypatch, caplog, exclusively, reads):
         monkeypatch.setattr(store, "WORD", 0.1)
         kept = Store(tmp_path / "a.sqlite", {"a": 1})
-        added = []
+        done = []
         with caplog.at_level(logging.WARNING), held(kept.path, exclusively) as other:
-            thread = threading.Thread(target=lambda: added.append(kept.add("images", 0, 5, {"value": 1})))
+            act = (lambda: kept.rows("images")) if reads else (lambda: kept.add("images", 0, 5, {"value": 1}))
+            thread = threading.Thread(target=lambda: done.append(act()))
             thread.start()
             until = time.monotonic() + 60
             while not caplog.messages and time.monotonic() < until:
                 time.sleep(0.01)
             time.sleep(0.3)
-            assert not added
+            assert not done
             other.execute("COMMIT")
             if exclusively:
                 other.close()
             thread.join(60)
-        assert added == [True] and kept.rows("images") == {0: {"value": 1}}
+        assert done == [{} if reads else True] and kept.rows("images") == ({} if reads else {0: {"value": 1}})
         assert caplog.messages == [f"{kept.path} is in use by another program: waiting for it, at most 300 s."]
 
     def test_who_waited_too_long_says_one_sentence(self, tmp_path, monkeypatch, capsys, caplog):

@@ -123,8 +123,8 @@ class Store:
         """One transaction, one at a time of those that write; what goes wrong is one sentence."""
         try:
             with closing(self._connect()) as connection, connection:
-                if write:
-                    self._execute_patiently(connection, "BEGIN IMMEDIATE")
+                for statement in ("BEGIN IMMEDIATE",) if write else ("BEGIN", "SELECT count(*) FROM sqlite_master"):
+                    self._execute_patiently(connection, statement)
                 yield connection
         except sqlite3.DatabaseError as error:
             raise self._explained(error) from error
