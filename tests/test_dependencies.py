@@ -76,3 +76,12 @@ def test_the_licence_of_what_we_ask_for_is_named(asked):
     assert len(rows) == 1, "make licences"
     assert Requirement(f"{rows[0][0]}{rows[0][1]}") == asked, "make licences"
     assert rows[0][2] not in ("", "not stated")
+
+
+def test_make_tests_the_lowest_and_the_newest_versions():
+    assert make("PYTHON=python3.12", "test-lowest", "test-newest").splitlines() == [
+        "PYTHON=python3.12 .ci/versions lowest",
+        "PYTHON=python3.12 .ci/versions newest",
+    ]
+    asked = subprocess.run([REPOSITORY / ".ci" / "versions", "oldest"], capture_output=True, text=True)
+    assert (asked.returncode, asked.stdout) == (2, "") and "lowest|newest" in asked.stderr
