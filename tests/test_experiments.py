@@ -33,6 +33,8 @@ from spt.experiments.tables import (
     read_csv,
     write_tables,
 )
+from tests import counting
+from tests.counting import Counting
 
 REPOSITORY = Path(__file__).parent.parent
 SMALL = {
@@ -46,45 +48,6 @@ SMALL = {
     "table12": {"images": 2, "limit": 1.0},
     "bicubic": {"images": 2, "n_betas": 4, "n_points": 20},
 }
-
-
-@dataclass(frozen=True)
-class Counting(Experiment):
-    """An experiment of no cost: its tasks take a moment, and its rows are known."""
-
-    name: ClassVar[str] = "counting"
-    title: ClassVar[str] = "Counting"
-    question: ClassVar[str] = "How far does it get?"
-    stages: ClassVar[tuple[str, ...]] = ("first", "second")
-
-    images: int = 40
-    pause: float = 0.01
-
-    def provenance(self):
-        return {"network": "none"}
-
-    def about(self, stage, item):
-        return {"image": item}
-
-    def measure(self, stage, item, earlier, device):
-        time.sleep(self.pause)
-        base = sum(row["value"] for row in earlier["first"]) if stage == "second" else 0
-        value = base + random.Random(self.seed_of(stage, item)).randrange(1000)
-        return {"image": item, "value": value, "seconds": time.perf_counter()}
-
-    def summary(self, rows):
-        return {"images": float(len(rows["second"])), "sum": float(sum(row["value"] for row in rows["second"]))}
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-sys.path[:0] = [{repository!r}, {tests!r}]
-from test_experiments_counting import Counting
-from spt.experiments.running import open_store, run
-experiment = Counting()
-run(experiment, open_store(experiment, Path(sys.argv[1])))
-"""
 
 
 def small(name: str) -> Experiment:
@@ -144,19 +107,11 @@ class TestRunning:
 
     def test_killed_at_random_moments(self, tmp_path):
         """SIGKILL 20 times: the next run goes on, and in the end the rows are those of a run that nobody killed."""
-        source = Path(__file__).read_text(encoding="utf-8")
-        begin, end = source.index("@dataclass(frozen=True)\nclass Counting"), source.index("\n\nSCRIPT = ")
-        imports = (
-            "import random, time\nfrom dataclasses import dataclass\nfrom typing import ClassVar\n"
-            "from spt.experiments.experiment import Experiment\n"
-        )
-        (tmp_path / "test_experiments_counting.py").write_text(imports + source[begin:end], encoding="utf-8")
-        script = SCRIPT.format(repository=str(REPOSITORY), tests=str(tmp_path))
-        command = [sys.executable, "-c", script, str(tmp_path / "results")]
+        command = [sys.executable, counting.__file__, str(tmp_path / "results")]
         moments = random.Random(0)
         kills, runs, counts = 0, 0, [0]
         while kills < 20:
-            process = subprocess.Popen(command)
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             runs += 1
             path = tmp_path / "results" / "counting-mnist-rotation.sqlite"
             deadline = time.monotonic() + 60
@@ -171,7 +126,7 @@ class TestRunning:
                 counts = [0]
             assert counts == sorted(counts), "a row was lost"
             assert runs < 60
-        assert subprocess.run(command).returncode == 0
+        assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
         experiment = Counting()
         found = all_rows(experiment, open_store(experiment, tmp_path / "results"))
         expected = run(replace(experiment, pause=0.0), open_store(replace(experiment, pause=0.0), tmp_path / "quiet"))

@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -134,29 +133,6 @@ def test_the_explorer_starts(installed, tmp_path):
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-# ----------------------------------------------------------------------------------------------- what is declared where
-
-
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def test_requirements_and_project_ask_for_the_same():
-    lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").split()
-    declared = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["app"]
-    assert sorted(lines) == sorted(declared)
-
-
-def test_make_takes_torch_from_another_index():
-    dry = run("make", "-n", "-B", "TORCH_INDEX=https://index.example/cpu", ".venv/app.done", folder=REPOSITORY).stdout
-    torch, vision = (
-        next(each for each in PROJECT["dependencies"] if each.startswith(name)) for name in ("torch>", "torchv")
-    )
-    [line] = [line for line in dry.splitlines() if "index.example" in line]
-    assert line.endswith(f'pip install --index-url https://index.example/cpu "{torch}" "{vision}"')
-    assert dry.index("index.example") < dry.index("-r requirements.txt")
-    assert "index-url" not in run("make", "-n", "-B", ".venv/app.done", folder=REPOSITORY, TORCH_INDEX="").stdout
 
 
 def test_the_changelog_has_this_version():

@@ -68,7 +68,7 @@ def add(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> str:
     from spt.datasets import load_dataset
     from spt.experiments import configure, get_experiment, run
-    from spt.experiments.running import in_this_process, open_store
+    from spt.experiments.running import in_this_process, open_store, refuse_fewer
     from spt.experiments.tables import as_record, origin, write_tables
 
     kind = get_experiment(arguments.name)
@@ -98,7 +98,9 @@ def _run(arguments: argparse.Namespace) -> str:
         rows = run(experiment, store, scheduler, visible_progress(), made)
     origins = store.origins() or [made]
     command = "python -m spt run " + shlex.join(_as_given(arguments))
-    paths = write_tables(experiment, rows, arguments.out, command, origins=origins)
+    with store.alone():
+        refuse_fewer(experiment, arguments.out)
+        paths = write_tables(experiment, rows, arguments.out, command, origins=origins)
     if arguments.json:
         return json_text(as_record(experiment, rows, command, device, origins))
     return f"{_table(experiment, rows)}\nWritten: {', '.join(map(str, paths))}"

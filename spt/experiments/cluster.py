@@ -6,7 +6,7 @@ package `distributed` (the extra cluster), on the workers too.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -56,7 +56,7 @@ def scheduler_of(client: Any, device: str = "cpu", threads: int | None = None) -
     """A scheduler on the workers of a Dask client; ``threads`` for each, None as they are."""
     from distributed import as_completed
 
-    def schedule(experiment: Experiment, stage: str, items: list[int], earlier: Rows) -> Iterator[tuple[int, Row]]:
+    def schedule(experiment: Experiment, stage: str, items: Iterable[int], earlier: Rows) -> Iterator[tuple[int, Row]]:
         here = experiment.provenance()
         futures = [
             client.submit(

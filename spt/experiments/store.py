@@ -2,13 +2,15 @@
 
 A row is there for good when `Store.add` returns (write-ahead log, synchronous). The file knows the settings that its rows
 belong to, with what made them (see `Experiment.provenance`), and refuses others. Several processes may add to one file: the
-first row of a task stays.
+first row of a task stays. Who writes waits for who writes already; reading waits for nobody who keeps to this.
 """
 
 import json
+import logging
 import math
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +26,10 @@ CREATE TABLE IF NOT EXISTS rows (
 ) WITHOUT ROWID;
 """
 
+WORD, PATIENCE = 2.0, 300.0
+"""Seconds for which another program may hold a file before a warning is logged, and before it is given up."""
+LOGGER = logging.getLogger(__name__)
+
 
 class Store:
     """The rows of one experiment, kept in ``path``.
@@ -38,10 +44,14 @@ class Store:
             raise ValueError(f"There are no results in {path}.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection() as connection:
-            connection.executescript(LAYOUT)
-            if settings is not None:
+            whole = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone() == (3,)
+            found = connection.execute("SELECT text FROM settings").fetchone() if whole else None
+        if found is None and settings is not None:
+            with self._connection(write=True) as connection:
+                for statement in LAYOUT.split(";"):
+                    connection.execute(statement)
                 connection.execute("INSERT OR IGNORE INTO settings VALUES (0, ?)", (_json(settings),))
-            found = connection.execute("SELECT text FROM settings").fetchone()
+                found = connection.execute("SELECT text FROM settings").fetchone()
         if found is None:
             raise ValueError(f"{path} has no settings: it is not a file of results.")
         self.settings: dict[str, Any] = self._parsed(found[0])
@@ -57,13 +67,13 @@ class Store:
             raise ValueError(
                 f"Task {item} of {stage} has no finite number for {odd!r}, but {row[odd]}: no row is kept of it."
             )
-        with self._connection() as connection:
+        with self._connection(write=True) as connection:
             done = connection.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", (stage, item, seed, _json(row)))
             return done.rowcount == 1
 
     def note(self, origin: Mapping[str, Any]) -> None:
         """Keep where rows come from (machine, versions), each origin once."""
-        with self._connection() as connection:
+        with self._connection(write=True) as connection:
             connection.execute("INSERT OR IGNORE INTO origins (text) VALUES (?)", (_json(dict(origin)),))
 
     def origins(self) -> list[dict[str, Any]]:
@@ -82,6 +92,12 @@ class Store:
         with self._connection() as connection:
             return {item for (item,) in connection.execute("SELECT item FROM rows WHERE stage = ?", (stage,))}
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """As long as this is open no other process adds a row, or is in here."""
+        with self._connection(write=True):
+            yield
+
     def _parsed(self, text: str) -> dict[str, Any]:
         """What was kept as text; ValueError, one sentence, if it is damaged."""
         try:
@@ -93,9 +109,9 @@ class Store:
         return found
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=60)
+        connection = sqlite3.connect(self.path, timeout=0.2)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._execute_patiently(connection, "PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError:
             connection.close()
@@ -103,19 +119,42 @@ class Store:
         return connection
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; what goes wrong is one sentence."""
+    def _connection(self, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction, one at a time of those that write; what goes wrong is one sentence."""
         try:
             with closing(self._connect()) as connection, connection:
+                for statement in ("BEGIN IMMEDIATE",) if write else ("BEGIN", "SELECT count(*) FROM sqlite_master"):
+                    self._execute_patiently(connection, statement)
                 yield connection
         except sqlite3.DatabaseError as error:
             raise self._explained(error) from error
+
+    def _execute_patiently(self, connection: sqlite3.Connection, statement: str) -> None:
+        """Execute what has to wait as long as another program writes."""
+        begun, said = time.monotonic(), False
+        while True:
+            try:
+                connection.execute(statement)
+                return
+            except sqlite3.OperationalError as error:
+                waited = time.monotonic() - begun
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > PATIENCE:
+                    raise
+            if waited > WORD and not said:
+                LOGGER.warning("%s is in use by another program: waiting for it, at most %.0f s.", self.path, PATIENCE)
+                said = True
+            time.sleep(0.02)
 
     def _explained(self, error: sqlite3.DatabaseError) -> Exception:
         """What a person is told: what is written stays."""
         text = str(error)
         if "full" in text:
             return OSError(f"The disk is full: {self.path} keeps what was written; free some space and run it again.")
+        if "locked" in text:
+            return OSError(
+                f"{self.path} is in use by another program: wait until that has ended, and run it again; it keeps what was "
+                "written."
+            )
         if "not a database" in text:
             return ValueError(f"{self.path} is not a file of results.")
         if "malformed" in text or "no such column" in text:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -53,6 +54,14 @@ def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
 
 def load_stored(folder: Path, kind: type[Experiment], stem: str) -> Stored:
     """A stored result; ValueError, one sentence, if its files cannot be read or are of something else."""
+    try:
+        return _pair(folder, kind, stem)
+    except ValueError:
+        time.sleep(0.1)  # a run may be between the two
+        return _pair(folder, kind, stem)
+
+
+def _pair(folder: Path, kind: type[Experiment], stem: str) -> Stored:
     path = folder / f"{stem}.json"
     for here, gone in ((path, path.with_suffix(".csv")), (path.with_suffix(".csv"), path)):
         if here.exists() and not gone.exists():
