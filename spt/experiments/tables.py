@@ -14,7 +14,8 @@ from typing import Any
 
 from spt.bundled import bundled, is_checkout
 from spt.experiments.experiment import LEFT_OUT, Entry, Experiment, Row, Rows, Share
-from spt.experiments.files import json_text, write_whole
+from spt.experiments.files import json_text
+from spt.whole_files import write_whole
 
 FAMILIES = {"digits": "mnist", "natural": "cifar10", "imagenet-samples": "imagenet"}
 """Under which data set of the paper the bundled images and samples are compared."""

@@ -59,7 +59,8 @@ def area(request: CertifyRequest, certificate: DistCertificate) -> None:
         if answers is None and ATTACK.of(request.key):
             found: list[Answer] | str
             try:
-                found = _attack(request, certificate)
+                with failures.faults_refused():
+                    found = _attack(request, certificate)
             except ValueError as error:
                 found = failures.sentence(error)
             ANSWERS.keep(request.key, found)

@@ -101,11 +101,12 @@ def choose() -> ExperimentRequest | None:
         **BOUND,
     )
     try:
-        if source == QUICK:
-            return _choose_quick(kind)
-        if not stems:
-            return None
-        return _choose_stored(kind, stems)
+        with failures.faults_refused():
+            if source == QUICK:
+                return _choose_quick(kind)
+            if not stems:
+                return None
+            return _choose_stored(kind, stems)
     except ValueError as error:
         st.error(failures.sentence(error))
         st.stop()

@@ -155,10 +155,11 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
     """The image, what the row says about it in words, and links."""
     number, split = int(row["image"]), _split(experiment, stage)
     try:
-        classifier = cache.classifier(experiment.classifier)
-        data = experiment.load_split(split, classifier.input_shape)
-        image = data.image(number)
-    except (ValueError, OSError) as error:
+        with failures.faults_refused():
+            classifier = cache.classifier(experiment.classifier)
+            data = experiment.load_split(split, classifier.input_shape)
+            image = data.image(number)
+    except ValueError as error:
         st.info(
             f"The image of this row cannot be shown here: {failures.sentence(error)}",
             icon=":material/image_not_supported:",

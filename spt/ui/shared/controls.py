@@ -85,9 +85,10 @@ def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | Non
     )
     shape = classifier.input_shape if shape_for is None else shape_for(source)
     try:
-        if source in (UPLOAD, CAMERA):
-            return _own_picture(source, shape)
-        return _from_dataset(source, classifier, shape)
+        with failures.faults_refused():
+            if source in (UPLOAD, CAMERA):
+                return _own_picture(source, shape)
+            return _from_dataset(source, classifier, shape)
     except ValueError as error:
         st.error(failures.sentence(error))
         if source in DATASETS and DATASETS[source].downloadable and st.button("Download it now", key="download"):
