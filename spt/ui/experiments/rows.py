@@ -158,7 +158,7 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
         with failures.faults_refused():
             classifier = cache.classifier(experiment.classifier)
             data = experiment.load_split(split, classifier.input_shape)
-            image = data.image(number)
+            image, caption = cache.image(f"{experiment.dataset} {split}", data, number)
     except ValueError as error:
         st.info(
             f"The image of this row cannot be shown here: {failures.sentence(error)}",
@@ -177,7 +177,7 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
     name, point = next(iter(reversed(points.items())), ("", None))
     columns = st.columns([1, 2.8] if point is None else [1, 1, 2.4], gap="medium")
     with columns[0]:
-        pictures.show(image, f"image x: {escape(data.caption(number))}", f"Image {number} of {data.name}.")
+        pictures.show(image, f"image x: {escape(caption)}", f"Image {number} of {data.name}.")
     if point is not None:
         with columns[1]:
             moved = to_8_bit(transform(image, [point])[0])

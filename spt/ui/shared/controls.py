@@ -111,9 +111,9 @@ def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     if len(data) <= MOST_IN_GALLERY:
         thumbnails = cache.thumbnails(name, len(data))
         gallery.show(key, thumbnails, int(index), partial(st.session_state.__setitem__, key))
-    image = data.image(int(index))
+    image, caption = cache.image(name, data, int(index))
     label = data.label_among(int(index), classifier.class_names)
-    return Subject(image, image_digest(image), label, data.caption(int(index)), f"{name}:{index}")
+    return Subject(image, image_digest(image), label, caption, f"{name}:{index}")
 
 
 def image_key(name: str) -> str:
