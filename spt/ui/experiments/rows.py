@@ -14,7 +14,7 @@ from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
 from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
-from spt.ui.shared import cache, controls, failures, pictures
+from spt.ui.shared import cache, controls, failures, own_names, pictures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.markdown import escape
 
@@ -271,9 +271,9 @@ def page_links(
     sigma = getattr(experiment, "parameter_sigma", None)
     smoothing: dict[str, str | list[str]] = {f"{transform.name}_sigma": f"{sigma:g}"} if sigma is not None else {}
     image: dict[str, str | list[str]] = {
-        "source": name,
+        "source": own_names.label(name),
         controls.image_key(name): str(number),
-        "classifier": experiment.classifier,
+        "classifier": own_names.label(experiment.classifier),
         "transform": transform.name,
     }
     attack: dict[str, str | list[str]] = {
@@ -315,8 +315,10 @@ TITLES = {
 
 def _show_links(experiment: Experiment, classifier: Classifier, number: int, point: Sequence[float] | None) -> None:
     if experiment.dataset not in cache.dataset_names():
-        variable = cache.OWN_DATASETS_VARIABLE
-        st.caption(f"To open it on the other pages, start the app with {variable}={escape(experiment.dataset)}.")
+        variable = own_names.DATASETS
+        st.caption(
+            f"To open it on the other pages, start the app with {variable} naming {escape(own_names.label(experiment.dataset))}."
+        )
         return
     own = getattr(experiment, "pixel_sigma", None)
     pixel_sigma = classifier.pixel_sigma if own is None or not own else float(own)

@@ -4,7 +4,6 @@ Cache keys are plain values: names, SHA-256 digests, numbers. Images and classif
 because Streamlit hashes large arrays from a sample only.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,25 +19,20 @@ from spt.datasets import DATASETS, Dataset, load_dataset
 from spt.images import decode_image, fit_image
 from spt.response import response
 from spt.transforms import Transform
+from spt.ui.shared import own_names
 from spt.ui.shared.gate import has_slot, heavy_work
 
-OWN_CLASSIFIERS_VARIABLE = "SPT_CLASSIFIER"
-OWN_DATASETS_VARIABLE = "SPT_DATASET"
 Found = TypeVar("Found")
 
 
 def classifier_names() -> list[str]:
     """The bundled classifiers and those that the environment variable SPT_CLASSIFIER names (separated by commas)."""
-    return [*bundled_classifiers(), *_setting(OWN_CLASSIFIERS_VARIABLE)]
+    return [*bundled_classifiers(), *own_names.named(own_names.CLASSIFIERS)]
 
 
 def dataset_names() -> list[str]:
     """The known data sets and those that the environment variable SPT_DATASET names: folders or .npz files."""
-    return [*DATASETS, *_setting(OWN_DATASETS_VARIABLE)]
-
-
-def _setting(variable: str) -> list[str]:
-    return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    return [*DATASETS, *own_names.named(own_names.DATASETS)]
 
 
 def classifier(name: str) -> Classifier:
