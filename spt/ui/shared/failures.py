@@ -84,7 +84,6 @@ def faults_refused() -> Iterator[None]:
         refusal = faults.in_words(error)
         if refusal is None or (isinstance(error, ValueError) and not faults.out_of_memory(error)):
             raise
-        _LOGGER.warning("refused: %s", error, exc_info=error)
         faults.let_go(error)
     if refusal is not None:
         gc.collect()
