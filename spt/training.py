@@ -33,7 +33,7 @@ from spt.noise import GRID, snap
 from spt.progress import Progress, silent
 from spt.recipes import Recipe
 from spt.transforms import get_transform
-from spt.whole_files import write_whole
+from spt.whole_files import write_together, write_whole
 
 
 def augmented(recipe: Recipe, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -357,8 +357,8 @@ def write_classifier(
         "machine": platform.machine(),
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    write_whole(folder / f"{recipe.name}.safetensors", weights)
-    write_whole(folder / f"{recipe.name}.json", json.dumps(card, indent=2) + "\n")
+    described = json.dumps(card, indent=2) + "\n"
+    write_together({folder / f"{recipe.name}.safetensors": weights, folder / f"{recipe.name}.json": described})
     forget_loaded()
     return (
         load_classifier(recipe.name)

@@ -22,7 +22,7 @@ from spt.experiments.running import run as run_experiment
 from spt.experiments.table11 import Table11
 from spt.recipes import RECIPES, Recipe
 from spt.training import train
-from spt.whole_files import write_whole
+from spt.whole_files import write_together, write_whole
 from tests.damage import CARDS, NO_MEMORY, VICTIM, WEIGHTS, copy_of_models, damage
 from tests.test_cli import OWN_F, fail, run
 
@@ -235,6 +235,24 @@ def test_a_folder_that_vanishes_before_a_file_is_written(tmp_path: Path) -> None
     assert faults.in_words(caught.value) == (
         f"{tmp_path / 'gone' / 'a.json'}: this file could not be written (No such file or directory); nothing there has changed"
     )
+
+
+def test_of_files_that_belong_together_all_are_written_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fills at the second of them."""
+    first, second = tmp_path / "a.csv", tmp_path / "a.json"
+    write_together({first: "old", second: "old"})
+    write = Path.write_bytes
+
+    def full_at_the_second(self: Path, data: bytes) -> int:
+        if self.name.startswith("a.json"):
+            raise FULL
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full_at_the_second)
+    with pytest.raises(OSError, match="could not be written") as caught:
+        write_together({first: "new", second: "new"})
+    assert caught.value.filename == str(second)
+    assert sorted(tmp_path.iterdir()) == [first, second] and first.read_text() == second.read_text() == "old"
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])

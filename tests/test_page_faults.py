@@ -210,7 +210,7 @@ def test_a_refinement_that_needs_too_much_memory_does_not_begin_again_by_itself(
 def test_too_little_memory_for_the_core_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is loaded; what was loaded in part fails in other ways after that, and the sentence stays."""
     for error in (MemoryError(), AttributeError("partially initialized module 'torch'")):
-        monkeypatch.setattr(core, "_PART_OF_EACH_PAGE", raising(error))
+        monkeypatch.setattr(core, "_PARTS_OF_EACH_PAGE", (raising(error),))
         assert the_sentence(visit("explore/votes.py", {})) == core.NO_MEMORY
     monkeypatch.setattr(core, "_failed_for_memory", False)
     app = visit("explore/votes.py", {})

@@ -19,7 +19,6 @@ def load_core() -> None:
     """Import what the pages need (torch above all)."""
     with contextlib.suppress(ValueError):  # then each page says so
         core.load()
-        import spt.ui.votes.page  # noqa: F401
 
 
 def log_work() -> None:

@@ -6,7 +6,7 @@ import logging
 from spt import faults
 
 _LOGGER = logging.getLogger(__name__)
-_PART_OF_EACH_PAGE = "spt.ui.shared.checking"
+_PARTS_OF_EACH_PAGE = ("spt.ui.shared.checking", "spt.ui.shared.controls", "spt.figures.votes", "pandas")
 NO_MEMORY = (
     "The server has not enough memory to load the explorer: free some memory on that machine, and start it again."
 )
@@ -17,7 +17,8 @@ def load() -> None:
     """Load it, if it is not there yet; ValueError, one sentence, if that fails."""
     global _failed_for_memory
     try:
-        importlib.import_module(_PART_OF_EACH_PAGE)
+        for name in _PARTS_OF_EACH_PAGE:
+            importlib.import_module(name)
     except Exception as error:  # whatever a package raises where it is damaged, or was loaded in part
         _LOGGER.warning("the explorer cannot be loaded: %s", error, exc_info=error)
         _failed_for_memory |= faults.out_of_memory(error)  # what was loaded in part then fails in other ways
