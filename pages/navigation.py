@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import address, failures, gate
+from spt.ui.shared import address, core, failures, gate, restarts
 from spt.ui.shared.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
@@ -19,6 +19,8 @@ page = st.navigation(
 )
 with failures.in_one_sentence():
     address.clean()
+    restarts.say(page.url_path)
+    core.load()
     with gate.drawing():
         if page.url_path != "experiments" and "experiment_worker" in st.session_state:
             st.session_state["experiment_worker"].stop()

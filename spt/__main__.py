@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import spt
+from spt import faults
 from spt.commands import COMMANDS
 from spt.commands.arguments import Parser
 
@@ -34,13 +35,11 @@ def main(argv: Sequence[str] | None = None, program: str = MODULE) -> int:
     except BrokenPipeError:  # who reads the output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        print("error: There is not enough memory for this: ask for smaller numbers or images.", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        known = isinstance(error, OSError) and error.filename is not None and error.strerror is not None
-        message = f"{error.filename}: {error.strerror}" if known and isinstance(error, OSError) else str(error)
-        print("error:", " ".join(message.split()), file=sys.stderr)
+    except Exception as error:
+        said = faults.in_words(error)
+        if said is None:
+            raise
+        print("error:", " ".join(said.split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -17,13 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spt import function_check, own_files
+from spt import faults, function_check, own_files
 from spt.bundled import bundled
 from spt.network_state import Watched, behaviour, checksum, content_digest, layers_in_words, probes, sources, tensors_of
 from spt.networks import build_network, fuse_batch_norm
 from spt.noise import GRID, check_grid, snap
 from spt.preprocessing import Preprocessing
 from spt.progress import step
+from spt.transforms import get_transform
 
 MODELS_FOLDER = bundled("assets") / "models"
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
@@ -194,9 +195,9 @@ class Classifier:
                 nullcontext() if self._remembers_nothing else _ONE_AT_A_TIME,
             ):
                 logits = self.module(images.to(self.device, torch.float32))
-        except torch.cuda.OutOfMemoryError:
-            raise
         except (Exception, SystemExit) as error:  # whatever a person's own network raises becomes one clear sentence
+            if faults.out_of_memory(error):
+                raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             if isinstance(error, SystemExit):
                 reason = f"it ended the program (exit {error.code!r})"
@@ -347,12 +348,29 @@ def bundled_classifiers() -> list[str]:
 
 
 def read_card(name: str) -> dict[str, Any]:
-    """The model card of a bundled classifier: data, recipe, command, seed, accuracies, sha256."""
+    """The model card of a bundled classifier: data, recipe, command, seed, accuracies, sha256.
+
+    ValueError, one sentence, if there is none or it is no card.
+    """
     path = MODELS_FOLDER / f"{name}.json"
     if not path.is_file():
         raise ValueError(f"Unknown classifier {name!r}: choose one of {', '.join(bundled_classifiers())}, {OWN_HINT}.")
-    card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(card, dict) or not isinstance(card["sha256"], str):
+            raise TypeError("it has no sha256 of the weights")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise damaged(name, error) from error
     return card
+
+
+def damaged(name: str, error: Exception) -> ValueError:
+    """What is said of a bundled classifier whose files cannot be used."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")[:200]
+    return ValueError(
+        f"The bundled classifier {name} cannot be loaded: its card {name}.json is damaged, or does not describe its weights "
+        f"({reason}); restore both files."
+    )
 
 
 OWN_HINT = "or name your own as path/to/file.py or package.module:function"
@@ -380,19 +398,29 @@ def _load(name: str, device: str, stamp: tuple[tuple[str, int, int], ...]) -> Cl
     content = weights.read_bytes() if weights.is_file() else b""
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise ValueError(f"{weights} is missing or damaged: it is not the file that its card {name}.json describes.")
+    try:
+        return _built(name, card, load(content)).to(device)
+    except Exception as error:  # what a card of other fields or types makes go wrong is open-ended
+        if faults.out_of_memory(error):
+            raise
+        raise damaged(name, error) from error
+
+
+def _built(name: str, card: dict[str, Any], weights: dict[str, Tensor]) -> Classifier:
+    """The bundled classifier that a card describes."""
     module = build_network(**card["network"])
-    module.load_state_dict(load(content))
+    module.load_state_dict(weights)
     return Classifier(
         name=name,
         module=fuse_batch_norm(module),
         class_names=tuple(card["class_names"]),
         input_shape=tuple(card["input_shape"]),
         preprocessing=Preprocessing(**card["preprocessing"]),
-        transform=card["transform"],
-        parameter_sigma=card["parameter_sigma"],
-        pixel_sigma=card["pixel_sigma"],
+        transform=None if card["transform"] is None else get_transform(card["transform"]).name,
+        parameter_sigma=float(card["parameter_sigma"]),
+        pixel_sigma=float(card["pixel_sigma"]),
         grid=card["grid"],
-    ).to(device)
+    )
 
 
 def forget_loaded() -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spt import faults
+
 GOLDEN = 0.6180339887498949
 PROBES = 8
 """Half of them within [0, 1], half of them beyond, as noisy images are."""
@@ -143,19 +145,28 @@ def behaviour(module: nn.Module, images: Tensor, device: torch.device) -> bytes:
     """
     try:
         exact = copy.deepcopy(module).cpu().double()
-    except (Exception, SystemExit):  # whatever stands in the way of a copy, or of another type
+    except (Exception, SystemExit) as error:  # whatever stands in the way of a copy, or of another type
+        _refuse_lack_of_memory(error)
         exact = None
     found = []
     for part in images.chunk(2):
         try:
             answer = _rounded(None if exact is None else exact(part), 1e-5, 5)
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
+            _refuse_lack_of_memory(error)
             try:
                 answer = _rounded(module(part.float().to(device)).double().cpu(), 1 / 16, 1)
             except (Exception, SystemExit) as error:
+                _refuse_lack_of_memory(error)
                 answer = type(error).__name__
         found.append(answer)
     return repr(found).encode()
+
+
+def _refuse_lack_of_memory(error: BaseException) -> None:
+    """It is no answer of the network: raise it on."""
+    if faults.out_of_memory(error):
+        raise error
 
 
 def _rounded(logits: Tensor | None, step: float, digits: int) -> str:

@@ -11,6 +11,7 @@ On a GPU images, augmentation, noise and transformations are there, and the host
 """
 
 import hashlib
+import io
 import json
 import math
 import platform
@@ -25,12 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spt import faults
 from spt.classifiers import MODELS_FOLDER, Classifier, forget_loaded, load_classifier
 from spt.networks import Residual, StridedNet, build_network, fuse_batch_norm
 from spt.noise import GRID, snap
 from spt.progress import Progress, silent
 from spt.recipes import Recipe
 from spt.transforms import get_transform
+from spt.whole_files import write_together, write_whole
 
 
 def augmented(recipe: Recipe, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -291,10 +294,10 @@ def _save(
     record = {key: value.state_dict() for key, value in state.items()}
     record |= {"generator": generator.get_state(), "recipe": repr(recipe), "epoch": epoch}
     record |= {"step": step, "generator_at_start": at_start}
-    temporary = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(record, temporary)
-    temporary.replace(path)
+    content = io.BytesIO()
+    torch.save(record, content)
+    write_whole(path, content.getvalue())
 
 
 def _resume(
@@ -303,8 +306,14 @@ def _resume(
     """Epoch and step to go on with, and with what the generator began this epoch if it was begun."""
     if path is None or not path.is_file():
         return 0, 0, None
-    record = torch.load(path, map_location="cpu", weights_only=True)
-    if record["recipe"] != repr(recipe):
+    try:
+        record = torch.load(path, map_location="cpu", weights_only=True)
+        belongs = record["recipe"] == repr(recipe)
+    except Exception as error:  # what torch raises on other bytes is open-ended
+        if faults.out_of_memory(error):
+            raise
+        raise ValueError(f"The checkpoint {path} is damaged, or is none: remove it or name another.") from error
+    if not belongs:
         raise ValueError(f"The checkpoint {path} belongs to other settings: remove it or name another.")
     for key, value in state.items():
         value.load_state_dict(record[key])
@@ -332,13 +341,12 @@ def write_classifier(
     recipe: Recipe, module: nn.Module, class_names: list[str], measured: dict[str, Any], folder: Path = MODELS_FOLDER
 ) -> Classifier:
     """Write ``<name>.safetensors`` and its card ``<name>.json`` to ``folder`` and load the result."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f"{recipe.name}.safetensors"
     stored = deepcopy(module).cpu()
     state = (stored.half() if recipe.half_weights else stored).state_dict()
-    save_file({key: value.contiguous() for key, value in state.items()}, weights)
+    weights = save({key: value.contiguous() for key, value in state.items()})
     card = asdict(recipe) | {
         "grid": GRID,
         "class_names": class_names,
@@ -347,9 +355,10 @@ def write_classifier(
         "accuracy": {key: value for key, value in measured.items() if key != "input_shape"},
         "torch": torch.__version__.split("+")[0],
         "machine": platform.machine(),
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(weights).hexdigest(),
     }
-    (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    described = json.dumps(card, indent=2) + "\n"
+    write_together({folder / f"{recipe.name}.safetensors": weights, folder / f"{recipe.name}.json": described})
     forget_loaded()
     return (
         load_classifier(recipe.name)

@@ -15,7 +15,8 @@ from spt.__main__ import build_parser, main
 from spt.certificates import ErrorLevel
 from spt.commands.arguments import default_classifier
 from spt.experiments import EXPERIMENTS, configure
-from spt.experiments.files import check_file, check_folder, json_text, write_whole
+from spt.experiments.files import check_file, check_folder, json_text
+from spt.whole_files import write_whole
 from tests.test_cli import OWN, OWN_F, ROOT, fail, run
 
 CELL = "certify", *OWN_F

@@ -15,7 +15,8 @@ from spt.commands.arguments import (
     size,
     visible_progress,
 )
-from spt.experiments.files import check_file, write_whole
+from spt.experiments.files import check_file
+from spt.whole_files import write_whole
 
 if TYPE_CHECKING:
     from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate

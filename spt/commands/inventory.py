@@ -16,19 +16,19 @@ def add(commands: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> str:
-    from spt.classifiers import bundled_classifiers, read_card
+    from spt.classifiers import bundled_classifiers
     from spt.datasets import DATASETS
     from spt.experiments import EXPERIMENTS
     from spt.recipes import RECIPES
     from spt.transforms import TRANSFORMS
 
-    cards = {name: read_card(name) for name in bundled_classifiers()}
     keys = ("dataset", "transform", "parameter_sigma", "pixel_sigma", "class_names", "input_shape", "accuracy")
+    cards = {name: _card(name, keys) for name in bundled_classifiers()}
     units = {name: [f"{p.name} ({p.unit})" for p in transform.parameters] for name, transform in TRANSFORMS.items()}
     settings = {name: _settings(kind) for name, kind in EXPERIMENTS.items()}
     if arguments.json:
         record = {
-            "classifiers": {name: {key: card[key] for key in keys} for name, card in cards.items()},
+            "classifiers": {name: card if isinstance(card, dict) else {"error": card} for name, card in cards.items()},
             "datasets": {name: source.title for name, source in DATASETS.items()},
             "transforms": units,
             "recipes": list(RECIPES),
@@ -36,7 +36,10 @@ def _list(arguments: argparse.Namespace) -> str:
         }
         return json_text(record, indent=2)
     sections = {
-        "Classifiers": {name: _accuracy_in_words(card) for name, card in cards.items()} or {"(none)": ""},
+        "Classifiers": {
+            name: _accuracy_in_words(card) if isinstance(card, dict) else card for name, card in cards.items()
+        }
+        or {"(none)": ""},
         "Data sets": {name: source.title for name, source in DATASETS.items()},
         "Transformations": {name: ", ".join(parameters) for name, parameters in units.items()},
         "Recipes": {name: f"{recipe.dataset}, {_noise(asdict(recipe))}" for name, recipe in RECIPES.items()},
@@ -48,6 +51,21 @@ def _list(arguments: argparse.Namespace) -> str:
         f"{title}\n" + "\n".join(f"  {name:<18} {text}".rstrip() for name, text in rows.items())
         for title, rows in sections.items()
     )
+
+
+def _card(name: str, keys: tuple[str, ...]) -> dict[str, Any] | str:
+    """What a model card says; one sentence in its place if it is damaged, so that the others can still be listed."""
+    from spt.classifiers import damaged, read_card
+
+    try:
+        whole = read_card(name)
+        card = {key: whole[key] for key in keys}
+        _accuracy_in_words(card)
+    except ValueError as error:
+        return str(error)
+    except (KeyError, TypeError) as error:
+        return str(damaged(name, error))
+    return card
 
 
 def _settings(kind: Any) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from spt.commands.arguments import (
     small_count,
     visible_progress,
 )
-from spt.experiments.files import check_file, json_text, write_whole
+from spt.experiments.files import check_file, json_text
 from spt.experiments.settings import Range
 from spt.plain_numbers import MOST_SAMPLES
+from spt.whole_files import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,8 @@ from spt.commands.arguments import (
     size,
     visible_progress,
 )
-from spt.experiments.files import check_file, write_whole
+from spt.experiments.files import check_file
+from spt.whole_files import write_whole
 
 
 def add(commands: Any) -> None:

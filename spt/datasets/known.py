@@ -85,7 +85,11 @@ def _load_digits(split: str, download: bool, progress: Progress) -> Dataset:
 
 
 def _load_natural(split: str, download: bool, progress: Progress) -> Dataset:
-    samples = json.loads((SAMPLES_FOLDER / "natural.json").read_text(encoding="utf-8"))
+    listed = SAMPLES_FOLDER / "natural.json"
+    try:
+        samples = json.loads(listed.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{listed} is damaged: it is no JSON; restore it.") from error
     class_names = tuple(sorted({sample["label"] for sample in samples} - {None}))
     return Dataset(
         "natural",

@@ -1,4 +1,4 @@
-"""What is written: JSON that every terminal and every reader takes, and files that are whole or not there at all."""
+"""What is written: JSON that every terminal and every reader takes; and whether a file could be written at all."""
 
 import json
 import math
@@ -19,22 +19,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file (text as UTF-8) under another name and rename it: a reader finds all of it, or what was there before."""
-    path = path.resolve()
-    data = content.encode() if isinstance(content, str) else content
-    if path.exists() and not path.is_file():  # a pipe or a terminal
-        path.write_bytes(data)
-        return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def check_file(path: Path, option: str) -> None:

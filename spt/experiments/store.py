@@ -148,18 +148,23 @@ class Store:
     def _explained(self, error: sqlite3.DatabaseError) -> Exception:
         """What a person is told: what is written stays."""
         text = str(error)
-        if "full" in text:
-            return OSError(f"The disk is full: {self.path} keeps what was written; free some space and run it again.")
-        if "locked" in text:
-            return OSError(
-                f"{self.path} is in use by another program: wait until that has ended, and run it again; it keeps what was "
-                "written."
-            )
+        if sentence := next((sentence for words, sentence in _SENTENCES.items() if words in text), None):
+            return OSError(sentence.format(path=self.path))
         if "not a database" in text:
             return ValueError(f"{self.path} is not a file of results.")
-        if "malformed" in text or "no such column" in text:
+        if "malformed" in text or "no such" in text:
             return ValueError(f"{self.path} is damaged, or not a file of results ({text}): name another folder.")
         return OSError(f"{self.path} cannot be read or written ({text}).")
+
+
+_SENTENCES = {
+    "is full": "The disk is full: {path} keeps what was written; free some space and run it again.",
+    "disk I/O error": "The disk that has {path} fails: see whether it is full or gone, and run it again; what was written stays.",
+    "readonly": "{path} may be read only: allow to write it and its folder, and run it again; it keeps what was written.",
+    "unable to open": "{path} cannot be opened: see whether its folder is still there and may be written, and run it again.",
+    "locked": "{path} is in use by another program: wait until that has ended, and run it again; it keeps what was written.",
+}
+"""What a person can do, by SQLite's own words."""
 
 
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

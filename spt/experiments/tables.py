@@ -14,7 +14,8 @@ from typing import Any
 
 from spt.bundled import bundled, is_checkout
 from spt.experiments.experiment import LEFT_OUT, Entry, Experiment, Row, Rows, Share
-from spt.experiments.files import json_text, write_whole
+from spt.experiments.files import json_text
+from spt.whole_files import write_together
 
 FAMILIES = {"digits": "mnist", "natural": "cifar10", "imagenet-samples": "imagenet"}
 """Under which data set of the paper the bundled images and samples are compared."""
@@ -144,13 +145,13 @@ def write_tables(
     device: str = "cpu",
     origins: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:
-    """Write ``<stem>.csv`` (the rows) and ``<stem>.json`` (the line and how it was made), each at once or not at all."""
+    """Write ``<stem>.csv`` (the rows) and ``<stem>.json`` (the line and how it was made): both, or neither."""
     record = json_text(as_record(experiment, rows, command, device, origins), indent=2) + "\n"
-    paths = []
-    for suffix, text in ((".csv", as_csv(rows)), (".json", record)):
-        paths.append(folder / f"{experiment.stem}{suffix}")
-        write_whole(paths[-1], text)
-    return paths
+    files = {
+        folder / f"{experiment.stem}{suffix}": text for suffix, text in ((".csv", as_csv(rows)), (".json", record))
+    }
+    write_together(files)
+    return list(files)
 
 
 def left_out_in_words(summary: Mapping[str, Entry]) -> str:

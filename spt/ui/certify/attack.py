@@ -18,7 +18,7 @@ from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.shared import failures, pictures
+from spt.ui.shared import failures, own_names, pictures
 from spt.ui.shared.components import style
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
@@ -59,7 +59,8 @@ def area(request: CertifyRequest, certificate: DistCertificate) -> None:
         if answers is None and ATTACK.of(request.key):
             found: list[Answer] | str
             try:
-                found = _attack(request, certificate)
+                with failures.faults_refused():
+                    found = _attack(request, certificate)
             except ValueError as error:
                 found = failures.sentence(error)
             ANSWERS.keep(request.key, found)
@@ -254,8 +255,8 @@ def _votes_page(request: CertifyRequest, point: Point) -> dict[str, str]:
     source = str(st.session_state["source"])
     image = image_key(source)
     parameters = {
-        "classifier": str(st.session_state["classifier"]),
-        "source": source,
+        "classifier": own_names.label(str(st.session_state["classifier"])),
+        "source": own_names.label(source),
         image: str(st.session_state[image]),
         "transform": transform.name,
         f"{transform.name}_sigma": f"{settings.parameter_sigma:g}",

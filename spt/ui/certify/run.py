@@ -81,19 +81,20 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
             yield item
 
     try:
-        for certificate in request.defence.stream(
-            request.subject.image,
-            settings.n0,
-            n_gamma=settings.n_gamma,
-            alpha=settings.alpha,
-            seed=settings.seed,
-            batch_size=BATCH,
-            progress=bounding,
-        ):
-            draw_samples(request, slots, certificate, running=True)
-            if not certificate.complete:
-                slots.panel.markdown(_standing(request, certificate))
-                run.certificate = certificate
+        with failures.faults_refused():
+            for certificate in request.defence.stream(
+                request.subject.image,
+                settings.n0,
+                n_gamma=settings.n_gamma,
+                alpha=settings.alpha,
+                seed=settings.seed,
+                batch_size=BATCH,
+                progress=bounding,
+            ):
+                draw_samples(request, slots, certificate, running=True)
+                if not certificate.complete:
+                    slots.panel.markdown(_standing(request, certificate))
+                    run.certificate = certificate
     except ValueError as error:
         run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
         return

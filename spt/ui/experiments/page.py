@@ -10,6 +10,7 @@ import time
 
 import streamlit as st
 
+from spt import faults
 from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
 from spt.experiments.stored import Stored
 from spt.ui.experiments import export, figure, rows, run, table
@@ -95,12 +96,13 @@ def _show_quick(request: ExperimentRequest) -> None:
     experiment = request.experiment
     worker = run.current(experiment)
     try:
-        if st.session_state.pop("experiment_requested", None) == experiment.name:
-            experiment.check()
-            run.start(experiment)
-            worker = run.current(experiment)
-        result = make_result(experiment, run.kept_rows(experiment))
-    except (ValueError, OSError) as error:
+        with failures.faults_refused():
+            if st.session_state.pop("experiment_requested", None) == experiment.name:
+                experiment.check()
+                run.start(experiment)
+                worker = run.current(experiment)
+            result = make_result(experiment, run.kept_rows(experiment))
+    except ValueError as error:
         st.error(failures.sentence(error))
         return
     if worker is not None and worker.running:
@@ -109,7 +111,7 @@ def _show_quick(request: ExperimentRequest) -> None:
         export.show(request, None)
         return
     if worker is not None and worker.failure is not None:
-        if not isinstance(worker.failure, ValueError | OSError):
+        if faults.in_words(worker.failure) is None:
             raise worker.failure
         st.error(failures.sentence(worker.failure))
     _show_standing(request, result)
@@ -164,8 +166,9 @@ def _show_so_far(request: ExperimentRequest) -> None:
     if worker is None or not worker.running:
         st.rerun()
     try:
-        result = make_result(experiment, run.kept_rows(experiment))
-    except (ValueError, OSError) as error:
+        with failures.faults_refused():
+            result = make_result(experiment, run.kept_rows(experiment))
+    except ValueError as error:
         st.error(failures.sentence(error))
         return
     left, right = st.columns([3.2, 1], vertical_alignment="center")

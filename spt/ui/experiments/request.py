@@ -11,7 +11,7 @@ from spt.datasets import DATASETS
 from spt.experiments import EXPERIMENTS, Entry, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
 from spt.threat_model import BOUNDED
-from spt.ui.shared import cache, failures
+from spt.ui.shared import cache, failures, own_names
 from spt.ui.shared.controls import BOUND
 
 RESULTS_VARIABLE = "SPT_RESULTS"
@@ -101,11 +101,12 @@ def choose() -> ExperimentRequest | None:
         **BOUND,
     )
     try:
-        if source == QUICK:
-            return _choose_quick(kind)
-        if not stems:
-            return None
-        return _choose_stored(kind, stems)
+        with failures.faults_refused():
+            if source == QUICK:
+                return _choose_quick(kind)
+            if not stems:
+                return None
+            return _choose_stored(kind, stems)
     except ValueError as error:
         st.error(failures.sentence(error))
         st.stop()
@@ -132,8 +133,9 @@ def _choose_quick(kind: type[Experiment]) -> ExperimentRequest:
         dataset = st.selectbox(
             "Data set",
             datasets,
+            format_func=own_names.label,
             key="experiment_dataset",
-            help=f"Bundled digits, or what the environment variable {cache.OWN_DATASETS_VARIABLE} names.",
+            help=f"Bundled digits, or what the environment variable {own_names.DATASETS} names.",
             **BOUND,
         )
         given |= {"dataset": dataset} if dataset != usual.dataset else {}
@@ -150,9 +152,10 @@ def _choose_quick(kind: type[Experiment]) -> ExperimentRequest:
     classifier = st.selectbox(
         "Classifier f",
         [DEFAULT, *cache.classifier_names()],
+        format_func=own_names.label,
         key="experiment_classifier",
         help="default: the bundled network that was trained for this experiment. Your own: start the app with the "
-        f"environment variable {cache.OWN_CLASSIFIERS_VARIABLE} (see the README).",
+        f"environment variable {own_names.CLASSIFIERS} (see the README).",
         **BOUND,
     )
     given |= {"classifier": classifier} if classifier != DEFAULT else {}

@@ -14,7 +14,7 @@ from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
 from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
-from spt.ui.shared import cache, controls, failures, pictures
+from spt.ui.shared import cache, controls, failures, own_names, pictures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.markdown import escape
 
@@ -155,10 +155,11 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
     """The image, what the row says about it in words, and links."""
     number, split = int(row["image"]), _split(experiment, stage)
     try:
-        classifier = cache.classifier(experiment.classifier)
-        data = experiment.load_split(split, classifier.input_shape)
-        image = data.image(number)
-    except (ValueError, OSError) as error:
+        with failures.faults_refused():
+            classifier = cache.classifier(experiment.classifier)
+            data = experiment.load_split(split, classifier.input_shape)
+            image, caption = cache.image(f"{experiment.dataset} {split}", data, number)
+    except ValueError as error:
         st.info(
             f"The image of this row cannot be shown here: {failures.sentence(error)}",
             icon=":material/image_not_supported:",
@@ -176,7 +177,7 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
     name, point = next(iter(reversed(points.items())), ("", None))
     columns = st.columns([1, 2.8] if point is None else [1, 1, 2.4], gap="medium")
     with columns[0]:
-        pictures.show(image, f"image x: {escape(data.caption(number))}", f"Image {number} of {data.name}.")
+        pictures.show(image, f"image x: {escape(caption)}", f"Image {number} of {data.name}.")
     if point is not None:
         with columns[1]:
             moved = to_8_bit(transform(image, [point])[0])
@@ -270,9 +271,9 @@ def page_links(
     sigma = getattr(experiment, "parameter_sigma", None)
     smoothing: dict[str, str | list[str]] = {f"{transform.name}_sigma": f"{sigma:g}"} if sigma is not None else {}
     image: dict[str, str | list[str]] = {
-        "source": name,
+        "source": own_names.label(name),
         controls.image_key(name): str(number),
-        "classifier": experiment.classifier,
+        "classifier": own_names.label(experiment.classifier),
         "transform": transform.name,
     }
     attack: dict[str, str | list[str]] = {
@@ -314,8 +315,10 @@ TITLES = {
 
 def _show_links(experiment: Experiment, classifier: Classifier, number: int, point: Sequence[float] | None) -> None:
     if experiment.dataset not in cache.dataset_names():
-        variable = cache.OWN_DATASETS_VARIABLE
-        st.caption(f"To open it on the other pages, start the app with {variable}={escape(experiment.dataset)}.")
+        variable = own_names.DATASETS
+        st.caption(
+            f"To open it on the other pages, start the app with {variable} naming {escape(own_names.label(experiment.dataset))}."
+        )
         return
     own = getattr(experiment, "pixel_sigma", None)
     pixel_sigma = classifier.pixel_sigma if own is None or not own else float(own)

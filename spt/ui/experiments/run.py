@@ -18,6 +18,7 @@ from typing import Any
 
 import streamlit as st
 
+from spt import faults
 from spt.experiments import Experiment, Rows, all_rows, open_store, run
 from spt.experiments.running import check_rows, in_this_process
 from spt.experiments.tables import commit
@@ -161,6 +162,7 @@ class Worker:
         except _Stopped:
             pass
         except Exception as error:  # handed to the page
+            faults.let_go(error)
             self.failure = error
         finally:
             self._ticket.leave()

@@ -10,6 +10,7 @@ from spt.certificates import confidence
 from spt.experiments import Entry, Experiment, Share
 from spt.experiments.tables import PaperLine, beside_the_paper, left_out_in_words, paper_lines, paper_source
 from spt.ui.experiments.request import Result
+from spt.ui.shared import own_names
 from spt.ui.shared.markdown import escape
 
 NARROW = "\u00a0"  # a space at which no line ends
@@ -73,7 +74,7 @@ def show_table(experiment: Experiment, result: Result | None) -> None:
     heads = [f"paper, {line.dataset}" + (f" {NOT_PROVED}" if line.caveat else "") for line in papers]
     if result:
         mark = KINDS.get(experiment.name, "") if result.complete else ":gray-badge[PROVISIONAL]"
-        heads.insert(0, f"ours, {escape(experiment.dataset)} {mark}")
+        heads.insert(0, f"ours, {escape(own_names.label(experiment.dataset))} {mark}")
     else:
         rows = rows[1:]
     if not rows:
@@ -135,6 +136,6 @@ def _show_own(experiment: Experiment, result: Result) -> None:
 def settings_of(experiment: Experiment) -> Mapping[str, str]:
     """The settings by name, as text."""
     named = {name: value for name, value in experiment.identity.items() if name != "experiment"}
-    return {name: "the classifier’s" if value is None else str(value) for name, value in named.items()} | {
-        "images": str(experiment.images)
-    }
+    return {
+        name: "the classifier’s" if value is None else own_names.label(str(value)) for name, value in named.items()
+    } | {"images": str(experiment.images)}

@@ -351,8 +351,12 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     button.button("Stop", key="stop_profile", icon=":material/stop_circle:", on_click=_set_running, args=(state, False))
 
     def finish() -> None:
-        with heavy_work("long", "balls", place=progress):
-            _prove(request, point, state, draw, progress, working)
+        try:
+            with heavy_work("long", "balls", place=progress):
+                _prove(request, point, state, draw, progress, working)
+        except Exception:  # the page says it; it is not to begin again by itself
+            state.running = False
+            raise
         state.running = False
         standing()
 

@@ -127,16 +127,20 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
         if state.remaining <= 0:
             return False
         total, waiting = state.remaining, state.waiting
-        with heavy_work("long", "error bounds", place=progress, transform=request.transform.name):
-            while state.remaining > 0 and not state.done:
-                text = (
-                    f"{waiting - state.waiting} of {waiting} splits bounded"
-                    if waiting
-                    else f"{state.steps} refinements"
-                )
-                progress.progress(min(1.0, 1 - state.remaining / total), text=text)
-                state.advance(request)
-                draw()
+        try:
+            with heavy_work("long", "error bounds", place=progress, transform=request.transform.name):
+                while state.remaining > 0 and not state.done:
+                    text = (
+                        f"{waiting - state.waiting} of {waiting} splits bounded"
+                        if waiting
+                        else f"{state.steps} refinements"
+                    )
+                    progress.progress(min(1.0, 1 - state.remaining / total), text=text)
+                    state.advance(request)
+                    draw()
+        except Exception:  # the page says it; it is not to begin again by itself
+            state.remaining = 0
+            raise
         state.remaining = 0
         standing()
         return True

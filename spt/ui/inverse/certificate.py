@@ -84,7 +84,10 @@ def _run_or_known(request: InverseRequest, defence: IndivSPT, plan: Plan, key: K
             help="End the run now; a stopped run proves nothing.",
         )
         try:
-            with heavy_work("long", "certificate of a received image", place=panel, classifier=request.classifier.name):
+            with (
+                failures.faults_refused(),
+                heavy_work("long", "certificate of a received image", place=panel, classifier=request.classifier.name),
+            ):
                 result = certificate_run.carry_out(request, defence, plan, places)
             CERTIFICATES.keep(key, result)
             state.status = "done"

@@ -18,7 +18,7 @@ from spt.ui.inverse import certificate, run
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import pictures
+from spt.ui.shared import failures, pictures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
@@ -173,10 +173,13 @@ def _show_bounds(
                 if result is None and not _wanted(method, key, len(found.last.boxes) * pixels):
                     continue
             if result is None:
-                with working, heavy_work("long", "received bound", method=method):
+                with working, failures.beside_the_rest(), heavy_work("long", "received bound", method=method):
                     result = BOUNDS.in_background(
                         key, partial(bound, request, found, beta, preprocessing, method), "Bounding"
                     )
+            if result is None:  # it failed, and is not to begin again by itself
+                st.session_state.pop(f"inverse_{method}_for", None)
+                continue
             bounds[method] = result
             title.markdown(
                 f"**{name}**  \n:blue-badge[PROVED] ‖e‖ ≤ **{rounded_up(result.value)}**  \nrecentred r ≤ "

@@ -1,5 +1,6 @@
 """The start of the server: its log, one thread a computation, and the core loaded while the browser is still opening."""
 
+import contextlib
 import logging
 import os
 import threading
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 
+from spt.ui.shared import core
 from spt.ui.shared.gate import LOGGER
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: as many computations as cores, a thread each
@@ -15,7 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: as ma
 
 def load_core() -> None:
     """Import what the pages need (torch above all)."""
-    import spt.ui.votes.page  # noqa: F401
+    with contextlib.suppress(ValueError):  # then each page says so
+        core.load()
 
 
 def log_work() -> None:

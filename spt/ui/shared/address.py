@@ -9,6 +9,8 @@ import unicodedata
 
 import streamlit as st
 
+from spt.ui.shared import own_names
+
 TEXTS = ("source", "classifier", "experiment_dataset", "experiment_classifier")
 """Controls whose values are names, which may look like anything."""
 LARGEST = 1e15
@@ -35,11 +37,17 @@ def _has_control_characters(value: str) -> bool:
 
 
 def clean() -> None:
-    """Drop from the address what no control can hold; then begin anew, as controls read the address that a run began with."""
+    """Drop from the address what no control can hold, and put what a control shows in the place of a name with a path; then begin
+    anew, as controls read the address that a run began with."""
     dropped = [
         name for name in st.query_params if not all(can_be_held(name, value) for value in st.query_params.get_all(name))
     ]
     for name in dropped:
         del st.query_params[name]
-    if dropped:
+    own = own_names.named(own_names.CLASSIFIERS) + own_names.named(own_names.DATASETS)
+    given = {name: st.query_params.get(name, "") for name in TEXTS}
+    renamed = {name: own_names.label(value) for name, value in given.items() if value in own}
+    renamed = {name: label for name, label in renamed.items() if label != given[name]}
+    st.query_params.update(renamed)
+    if dropped or renamed:
         st.rerun()

@@ -4,7 +4,9 @@ Cache keys are plain values: names, SHA-256 digests, numbers. Images and classif
 because Streamlit hashes large arrays from a sample only.
 """
 
-import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -17,23 +19,20 @@ from spt.datasets import DATASETS, Dataset, load_dataset
 from spt.images import decode_image, fit_image
 from spt.response import response
 from spt.transforms import Transform
+from spt.ui.shared import own_names
+from spt.ui.shared.gate import has_slot, heavy_work
 
-OWN_CLASSIFIERS_VARIABLE = "SPT_CLASSIFIER"
-OWN_DATASETS_VARIABLE = "SPT_DATASET"
+Found = TypeVar("Found")
 
 
 def classifier_names() -> list[str]:
     """The bundled classifiers and those that the environment variable SPT_CLASSIFIER names (separated by commas)."""
-    return [*bundled_classifiers(), *_setting(OWN_CLASSIFIERS_VARIABLE)]
+    return [*bundled_classifiers(), *own_names.named(own_names.CLASSIFIERS)]
 
 
 def dataset_names() -> list[str]:
     """The known data sets and those that the environment variable SPT_DATASET names: folders or .npz files."""
-    return [*DATASETS, *_setting(OWN_DATASETS_VARIABLE)]
-
-
-def _setting(variable: str) -> list[str]:
-    return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+    return [*DATASETS, *own_names.named(own_names.DATASETS)]
 
 
 def classifier(name: str) -> Classifier:
@@ -54,10 +53,34 @@ def dataset(name: str, shape: tuple[int, int, int], download: bool) -> Dataset:
     return load_dataset(name, shape=shape, download=download)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+class _NoSlotError(Exception):
+    """Something is not in the cache, and has to be computed within the gate."""
+
+
+def _needs_slot() -> None:
+    """Called first by a cached function that decodes pictures: what is in the cache is had without."""
+    if not has_slot():
+        raise _NoSlotError
+
+
+def _decoding(cached: Callable[..., Found], *arguments: Any) -> Found:
+    """What a cached function of pictures returns; within the gate, if it is not in the cache."""
+    try:
+        return cached(*arguments)
+    except _NoSlotError:
+        with heavy_work("short", "picture"):
+            return cached(*arguments)
+
+
 def thumbnails(name: str, count: int) -> list[tuple[Tensor, str]]:
     """All images of a small collection, at most 48 pixels high, with their captions: grey for a file that cannot be read,
     so that the others can still be chosen."""
+    return _decoding(_thumbnails, name, count)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _thumbnails(name: str, count: int) -> list[tuple[Tensor, str]]:
+    _needs_slot()
     shape = (1, 28, 28) if name == "digits" else (3, 48, 48)
     small = load_dataset(name, shape=shape)
 
@@ -70,9 +93,34 @@ def thumbnails(name: str, count: int) -> list[tuple[Tensor, str]]:
     return [picture(index) for index in range(count)]
 
 
+def image(name: str, data: Dataset, index: int) -> tuple[Tensor, str]:
+    """An image of the data set of that name, and its caption; a file is read anew whenever it was edited."""
+    source = data.pictures[index]
+    if not isinstance(source, Path) or index in data.missing:
+        return data.image(index), data.caption(index)
+    try:
+        facts = source.stat()
+    except OSError:
+        return data.image(index), data.caption(index)  # which says what is wrong with the file
+    return _decoding(_image, name, data.shape, index, str(source), (facts.st_mtime_ns, facts.st_size), data)
+
+
 @st.cache_data(show_spinner=False, max_entries=16)
-def decoded(sha256: str, shape: tuple[int, int, int], invert: bool, _data: bytes) -> tuple[Tensor, str]:
+def _image(
+    name: str, shape: tuple[int, int, int] | None, index: int, file: str, stamp: tuple[int, int], _data: Dataset
+) -> tuple[Tensor, str]:
+    _needs_slot()
+    return _data.image(index), _data.caption(index)
+
+
+def decoded(sha256: str, shape: tuple[int, int, int], invert: bool, data: bytes) -> tuple[Tensor, str]:
     """The uploaded picture with that digest as an image of ``shape``, and a remark on how it was read (perhaps empty)."""
+    return _decoding(_decoded, sha256, shape, invert, data)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _decoded(sha256: str, shape: tuple[int, int, int], invert: bool, _data: bytes) -> tuple[Tensor, str]:
+    _needs_slot()
     picture, remark = decode_image(_data)
     return fit_image(picture, shape, invert), remark
 

@@ -172,7 +172,7 @@ def _compute(check: _Check, classifier: Classifier, image: Tensor) -> Recomputat
             "spt.recomputation.recompute in Python."
         )
     try:
-        with heavy_work("long", "check"):
+        with failures.faults_refused(), heavy_work("long", "check"):
             return background.in_background(
                 partial(recompute, check.certificate, classifier, image), "Checking again", check.certificate.seconds
             )

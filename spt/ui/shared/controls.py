@@ -19,7 +19,7 @@ from spt.datasets import DATASETS
 from spt.images import image_digest
 from spt.threat_model import BOUNDED, Attacker
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui.shared import cache, failures, gallery
+from spt.ui.shared import cache, failures, gallery, own_names
 from spt.ui.shared.markdown import escape
 
 UPLOAD, CAMERA = "upload", "camera"
@@ -55,9 +55,10 @@ def choose_classifier() -> Classifier:
         "Classifier f",
         names,
         index=default,
+        format_func=own_names.label,
         key="classifier",
         help="The base classifier f whose answers are voted on. Your own: start the app with the environment variable "
-        f"{cache.OWN_CLASSIFIERS_VARIABLE}=path/to/file.py (see the README).",
+        f"{own_names.CLASSIFIERS}=path/to/file.py (see the README).",
         **BOUND,
     )
     with failures.in_one_sentence():
@@ -78,16 +79,18 @@ def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | Non
     source = st.selectbox(
         "Image x from",
         [*cache.dataset_names(), UPLOAD, CAMERA],
+        format_func=own_names.label,
         key="source",
         help="Bundled samples (digits, natural), a data set, your own picture (upload), or the camera. Your own folders and "
-        f".npz files: start the app with the environment variable {cache.OWN_DATASETS_VARIABLE} (see the README).",
+        f".npz files: start the app with the environment variable {own_names.DATASETS} (see the README).",
         **BOUND,
     )
     shape = classifier.input_shape if shape_for is None else shape_for(source)
     try:
-        if source in (UPLOAD, CAMERA):
-            return _own_picture(source, shape)
-        return _from_dataset(source, classifier, shape)
+        with failures.faults_refused():
+            if source in (UPLOAD, CAMERA):
+                return _own_picture(source, shape)
+            return _from_dataset(source, classifier, shape)
     except ValueError as error:
         st.error(failures.sentence(error))
         if source in DATASETS and DATASETS[source].downloadable and st.button("Download it now", key="download"):
@@ -110,9 +113,9 @@ def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     if len(data) <= MOST_IN_GALLERY:
         thumbnails = cache.thumbnails(name, len(data))
         gallery.show(key, thumbnails, int(index), partial(st.session_state.__setitem__, key))
-    image = data.image(int(index))
+    image, caption = cache.image(name, data, int(index))
     label = data.label_among(int(index), classifier.class_names)
-    return Subject(image, image_digest(image), label, data.caption(int(index)), f"{name}:{index}")
+    return Subject(image, image_digest(image), label, caption, f"{name}:{index}")
 
 
 def image_key(name: str) -> str:

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
+from spt.ui.shared import failures
 from spt.ui.shared.presets import PRESETS
 from spt.ui.start import turning
 
 
 def show() -> None:
     """The whole page below its introduction."""
-    turning.show()
+    with failures.beside_the_rest():
+        turning.show()
     st.subheader("Go on", anchor=False)
     for first in range(0, len(PRESETS), 3):
         for column, preset in zip(st.columns(3), PRESETS[first : first + 3], strict=True):

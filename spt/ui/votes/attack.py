@@ -40,7 +40,7 @@ _RANGES = {"°": 30.0, "px": 4.0}  # of the paper's Table 2
 def _attack(request: VotesRequest, limit: float) -> None:
     attack = WorstOfK(request.transform, limit, k=TRIES, resolution=request.transform.parameters[0].step)
     try:
-        with failures.exits_refused(), heavy_work("short", "attack", transform=request.transform.name, tries=TRIES):
+        with failures.faults_refused(), heavy_work("short", "attack", transform=request.transform.name, tries=TRIES):
             result = attack(request.classifier, request.subject.image, request.truth, request.statistics.seed)
     except ValueError as error:  # here, before the script runs, there is no place to say it
         ATTACKS.keep(_key(request, limit), failures.sentence(error))

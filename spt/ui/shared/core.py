@@ -1,0 +1,30 @@
+"""Loading what all pages compute with, torch above all: in the background when the server starts, else at the first visit."""
+
+import importlib
+import logging
+
+from spt import faults
+
+_LOGGER = logging.getLogger(__name__)
+_PARTS_OF_EACH_PAGE = ("spt.ui.shared.checking", "spt.ui.shared.controls", "spt.figures.votes", "pandas")
+NO_MEMORY = (
+    "The server has not enough memory to load the explorer: free some memory on that machine, and start it again."
+)
+_failed_for_memory = False
+
+
+def load() -> None:
+    """Load it, if it is not there yet; ValueError, one sentence, if that fails."""
+    global _failed_for_memory
+    try:
+        for name in _PARTS_OF_EACH_PAGE:
+            importlib.import_module(name)
+    except Exception as error:  # whatever a package raises where it is damaged, or was loaded in part
+        _LOGGER.warning("the explorer cannot be loaded: %s", error, exc_info=error)
+        _failed_for_memory |= faults.out_of_memory(error)  # what was loaded in part then fails in other ways
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            NO_MEMORY
+            if _failed_for_memory
+            else f"The explorer cannot be loaded ({reason}): install it again on the server, and start it again."
+        ) from None
