@@ -46,11 +46,11 @@ def test_every_answer_keeps_the_page_to_itself(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_frames_of_named_sites_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(headers.FRAMES_VARIABLE, "https://slides.example https://other.example")
+    monkeypatch.setenv(headers.FRAMES_VARIABLE, "https://talk.example https://other.example")
     found = answered(headers.Headers(plain))
-    assert "frame-ancestors 'self' https://slides.example https://other.example" in found["content-security-policy"]
+    assert "frame-ancestors 'self' https://talk.example https://other.example" in found["content-security-policy"]
     assert "x-frame-options" not in found
-    monkeypatch.setenv(headers.FRAMES_VARIABLE, "https://slides.example; script-src *")
+    monkeypatch.setenv(headers.FRAMES_VARIABLE, "https://talk.example; script-src *")
     with pytest.raises(ValueError, match="SPT_FRAMES must be sites separated by spaces"):
         headers.Headers(plain)
 

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FRAMES_VARIABLE = "SPT_FRAMES"
-"""Sites that may show the explorer in a frame, separated by spaces, as in ``https://slides.example``; none if it is not set."""
+"""Sites that may show the explorer in a frame, separated by spaces, as in ``https://talk.example``; none if it is not set."""
 
 
 def content_security_policy() -> str:
