@@ -157,7 +157,7 @@ class TestVotes:
     def test_parameters_have_the_distribution_that_is_claimed(self, g, bright_pixel):
         votes = g.count(bright_pixel, 4000, generator(5))
         for axis in votes.points.T:
-            assert stats.kstest(axis.numpy(), "norm", (0, SIGMA)).pvalue > 1e-3
+            assert stats.kstest(axis.numpy() / SIGMA, "norm").pvalue > 1e-3
         p = (stats.norm.cdf(0.5, scale=SIGMA) - stats.norm.cdf(-0.5, scale=SIGMA)) * (1 - 2 * stats.norm.sf(2 / SIGMA))
         assert_share(votes.counts[1], 4000, p)
 
