@@ -229,14 +229,13 @@ class TestKilled:
         """The table is written again, whether there was one of fewer images or none."""
         if before:
             assert main(command(cheap(before), tmp_path)) == 0
-        experiment, write = cheap(4), tables.write_whole
+        experiment, write = cheap(4), tables.write_together
 
-        def killed(path, text):
-            if path.suffix == ".json":
-                raise SystemExit("killed")
-            write(path, text)
+        def killed(files):
+            write({path: text for path, text in files.items() if path.suffix == ".csv"})
+            raise SystemExit("killed")
 
-        monkeypatch.setattr(tables, "write_whole", killed)
+        monkeypatch.setattr(tables, "write_together", killed)
         with pytest.raises(SystemExit):
             main(command(experiment, tmp_path))
         monkeypatch.undo()
