@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -258,6 +258,36 @@ def test_the_log_has_a_line_for_each_computation(caplog: pytest.LogCaptureFixtur
 
 
 # ---------------------------------------------------------------------------------------------- drawings, and slices of work
+
+
+def test_a_run_that_waits_twice_has_two_buttons_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit refuses a second button of one key in a run."""
+
+    class Told(Place):
+        keys: ClassVar[list[str]] = []
+
+        def __init__(self) -> None:
+            super().__init__(lambda: None)
+
+        def container(self, **settings: Any) -> "Told":
+            return self
+
+        def empty(self) -> "Told":
+            return self
+
+        def button(self, label: str, key: str, **settings: Any) -> None:
+            assert label == "Leave the line"
+            self.keys.append(key)
+
+    monkeypatch.setattr(gate, "UNTOLD", 0.0)
+    monkeypatch.setattr(gate, "LOOK", 0.001)
+    own = Gate(2)
+    for _ in range(2):
+        other = entered(own, "long")
+        threading.Timer(0.05, other.leave).start()
+        with heavy_work("long", "test", own, place=Told()):
+            pass
+    assert len(Told.keys) == len(set(Told.keys)) == 2
 
 
 def test_drawing_comes_before_short_work_but_not_for_ever() -> None:

@@ -252,7 +252,8 @@ class Gate:
 
 GATE = Gate(max(2, os.cpu_count() or 2))
 _THREAD = threading.local()
-"""Of a script's thread: ``ticket`` that it has, the ``place`` on the screen of its drawing, whether it ``left`` the line."""
+"""Of a script's thread: the ``ticket`` that it has, the ``place`` on the screen of its drawing, whether it ``left`` the line, how
+often it ``told`` where it stands."""
 
 
 class Work:
@@ -278,7 +279,9 @@ class Work:
         if self._words is None:
             told = self.place.container(horizontal=True, vertical_alignment="center")
             self._words = told.empty()
-            told.button("Leave the line", key="leave_the_line", on_click=_leave_the_line, icon=":material/logout:")
+            _THREAD.told = getattr(_THREAD, "told", 0) + 1
+            key = f"leave_the_line_{_THREAD.told}"  # one run may wait several times
+            told.button("Leave the line", key=key, on_click=_leave_the_line, icon=":material/logout:")
         self._words.caption(in_words(self.ticket))
 
     def slice_ends(self) -> None:
@@ -306,7 +309,7 @@ def drawing() -> Iterator[None]:
         yield
         return
     ticket = GATE.ticket("drawing", st.session_state.setdefault(ASKED, time.monotonic()))
-    _THREAD.left = st.session_state.pop(LEFT, False)
+    _THREAD.left, _THREAD.told = st.session_state.pop(LEFT, False), 0
     _THREAD.ticket, _THREAD.place = ticket, st.empty()
     try:
         ticket.enter()
