@@ -335,8 +335,8 @@ LONG_WORK: dict[str, tuple[str, dict[str, str], str]] = {
     "certificate, ±30°": ("certify", {"n_gamma": "1000", "classifier": "mnist-rotation-fine"}, ""),
     "certificate of a photograph, ±30°": ("certify", _PHOTOGRAPH | {"n_gamma": "1000", "rotation_limit": "30"}, ""),
     "certificate, ±2 px": ("certify", _SHIFT | {"n_gamma": "1000", "translation_limit": "2"}, ""),
-    "error bounds of a photograph": ("interpolation", _PHOTOGRAPH | {"splits": "2000"}, "Prove bounds"),
     "radii of balls": ("interpolation", {"splits": "20"}, "Prove these radii"),
+    "radii of balls of a photograph": ("interpolation", _PHOTOGRAPH | {"splits": "20"}, "Prove these radii"),
     "inverse of a photograph": (
         "inverse",
         _PHOTOGRAPH | {"inverse_size": "64 × 64", "inverse_splits": "3000", "inverse_refinements": "20"},
@@ -359,7 +359,7 @@ async def leave(address: str, work: str, after: float) -> float:
     await tab.open()
     await tab.go(page, parameters)
     if button:
-        await _read(tab, lambda: button in tab.buttons)
+        await asyncio.wait_for(_read(tab, lambda: button in tab.buttons), STARVED)
         await asyncio.sleep(0.5)
         await tab.press(button)
     reading = asyncio.create_task(_read(tab, lambda: False))

@@ -43,7 +43,7 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.arcs import arc_weights, differences, remainder, rotated
-from spt.error_bounds.chord import CUDA_CELLS, AngleSplits
+from spt.error_bounds.chord import AngleSplits, cells_at_once
 from spt.error_bounds.search import SharedRows
 from spt.progress import step
 from spt.rounding_slack import inside_vignette
@@ -71,7 +71,6 @@ class MovingArcSplits(AngleSplits):
     """Distance of K(b') to fixed centres on splits of gamma, for N samples b'."""
 
     method = "moving chord"
-    cells_at_once = 256
 
     def __init__(self, attacked: AttackedImage, points: Tensor, centres: Tensor, quarter: int) -> None:
         super().__init__(len(points), attacked.box, quarter)
@@ -88,7 +87,7 @@ class MovingArcSplits(AngleSplits):
         self.turns = math.ceil(float(attacked.box.abs().max()) / 90) + 6  # |b' - gamma| < 90° x turns, with room
         while (self.cells << self.max_level) * 2 * self._offset(self.max_level) >= 1 << 62:  # keys of pairs are int64
             self.max_level -= 1
-        self.cells_at_once = CUDA_CELLS if image.is_cuda else self.cells_at_once
+        self.cells_at_once = cells_at_once(image)
         size = image.numel()
         self.inner = SharedRows(self._inner, 16 * size, 400 * size)
         self.arcs = SharedRows(self._arcs, 48 * size // len(image), 400 * size)

@@ -31,9 +31,17 @@ from spt.threat_model import AttackedImage, Points, as_points
 from spt.transforms import Rotation, Transform
 
 CUDA_CELLS = 1 << 14
-"""Cells in one call on a CUDA device; on a CPU a few hundred, which stay in its caches."""
+"""Cells in one call on a CUDA device."""
+VALUES_AT_ONCE = 1 << 17
+"""Pixels times cells that a processor evaluates at once: some tenths of a second, after which other work may come first; more
+at once are slower, as they do not fit into its caches."""
 MOST_CELLS = 1 << 14
 """Finest grid to begin with, in cells for 90°."""
+
+
+def cells_at_once(image: Tensor) -> int:
+    """How many cells of this image to evaluate at once."""
+    return CUDA_CELLS if image.is_cuda else max(1, min(256, VALUES_AT_ONCE // image.numel()))
 
 
 class AngleSplits(Splits):
@@ -88,12 +96,10 @@ class _ErrorSplits(AngleSplits):
         self.inside = inside_vignette(preprocessing, image)
         self.maps = differences(image[None])
         self.level = 0
-        self.cells_at_once = CUDA_CELLS if image.is_cuda else self.cells_at_once
+        self.cells_at_once = cells_at_once(image)
         work = 8 * 50 * image.numel()
         self.inner = SharedRows(self._inner, 16 * image.numel(), work)
         self.outer = SharedRows(self._outer, 8 * image.numel(), work)
-
-    cells_at_once = 256
 
     def bytes_per_cell(self) -> int:
         return 8 * 60 * self.image.numel()

@@ -225,7 +225,9 @@ def watch_run(page: Page) -> dict[str, float]:
         }"""
     )
     page.get_by_role("button", name="Run again").click()
-    until = time.monotonic() + PATIENCE / 1000  # no wait_for_function: it compiles text, which the page's policy forbids
+    until = (
+        time.monotonic() + PATIENCE / 1000
+    )  # no wait_for_function: it compiles text, which the page's policy forbids
     while not page.evaluate("window.watched.lines.length > 5 && window.watched.lines.at(-1).startsWith('1,000')"):
         assert time.monotonic() < until, "the run did not end"
         page.wait_for_timeout(50)
