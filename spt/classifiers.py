@@ -74,12 +74,14 @@ class Classifier:
     _checksum: tuple[int, ...] = field(init=False, repr=False)
     _answers: bytes = field(init=False, repr=False)
     _remembers_nothing: bool = field(init=False, repr=False)
+    _newest_first_call: tuple[Tensor, Tensor] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_names(self.name, self.class_names)
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "grid", check_grid(self.grid))
+        object.__setattr__(self, "_newest_first_call", None)
         object.__setattr__(self, "_remembers_nothing", _remembers_nothing(self.module))
         self._check_sees_something()
         self.module.eval()
@@ -150,9 +152,10 @@ class Classifier:
         other company and alone. What is concluded from votes is concluded after that."""
         self._check_unchanged(thoroughly=True)
         call = _FIRST_CALL.get()
-        if call is not None and call.classifier is self and call.images is not None and call.answers is not None:
-            unchecked = partial(self._answer, look_for_nan=False)
-            function_check.check(self.name, self.module, unchecked, call.images, call.answers)
+        first = call.answered if call is not None and call.classifier is self else None
+        first = first or self._newest_first_call  # of a run that goes on in another thread than it began in
+        if first is not None:
+            function_check.check(self.name, self.module, partial(self._answer, look_for_nan=False), *first)
 
     def logits(self, images: Tensor) -> Tensor:
         """f's logits (N, classes), float32, for images (N, C, H, W) in [0, 1], before P."""
@@ -176,8 +179,9 @@ class Classifier:
             if len(part) < size:
                 part = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
             parts.append(self._answer(part, look_for_nan=False))
-            if call is not None and call.classifier is self and call.images is None:
-                call.images, call.answers = part, parts[-1]
+            if call is not None and call.classifier is self and call.answered is None:
+                call.answered = (part, parts[-1])
+                object.__setattr__(self, "_newest_first_call", call.answered)
         if not parts:
             return torch.empty(0, len(self.class_names), device=self.device)
         logits = torch.cat(parts)[:count]
@@ -286,8 +290,7 @@ class _FirstCall:
     """What a network answered in the first call of a run, to be asked again at its end."""
 
     classifier: Classifier
-    images: Tensor | None = None
-    answers: Tensor | None = None
+    answered: tuple[Tensor, Tensor] | None = None
 
 
 _FIRST_CALL: ContextVar[_FirstCall | None] = ContextVar("first_call", default=None)

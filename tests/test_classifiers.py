@@ -652,6 +652,31 @@ def test_each_thread_confirms_its_own_run():
     classifier.confirm()
 
 
+def test_a_run_that_goes_on_in_another_thread_is_confirmed_too():
+    """As the page Inverse goes on with the samples of a certificate."""
+    network = Between()
+    classifier = Classifier("halves", network, ("a", "b"), (1, 4, 4))
+    image, failures = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0)), []
+
+    def begin() -> None:
+        classifier.check_image(image[0])
+        classifier.logits(image)
+
+    def end() -> None:
+        try:
+            classifier.confirm()
+        except ValueError as error:
+            failures.append(str(error))
+
+    in_another_thread(begin)
+    in_another_thread(end)
+    assert not failures
+    answered = network.forward
+    network.forward = lambda images: answered(images).flip(1)
+    in_another_thread(end)
+    assert failures and "no function of one image" in failures[0]
+
+
 class Keeps(nn.Module):
     """A layer of a person's own that keeps its input in itself while it computes, as many do."""
 

@@ -364,6 +364,37 @@ def test_heavy_work_takes_the_place_of_the_drawing_it_is_in(
     assert own.free == 2 and gate.ASKED not in gate.st.session_state
 
 
+def test_who_stands_in_line_steps_aside_and_comes_back_once() -> None:
+    """A page goes on after a work that failed, with its drawing in line, begins the next one, which fails, too: the drawing then
+    stood in line twice, was let in twice, and left once."""
+    own = Gate(2)
+    busy = [entered(own, "drawing") for _ in range(2)]
+    drawing = entered(own, "drawing")
+    for _ in range(3):
+        drawing.step_aside()
+        assert own.waiting["drawing"] == 0
+        drawing.come_back()
+        drawing.come_back()
+        assert own.waiting["drawing"] == 1
+    for ticket in busy:
+        ticket.leave()
+    assert own.working["drawing"] == 1
+    drawing.leave()
+    assert own.free == 2
+
+
+def test_a_part_of_a_long_run_is_what_the_others_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(gate.time, "monotonic", lambda: now[0])
+    own = Gate(2)
+    run = entered(own, "long")
+    for _ in range(5):
+        now[0] += 10.0
+        run.go_last()
+    waits = entered(own, "long")
+    assert "you are next, about 10 s." in gate.in_words(waits) and run.worked == 50.0
+
+
 def test_a_drawing_that_is_replaced_keeps_its_place(ending: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     """Who drags does not go to the end of the line with every move."""
     own = Gate(2)

@@ -156,7 +156,7 @@ def _request(name: str) -> None:
 @st.fragment(run_every=LOOK)
 def _live(request: ExperimentRequest) -> None:
     """What has come so far; looks again and again, and hands over to the whole page at the end."""
-    with gate.drawing():
+    with failures.in_one_sentence(), gate.drawing():
         _show_so_far(request)
 
 

@@ -226,7 +226,8 @@ def area(request: InterpolationRequest) -> tuple[tuple[float, ...], Callable[[],
         finish_profile = _profile_area(request, point)
 
     def finish() -> None:
-        finish_plane()
+        with heavy_work("short", "balls of a sample", transform=request.transform.name):
+            finish_plane()
         finish_profile()
 
     return point, finish

@@ -1,7 +1,8 @@
 """Headers of every answer: a page loads nothing from outside and sends nothing there, and no other site can frame it.
 
 The names of people's files are shown as text (`spt.ui.shared.markdown`, `spt.figures.style.plain`); should one slip through, the
-browser itself still refuses to call out. Streamlit's own code needs inline styles and scripts, and Vega compiles expressions.
+browser itself still refuses to call out. Streamlit's own code needs inline styles and scripts. A link that a person clicks leads
+wherever it says.
 """
 
 import os

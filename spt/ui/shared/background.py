@@ -82,8 +82,8 @@ def _in_background(compute: Callable[[Progress], Result], label: str, expected_s
         finally:
             release()
 
-    thread = threading.Thread(target=run, daemon=True)
     try:
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
     except BaseException:
         release()

@@ -7,6 +7,7 @@ to what is quicker and waits. The gate is a value of this module, which nothing 
 """
 
 import bisect
+import itertools
 import json
 import logging
 import os
@@ -53,7 +54,7 @@ class Ticket:
         self.gate, self.lane = gate, lane
         self.asked = time.monotonic() if asked is None else asked
         self.begun: float | None = None
-        self.worked = 0.0
+        self.worked = self._remembered = 0.0
         self._since = 0.0
         self._held = 0
         self._left = False
@@ -93,6 +94,7 @@ class Ticket:
     def go_last(self) -> None:
         """Give the slot back and stand at the end of the line: between two parts of a work that has many."""
         self.gate._step_aside(self)
+        self.gate._part_ends(self)
         self.asked = time.monotonic()
         self.gate._enter(self)
 
@@ -160,9 +162,9 @@ class Gate:
 
     def _enter(self, ticket: Ticket) -> None:
         with self._changed:
-            if ticket._left or ticket in self._inside:
-                return
             line = self._line_of(ticket)
+            if ticket._left or ticket in self._inside or ticket in line:
+                return
             bisect.insort(line, ticket, key=lambda each: each.rank)
             self._let_in()
             standing = sum(each.lane == ticket.lane for each in line)
@@ -197,9 +199,12 @@ class Gate:
 
     def _step_aside(self, ticket: Ticket) -> None:
         with self._changed:
+            line = self._line_of(ticket)
+            if ticket in line:
+                line.remove(ticket)
             if ticket in self._inside:
                 self._take_out(ticket)
-                self._let_in()
+            self._let_in()
 
     def _hold(self, ticket: Ticket) -> Callable[[], None]:
         released = False
@@ -227,8 +232,14 @@ class Gate:
     def _end_if_left(self, ticket: Ticket) -> None:
         if ticket._left and ticket._held == 0 and ticket in self._inside:
             self._take_out(ticket)
-            self._taken[ticket.lane].append(ticket.worked)
+            self._part_ends(ticket)
         self._let_in()
+
+    def _part_ends(self, ticket: Ticket) -> None:
+        """Remember how long it had a slot since its last part."""
+        with self._changed:
+            self._taken[ticket.lane].append(ticket.worked - ticket._remembered)
+            ticket._remembered = ticket.worked
 
     def _take_out(self, ticket: Ticket) -> None:
         self._inside.remove(ticket)
@@ -250,10 +261,15 @@ class Gate:
         return sum((each.lane == "long") == long for each in self._inside)
 
 
-GATE = Gate(max(2, os.cpu_count() or 2))
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+GATE = Gate(max(2, cores()))
 _THREAD = threading.local()
-"""Of a script's thread: the ``ticket`` that it has, the ``place`` on the screen of its drawing, whether it ``left`` the line, how
-often it ``told`` where it stands."""
+"""Of a script's thread: the ``ticket`` that it has, the ``place`` on the screen of its drawing, whether it ``left`` the line."""
+_WAITS = itertools.count()
 
 
 class Work:
@@ -279,15 +295,16 @@ class Work:
         if self._words is None:
             told = self.place.container(horizontal=True, vertical_alignment="center")
             self._words = told.empty()
-            _THREAD.told = getattr(_THREAD, "told", 0) + 1
-            key = f"leave_the_line_{_THREAD.told}"  # one run may wait several times
+            key = f"leave_the_line_{next(_WAITS)}"  # one run of a script may wait several times
             told.button("Leave the line", key=key, on_click=_leave_the_line, icon=":material/logout:")
         self._words.caption(in_words(self.ticket))
 
     def slice_ends(self) -> None:
-        """Between two slices of the work: give way to what is quicker, if some waits."""
+        """Between two slices of the work: give way to what is quicker, if some waits. Without a look at the session: this may be
+        within a cached function, where Streamlit allows no call."""
         if self.ticket.gives_way():
-            self.wait(told=False)
+            while not self.ticket.wait(LOOK):
+                pass
 
     def rest(self, seconds: float) -> None:
         """Let so much time pass, without a slot."""
@@ -309,12 +326,12 @@ def drawing() -> Iterator[None]:
         yield
         return
     ticket = GATE.ticket("drawing", st.session_state.setdefault(ASKED, time.monotonic()))
-    _THREAD.left, _THREAD.told = st.session_state.pop(LEFT, False), 0
+    _THREAD.left = st.session_state.pop(LEFT, False)
     _THREAD.ticket, _THREAD.place = ticket, st.empty()
     try:
         ticket.enter()
         Work(ticket, _THREAD.place).wait(told=False)
-        del st.session_state[ASKED]
+        st.session_state.pop(ASKED, None)
         yield
     finally:
         ticket.leave()
