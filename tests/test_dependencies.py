@@ -1,5 +1,6 @@
 """What the project asks for: ranges that have two ends, alike in every file; a lock that keeps to them; licences."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -19,8 +20,9 @@ LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 
 def make(*arguments: str) -> str:
     """What make would do, without an environment of its own."""
-    command = ["make", "-n", "-B", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    command = ["make", "-n", "-B", "--no-print-directory", *arguments]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # not those of make test
+    return subprocess.run(command, cwd=REPOSITORY, env=own, capture_output=True, text=True, check=True).stdout
 
 
 def test_requirements_and_project_ask_for_the_same():

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spt.ui.shared import controls
-from spt.ui.votes import page, request
+from spt.ui.votes import attack, page, request
 
 st.header("Votes: what does the smoothed classifier answer?", anchor=False)
 st.markdown(
@@ -11,6 +11,7 @@ st.markdown(
     "receives by random **β** and lets the base classifier **f** vote. "
     "*Try:* move the slider until f is wrong, and see whether g still holds."
 )
+attack.move_sliders()
 with st.sidebar:
     image_area = st.container()
     classifier = controls.choose_classifier()

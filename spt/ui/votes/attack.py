@@ -1,6 +1,11 @@
-"""The attack area of the page "Votes": worst-of-k against f, and what g answers there."""
+"""The attack area of the page "Votes": worst-of-k against f, and what g answers there.
+
+An attack moves the sliders, which Streamlit allows before they are drawn only: it runs in one run of the script, and the next one
+begins with `move_sliders`.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 from torch import Tensor
@@ -10,12 +15,14 @@ from spt.ui.shared import failures
 from spt.ui.shared.controls import BOUND
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
-from spt.ui.shared.session import Key, SessionResults
+from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
 TRIES = 100
 ATTACKS = SessionResults("attacks", 8)
+ATTACK = CurrentRun("attack_run", PageRun)
+_FOUND = "attack_found"
 
 
 def _key(request: VotesRequest, limit: float) -> Key:
@@ -29,6 +36,12 @@ def _key(request: VotesRequest, limit: float) -> Key:
     )
 
 
+def move_sliders() -> None:
+    """To be called before the sliders are drawn: move them to the worst parameters that an attack has found."""
+    for name, value in st.session_state.pop(_FOUND, {}).items():
+        st.session_state[name] = value
+
+
 def _set_parameters(names: list[str], values: list[float]) -> None:
     for name, value in zip(names, values, strict=True):
         st.session_state[name] = value
@@ -37,16 +50,25 @@ def _set_parameters(names: list[str], values: list[float]) -> None:
 _RANGES = {"°": 30.0, "px": 4.0}  # of the paper's Table 2
 
 
-def _attack(request: VotesRequest, limit: float) -> None:
+def _start(key: Key) -> None:
+    ATTACK.put(PageRun(key))
+
+
+def _attack(request: VotesRequest, limit: float, place: Any) -> None:
+    """Find the worst parameters, keep them, and say where the sliders are to go."""
     attack = WorstOfK(request.transform, limit, k=TRIES, resolution=request.transform.parameters[0].step)
     try:
-        with failures.faults_refused(), heavy_work("short", "attack", transform=request.transform.name, tries=TRIES):
+        with (
+            failures.faults_refused(),
+            heavy_work("short", "attack", place=place, transform=request.transform.name, tries=TRIES),
+        ):
             result = attack(request.classifier, request.subject.image, request.truth, request.statistics.seed)
-    except ValueError as error:  # here, before the script runs, there is no place to say it
+    except ValueError as error:
         ATTACKS.keep(_key(request, limit), failures.sentence(error))
         return
     ATTACKS.keep(_key(request, limit), result)
-    _set_parameters([parameter.name for parameter in request.transform.parameters], _rounded(request, result.points[0]))
+    names = [parameter.name for parameter in request.transform.parameters]
+    st.session_state[_FOUND] = dict(zip(names, _rounded(request, result.points[0]), strict=True))
 
 
 def _rounded(request: VotesRequest, point: Tensor) -> list[float]:
@@ -73,11 +95,16 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
         key="attack_button",
         type="primary",
         icon=":material/swords:",
-        on_click=_attack,
-        args=(request, limit),
+        on_click=_start,
+        args=(_key(request, limit),),
         shortcut="a",
         help="Tries random parameters within Γ and moves the slider to the one with the largest loss of f.",
     )
+    place = st.empty()
+    if ATTACK.of(_key(request, limit)):
+        _attack(request, limit, place)
+        ATTACK.forget()
+        st.rerun()
     result = ATTACKS.get(_key(request, limit))
     if result is None:
         st.caption("No attack has been run for this image, classifier, range and seed.")
