@@ -54,7 +54,6 @@ def ending(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(gate, "st", Streamlit(empty))
     monkeypatch.setattr(background.st, "empty", empty)
     monkeypatch.setattr(gate, "LOOK", 0.0005)
-    monkeypatch.setattr(background, "LOOK", 0.0005)
     monkeypatch.setattr(background, "POLL", 0.0005)
     return chance
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,6 @@ class Worker:
     def __init__(self, experiment: Experiment, after: "Worker | None" = None) -> None:
         self.key = key_of(experiment)
         self.stage, self.done, self.missing = "", 0, 0  # of the stage it is at
-        self.waits = True
         self.failure: Exception | None = None
         self.begun = self.started = time.monotonic()
         self._stop, self._tab_is_open = threading.Event(), tab_is_open()
@@ -115,6 +114,11 @@ class Worker:
         self._stop.set()
 
     @property
+    def waits(self) -> bool:
+        """Whether it has to wait for others on this server."""
+        return not self._ticket.has_slot
+
+    @property
     def place_in_line(self) -> str:
         """Where it stands, in words."""
         return gate.in_words(self._ticket)
@@ -129,17 +133,6 @@ class Worker:
         if self._stop.is_set() or not self._tab_is_open():
             raise _Stopped
 
-    def _wait(self) -> None:
-        self.waits = not self._ticket.wait(0)
-        while not self._ticket.wait(gate.LOOK):
-            self._check()
-        self.waits = False
-
-    def _step_ends(self) -> None:
-        self._check()
-        if self._ticket.gives_way():
-            self._wait()
-
     def _progress(self, items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         self.stage, self.done, self.missing, self.started = desc.rpartition(": ")[2], 0, total or 0, time.monotonic()
         self._check()
@@ -148,15 +141,15 @@ class Worker:
             self.done += 1
             self._check()
             self._ticket.go_last()
-            self._wait()
+            self._ticket.wait_for_slot(self._check)
 
     def _run(self) -> None:
         try:
             if self._after:
                 self._after.join()
             self._ticket.enter()
-            self._wait()
-            with one_thread(), between_steps(self._step_ends):
+            self._ticket.wait_for_slot(self._check)
+            with one_thread(), between_steps(partial(self._ticket.slice_ends, self._check)):
                 store = open_store(self._experiment, self._folder)
                 run(self._experiment, store, in_this_process(self._device), self._progress)
         except _Stopped:

@@ -226,8 +226,7 @@ def area(request: InterpolationRequest) -> tuple[tuple[float, ...], Callable[[],
         finish_profile = _profile_area(request, point)
 
     def finish() -> None:
-        with heavy_work("short", "balls of a sample", transform=request.transform.name):
-            finish_plane()
+        finish_plane()
         finish_profile()
 
     return point, finish
@@ -279,7 +278,7 @@ def _plane_area(request: InterpolationRequest, point: tuple[float, ...]) -> Call
     draw(cloud(request, point))
 
     def finish() -> None:
-        with working.container():
+        with working.container(), heavy_work("short", "balls of a sample", transform=request.transform.name):
             found = proved_cloud(request, point, write_note)
         draw(found)
 

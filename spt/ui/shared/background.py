@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -13,7 +14,7 @@ import torch
 
 from spt.progress import Progress, between_steps
 from spt.ui.shared.failures import exits_refused
-from spt.ui.shared.gate import LOOK, current_ticket, has_slot, heavy_work
+from spt.ui.shared.gate import current_ticket, has_slot, heavy_work
 
 Result = TypeVar("Result")
 ALL_THREADS = torch.get_num_threads()
@@ -55,12 +56,11 @@ def _in_background(compute: Callable[[Progress], Result], label: str, expected_s
     failures: list[Exception] = []
     step: dict[str, Any] = {"done": 0, "of": 1, "what": ""}
 
-    def step_ends() -> None:
-        if not cancelled.is_set() and ticket.gives_way():
-            while not cancelled.is_set() and not ticket.wait(LOOK):
-                pass
+    def check() -> None:
         if cancelled.is_set():
             raise _Cancelled
+
+    step_ends = partial(ticket.slice_ends, check)
 
     def progress(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         for done, item in enumerate(items):

@@ -73,6 +73,22 @@ class Ticket:
         return self.gate._wait(self, seconds)
 
     @property
+    def has_slot(self) -> bool:
+        """Whether the slot is there now."""
+        return self.wait(0)
+
+    def wait_for_slot(self, look: Callable[[], None]) -> None:
+        """Wait until the slot is there; ``look`` is called again and again meanwhile, and may raise to end this."""
+        while not self.wait(LOOK):
+            look()
+
+    def slice_ends(self, look: Callable[[], None] = lambda: None) -> None:
+        """Between two slices of work: ``look``, then give way to what is quicker, if some waits, and wait for the slot again."""
+        look()
+        if self.gives_way():
+            self.wait_for_slot(look)
+
+    @property
     def ahead(self) -> int:
         """How many stand before this one."""
         return self.gate._ahead(self)
@@ -302,9 +318,7 @@ class Work:
     def slice_ends(self) -> None:
         """Between two slices of the work: give way to what is quicker, if some waits. Without a look at the session: this may be
         within a cached function, where Streamlit allows no call."""
-        if self.ticket.gives_way():
-            while not self.ticket.wait(LOOK):
-                pass
+        self.ticket.slice_ends()
 
     def rest(self, seconds: float) -> None:
         """Let so much time pass, without a slot."""
