@@ -15,10 +15,7 @@ import asyncio
 import json
 import os
 import random
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -32,7 +29,8 @@ import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-REPOSITORY = Path(__file__).parent.parent
+from benchmarks.explorer_server import REPOSITORY, ExplorerServer, is_healthy
+
 PAGE = Path(__file__).parent / "reliability.md"
 MOVES, BETWEEN_MOVES = 5, 0.25  # a drag: moves, seconds between two
 LOOKS = 5.0  # seconds that a person looks at a result, on average
@@ -255,44 +253,13 @@ def _is_conclusion(found: ForwardMsg) -> bool:
 @contextmanager
 def server(checkout: Path) -> Iterator[tuple[str, int]]:
     """A freshly started server of the code in ``checkout``; its address and the number of its process."""
-    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        environment = os.environ | {"PYTHONPATH": str(checkout), "SPT_RUNS": folder}
-        command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            "app.py",
-            "--server.headless=true",
-            f"--server.port={port}",
-        ]
-        process = subprocess.Popen(
-            command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        address = f"http://localhost:{port}"
+    with tempfile.TemporaryDirectory() as folder:
+        one = ExplorerServer(checkout, SPT_RUNS=folder)
         try:
-            while not _healthy(address):
-                if process.poll() is not None:
-                    raise SystemExit(f"The server of {checkout} ended with {process.returncode}.")
-                time.sleep(0.25)
-            yield address, process.pid
+            one.start()
+            yield one.address, one.process.pid
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=STARVED) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+            one.stop()
 
 
 def _memory(process: int) -> int:
@@ -304,7 +271,7 @@ async def _watch(address: str, process: int, measured: Measured) -> None:
     """Ask for the server's health, and look at its memory, again and again."""
     while True:
         began = time.monotonic()
-        if not await asyncio.to_thread(_healthy, address):
+        if not await asyncio.to_thread(is_healthy, address):
             measured.failed.append("the server does not answer")
         measured.health.append(time.monotonic() - began)
         measured.memory.append(_memory(process))

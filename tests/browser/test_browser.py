@@ -7,9 +7,6 @@ import contextlib
 import json
 import os
 import re
-import socket
-import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -19,11 +16,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect, sync_playwright
 
+from benchmarks.explorer_server import ExplorerServer
 from tests.hostile_names import CALLS_OUT, hostile
 from tests.pictures import bad_pictures, odd_pictures
 
 pytestmark = pytest.mark.browser
-REPOSITORY = Path(__file__).parent.parent.parent
 ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -32,33 +29,16 @@ PATIENCE = 60_000  # milliseconds; a slow machine must not fail a test
 expect.set_options(timeout=PATIENCE)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def started(folder: Path, **environment: str) -> Iterator[str]:
     """A freshly started server; its address."""
-    port = _free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"],
-        cwd=REPOSITORY,
-        env=os.environ | {"SPT_RUNS": str(folder / "runs"), "SPT_RESULTS": str(folder / "results")} | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://localhost:{port}"
+    own = {"SPT_RUNS": str(folder / "runs"), "SPT_RESULTS": str(folder / "results")}
+    server = ExplorerServer(**(own | environment))
     try:
-        _wait_until_healthy(address, process)
-        yield address
+        server.start()
+        yield server.address
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server of all tests that need no other."""
     with started(tmp_path_factory.mktemp("server")) as address:
         yield address
-
-
-def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 2 * PATIENCE / 1000
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=5)
-            return
-        except OSError:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < until, "the server does not answer"
-            time.sleep(0.25)
 
 
 @pytest.fixture(scope="module")

@@ -1,79 +1,35 @@
 """A server that is killed and started again while a browser stays open, in a real Chromium."""
 
 import contextlib
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_browser import ARGUMENTS, PATIENCE, REPOSITORY, _free_port, _wait_until_healthy
+from benchmarks.explorer_server import ExplorerServer
+from tests.browser.test_browser import PATIENCE, browser  # noqa: F401 (one is a fixture)
 
 pytestmark = pytest.mark.browser
 LINE = "The server was started anew"
 
 
-class Server:
-    """A server that can be killed, and started again at the same address."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
-        self.address = f"http://localhost:{self.port}"
-        self._environment = os.environ | {"SPT_RUNS": str(folder / "runs"), "SPT_RESULTS": str(folder / "results")}
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                "app.py",
-                "--server.headless=true",
-                f"--server.port={self.port}",
-            ],
-            cwd=REPOSITORY,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _wait_until_healthy(self.address, self._process)
-
-    def kill(self) -> None:
-        """End it at once: it can put nothing in order (SIGKILL, where there is such a signal)."""
-        self._process.kill()
-        self._process.wait(20)
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[ExplorerServer]:
     """A server of this test alone."""
-    started = Server(tmp_path)
+    started = ExplorerServer(SPT_RUNS=str(tmp_path / "runs"), SPT_RESULTS=str(tmp_path / "results"))
+    started.start()
     yield started
     with contextlib.suppress(ProcessLookupError):
         started.kill()
 
 
-@pytest.fixture(scope="module")
-def chromium_here(chromium: str) -> Iterator[Browser]:
-    """One Chromium for all tests here."""
-    with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        yield instance
-        instance.close()
-
-
 @pytest.fixture
-def page(chromium_here: Browser) -> Iterator[Page]:
+def page(browser: Browser) -> Iterator[Page]:  # noqa: F811
     """A new visitor's page, with no exception on it at the end."""
-    context = chromium_here.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     try:
@@ -83,7 +39,7 @@ def page(chromium_here: Browser) -> Iterator[Page]:
         context.close()
 
 
-def test_a_run_begins_again_and_the_page_says_why(server: Server, page: Page) -> None:
+def test_a_run_begins_again_and_the_page_says_why(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/votes?n=5000&angle=12&digits_image=3")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()  # all scripts are there
@@ -96,7 +52,7 @@ def test_a_run_begins_again_and_the_page_says_why(server: Server, page: Page) ->
     expect(page.get_by_role("slider", name="angle γ in °")).to_have_value("12")
 
 
-def test_a_page_without_a_run_says_it_when_a_control_is_used(server: Server, page: Page) -> None:
+def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/votes?n=50&pace=fast")
     again = page.get_by_role("button", name="Run again")
     expect(again).to_be_visible()
@@ -111,7 +67,7 @@ def test_a_page_without_a_run_says_it_when_a_control_is_used(server: Server, pag
     expect(again).to_be_visible()
 
 
-def test_rows_of_an_experiment_are_kept_and_it_goes_on(server: Server, page: Page) -> None:
+def test_rows_of_an_experiment_are_kept_and_it_goes_on(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/experiments?experiment=table11&results=quick")
     page.get_by_role("button", name=re.compile("^Run")).click()
     some = re.compile(r"[2-9]\d* of \d+ rows|1\d+ of \d+ rows")
