@@ -100,3 +100,59 @@ test("the images of the inverse say what is known of a pixel, rounded outward", 
   const texts = Object.values(root.found).map((each) => each.textContent ?? "").join("\n");
   assert.match(texts, /\[0\.250, 0\.751\]/);
 });
+
+/** A pretended window with a history: the addresses that Back would lead through, and what a listener of Back is told. */
+const pretendedWindow = (address) => {
+  const entries = [address], listeners = [];
+  const window = {
+    location: { get href() { return entries[at]; } },
+    history: {
+      state: null,
+      pushState: (_data, _title, to) => { entries.splice(++at, entries.length, new URL(to, entries[at - 1]).href); },
+      replaceState: (_data, _title, to) => { entries[at] = new URL(to, entries[at]).href; },
+    },
+    addEventListener: (_name, listener) => listeners.push(listener),
+    back: () => { at -= 1; listeners.forEach((each) => each()); },
+    entries,
+  };
+  let at = 0;
+  return window;
+};
+
+const addressScript = async () => {
+  const script = readFileSync(new URL("../spt/ui/shared/address.js", import.meta.url), "utf-8");
+  return import("data:text/javascript," + encodeURIComponent(script));
+};
+
+test("what changes on a page replaces its entry of the history, another page and a preset make one", async () => {
+  const window = pretendedWindow("http://localhost/votes?angle=5"), { own } = await addressScript();
+  assert.equal(own(window), own(window));
+  window.history.pushState({}, "", "/votes?angle=6&visit=.0");
+  window.history.pushState({}, "", "/votes?angle=7&visit=.0");
+  assert.deepEqual(window.entries, ["http://localhost/votes?angle=7"]);
+  window.history.pushState({}, "", "/inverse");
+  window.history.pushState({}, "", "/inverse?angle=7&visit=.0");
+  window.history.pushState({}, "", "/inverse?angle=25&visit=.1");
+  window.history.replaceState({}, "", "/inverse?angle=26&visit=.1");
+  assert.deepEqual(window.entries.map((each) => each.slice(16)), ["/votes?angle=7", "/inverse?angle=7", "/inverse?angle=26"]);
+});
+
+test("Back is told by a number in the address, and what came too late from the state before it is not shown", async () => {
+  const window = pretendedWindow("http://localhost/votes?angle=5"), { own } = await addressScript();
+  const state = own(window);
+  window.history.pushState({}, "", "/inverse");
+  window.history.pushState({}, "", "/inverse?angle=7&visit=.0");
+  window.back();
+  assert.match(window.location.href, /^http:\/\/localhost\/votes\?angle=5&visit=[0-9]+$/);
+  window.history.pushState({}, "", "/votes?angle=7&visit=.0");
+  assert.match(window.location.href, /angle=5/);
+  window.history.replaceState({}, "", `/votes?angle=5&visit=${state.visit}.0`);
+  assert.equal(window.location.href, "http://localhost/votes?angle=5");
+});
+
+test("mounting the address takes the page's own window", async () => {
+  globalThis.window = pretendedWindow("http://localhost/start");
+  (await component("shared/address"))({});
+  assert.equal(globalThis.window.sptAddress.visit, "");
+  delete globalThis.window;
+});

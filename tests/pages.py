@@ -1,9 +1,15 @@
 """What the tests of all pages share: opening one in AppTest, reading it, and seeing that nothing went wrong."""
 
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
+from spt.ui.shared import address, state
+from spt.ui.shared.state import State
+
+_VISITS = itertools.count(1)
 SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
 
 
@@ -25,3 +31,33 @@ def assert_healthy(app: AppTest) -> None:
     """No exception and no error message on the page."""
     assert not app.exception, [element.value for element in app.exception]
     assert not app.error, [element.value for element in app.error]
+
+
+def follow(app: AppTest, page: str, parameters: Mapping[str, str | list[str]]) -> AppTest:
+    """Click a link to a page (relative to pages/) in the open browser tab; no parameters: the menu above the pages."""
+    app.switch_page(page)
+    app.query_params.clear()
+    app.query_params.update(parameters)
+    return app.run()
+
+
+def menu(app: AppTest, page: str) -> AppTest:
+    """Go to another page by the menu."""
+    return follow(app, f"explore/{page}.py", {})
+
+
+def go_back(app: AppTest, page: str, parameters: Mapping[str, str | list[str]]) -> AppTest:
+    """What the browser's Back does that leads to an entry of a page with these parameters; see spt/ui/shared/address.js."""
+    return follow(app, f"explore/{page}.py", {**parameters, address.VISIT: str(next(_VISITS))})
+
+
+def state_of(app: AppTest) -> State:
+    """The state of the open page."""
+    found = app.session_state[state.SESSION].state
+    assert isinstance(found, State)
+    return found
+
+
+def shown_address(app: AppTest) -> dict[str, str | list[str]]:
+    """What the address bar shows."""
+    return {name: value for name, value in app.query_params.items() if name != address.VISIT}

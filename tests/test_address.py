@@ -6,7 +6,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages import visit
-from spt.ui.shared.address import LONGEST, can_be_held
 
 QUICK = {"n": "50", "pace": "fast", "n_gamma": "20", "rotation_limit": "1", "translation_limit": "0.1", "splits": "10"}
 QUICK |= {"splits_px": "2", "inverse_splits": "10", "inverse_splits_px": "2", "inverse_refinements": "1"}
@@ -92,27 +91,3 @@ def test_whatever_is_in_an_address_there_is_no_exception(page: str, request: pyt
     for _ in range(170 if request.config.getoption("--slow") else 17):
         odd, app = opened(page, numbers)
         assert not app.exception, odd
-
-
-@pytest.mark.parametrize(
-    ("page", "name", "value"),
-    [
-        *[(page, name, "1e999") for page in ("votes", "certify") for name in ("seed", "n0", "digits_image")],
-        *[("inverse", name, value) for name in ("inverse_row", "inverse_column") for value in ("-inf", "9" * 5000)],
-        *[("votes", "transform", ""), ("interpolation", "enclosed", "")],
-    ],
-)
-def test_what_no_control_can_hold_is_dropped(page: str, name: str, value: str) -> None:
-    app = visit(f"explore/{page}.py", QUICK | {name: value}, timeout=120)
-    assert not app.exception and not app.error and app.query_params.get(name) != [value]
-
-
-def test_what_can_be_held() -> None:
-    assert all(
-        can_be_held("n", value) for value in ("7", "-1.5", "1e3", "watch", "γ in [−0.1, 0]°", "写真　集", "a\u202fb")
-    )
-    assert not any(
-        can_be_held("n", value) for value in ("", " ", "nan", "1e16", "-inf", "9" * 400, "a\nb", "x" * (LONGEST + 1))
-    )
-    for name in ("source", "classifier", "experiment_classifier", "experiment_dataset"):
-        assert can_be_held(name, "1e999") and can_be_held(name, "inf"), "names of a person's own files"

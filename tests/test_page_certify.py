@@ -69,7 +69,7 @@ def test_every_control_leads_to_another_case_and_back_to_the_kept_result(page):
         ("select_slider", "n_gamma", 50),
         ("number_input", "n0", 50),
         ("number_input", "alpha", 0.02),
-        ("number_input", "seed", 1),
+        ("text_input", "seed_typed", "1"),
         ("number_input", "digits_image", 8),
         ("selectbox", "classifier", "mnist-translation"),
         ("segmented_control", "transform", "translation"),
@@ -88,7 +88,7 @@ def test_every_control_leads_to_another_case_and_back_to_the_kept_result(page):
 
 
 def test_run_starts_a_run(page):
-    page.number_input(key="seed").set_value(3).run()
+    page.text_input(key="seed_typed").set_value("3").run()
     page.button(key="certify_start").click().run()
     assert_healthy(page)
     run = page.session_state["certify_run"]
@@ -140,7 +140,7 @@ def test_the_certified_g_is_asked_inside_and_outside_and_its_links_show_these_im
     votes = open_page("explore/votes.py", pace="fast", **parameters)
     assert_healthy(votes)
     assert f"f answers **{answers[2].base}**" in texts(votes)
-    page.number_input(key="seed").set_value(9).run()
+    page.text_input(key="seed_typed").set_value("9").run()
     assert "survived" not in texts(page)
 
 
@@ -167,7 +167,7 @@ def test_the_certificate_can_be_checked_again(page):
     assert "CONFIRMED" in text and "NOT CONFIRMED" not in text and "differs ✗" not in text
     assert "- inner tests: 20 tests" in text and "Taken on trust" in text
     assert escape(f"class 7, radius {certificate.radius:.6g}") in text
-    page.number_input(key="seed").set_value(4).run()
+    page.text_input(key="seed_typed").set_value("4").run()
     assert "CONFIRMED" not in texts(page)
 
 

@@ -148,7 +148,7 @@ def test_a_network_whose_weights_change_is_a_sentence(tmp_path, monkeypatch):
     assert not app.error
     with torch.no_grad():
         load_classifier(network).module.layer.bias.add_(1)
-    app.number_input(key="seed").set_value(1).run()
+    app.text_input(key="seed_typed").set_value("1").run()
     assert "changed since it was made" in the_sentence(app)
 
 
@@ -174,7 +174,7 @@ def test_a_network_that_fails_later_is_a_sentence_on_votes(tmp_path, monkeypatch
     app = opened("explore/votes.py", own(tmp_path, FAILS_LATER), monkeypatch)
     assert not app.error
     monkeypatch.setattr(sys, "spt_test_fails", True)
-    app.number_input(key="seed").set_value(1).run()
+    app.text_input(key="seed_typed").set_value("1").run()
     assert "now \\*it\\* fails" in the_sentence(app)
     monkeypatch.setattr(sys, "spt_test_fails", False)
     app.run()

@@ -113,7 +113,7 @@ def with_network(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ap
 
 def run_votes(app: AppTest) -> None:
     """Count other votes."""
-    app.number_input(key="seed").set_value(int(app.number_input(key="seed").value) + 1).run()
+    app.text_input(key="seed_typed").set_value(str(int(app.text_input(key="seed_typed").value) + 1)).run()
 
 
 def run_certify(app: AppTest) -> None:

@@ -295,7 +295,7 @@ def test_the_certificate():
     assert certificate.class_name == "7" and "CERTIFIED] g answers **7** ✓" in texts(app)
     assert "the original is proved to get this class, too" in texts(app)
     checked_again(app, "- balls: 20 radii bounded again")
-    app.number_input(key="seed").set_value(5).run()
+    app.text_input(key="seed_typed").set_value("5").run()
     assert "CERTIFIED" not in texts(app)
 
 

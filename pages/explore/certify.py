@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spt.ui.certify import page, request
-from spt.ui.shared import controls
+from spt.ui.shared import controls, state
 
 st.header("Certify: how far can no attack change the answer?", anchor=False)
 st.markdown(
@@ -18,5 +18,6 @@ with st.sidebar:
         subject = controls.choose_image(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
     settings = request.choose_settings(transform, classifier)
+state.write()
 
 page.show(request.CertifyRequest(classifier, subject, transform, settings))

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from spt.ui.experiments import page, request
+from spt.ui.shared import state
 
 st.header("Experiments: how do our numbers stand beside the paper’s?", anchor=False)
 st.markdown(
@@ -11,5 +12,6 @@ st.markdown(
 )
 with st.sidebar:
     chosen = request.choose()
+state.write()
 
 page.show(chosen)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spt.ui.interpolation import page, request
-from spt.ui.shared import controls
+from spt.ui.shared import controls, state
 
 st.header("Interpolation error: how far are two moves from one?", anchor=False)
 st.markdown(
@@ -20,5 +20,6 @@ with st.sidebar:
     transform = controls.choose_transform(classifier, bounded=True)
     gamma = controls.choose_parameters(transform)
     chosen = request.choose(classifier, subject, transform, gamma)
+state.write()
 
 page.show(chosen)

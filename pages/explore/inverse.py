@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spt.ui.inverse import page, request
-from spt.ui.shared import controls
+from spt.ui.shared import controls, state
 
 st.header("Inverse: what does a received image say about its original?", anchor=False)
 st.markdown(
@@ -19,5 +19,6 @@ with st.sidebar:
         subject = request.choose_picture(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
     chosen = request.choose(classifier, subject, transform)
+state.write()
 
 page.show(chosen)

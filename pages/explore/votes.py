@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import controls
+from spt.ui.shared import controls, state
 from spt.ui.votes import attack, page, request
 
 st.header("Votes: what does the smoothed classifier answer?", anchor=False)
@@ -22,5 +22,6 @@ with st.sidebar:
     smoothing = controls.choose_smoothing(transform)
     statistics = controls.choose_statistics()
     watch = request.choose_pace()
+state.write()
 
 page.show(request.VotesRequest(classifier, subject, transform, gamma, smoothing, statistics, watch))

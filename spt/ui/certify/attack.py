@@ -18,7 +18,7 @@ from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.shared import failures, own_names, pictures
+from spt.ui.shared import failures, own_names, pictures, state
 from spt.ui.shared.components import style
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
@@ -252,12 +252,12 @@ def _show_answer(request: CertifyRequest, answer: Answer) -> None:
 def _votes_page(request: CertifyRequest, point: Point) -> dict[str, str]:
     """The query parameters with which the page "Votes" shows this attacked image, with the same noise."""
     settings, transform = request.settings, request.transform
-    source = str(st.session_state["source"])
+    source = str(state.value("source"))
     image = image_key(source)
     parameters = {
-        "classifier": own_names.label(str(st.session_state["classifier"])),
+        "classifier": own_names.label(str(state.value("classifier"))),
         "source": own_names.label(source),
-        image: str(st.session_state[image]),
+        image: str(state.value(image)),
         "transform": transform.name,
         f"{transform.name}_sigma": f"{settings.parameter_sigma:g}",
         "pixel_sigma": f"{settings.pixel_sigma:g}",
@@ -271,7 +271,7 @@ def _votes_page(request: CertifyRequest, point: Point) -> dict[str, str]:
 
 def code(request: CertifyRequest, answers: list[Answer]) -> str:
     """Python that asks g again at the same points."""
-    settings, loaded = request.settings, st.session_state["classifier"]
+    settings, loaded = request.settings, state.value("classifier")
     load = in_python(request.subject.reference, "classifier.input_shape")
     received = "transform(image, [point])[0]"
     received = f"to_8_bit({received})" if settings.attacker == "8-bit" else f"{received}.clamp(0, 1)"

@@ -8,7 +8,7 @@ from spt.certificates import DistCertificate
 from spt.figures import certificates as figures
 from spt.ui.certify import attack
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.shared import pictures
+from spt.ui.shared import pictures, state
 from spt.ui.shared.exported_code import in_python, in_shell
 
 
@@ -40,7 +40,7 @@ def show(request: CertifyRequest, certificate: DistCertificate) -> None:
         width="stretch",
     )
     st.image(picture, caption="The picture", width="stretch")
-    reference, loaded = request.subject.reference, str(st.session_state["classifier"])
+    reference, loaded = request.subject.reference, str(state.value("classifier"))
     st.code(
         f"python -m spt certify --defence dist-x --image {in_shell(reference)} --classifier {shlex.quote(loaded)} "
         f"--transform {request.transform.name} --limit {settings.limit:g} --attacker {settings.attacker} "

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import streamlit as st
-
 from spt.classifiers import Classifier
 from spt.defences import DistSPT
 from spt.threat_model import Attacker
 from spt.transforms import Transform
-from spt.ui.shared import controls
-from spt.ui.shared.controls import BOUND, Subject
+from spt.ui.shared import controls, state
+from spt.ui.shared.controls import Subject
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.procedure import Procedure, choose_procedure
 from spt.ui.shared.session import Key
@@ -29,7 +27,7 @@ class Settings(Procedure):
 def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
     """Attack range, attacker, smoothing and statistics."""
     first, unit = transform.parameters[0], transform.unit
-    limit = st.slider(
+    limit = state.slider(
         f"Attack range Γ: ± {unit}",
         first.step,
         _MOST_LIMIT[unit],
@@ -38,13 +36,12 @@ def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
         key=f"{transform.name}_limit",
         help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
         "time and enlarges the errors.",
-        **BOUND,
     )
     attacker = controls.choose_attacker(
         "8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded."
     )
     procedure = choose_procedure(transform, classifier)
-    return Settings(**vars(procedure), limit=float(limit), attacker=attacker)
+    return Settings(**vars(procedure), limit=limit, attacker=attacker)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
 from spt.experiments.stored import Stored
 from spt.ui.experiments import export, figure, rows, run, table
 from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder, title_of
-from spt.ui.shared import failures, gate
+from spt.ui.shared import failures, gate, state
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import Key
 
@@ -25,7 +25,7 @@ REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it
 
 def show(request: ExperimentRequest | None) -> None:
     """The whole page below the title."""
-    kind = request.kind if request else get_experiment(str(st.session_state["experiment"]))
+    kind = request.kind if request else get_experiment(str(state.value("experiment")))
     st.subheader(title_of(kind), anchor=False)
     st.markdown(f"**{kind.question}**")
     if request is None:
@@ -61,7 +61,7 @@ def _show_nothing_stored(name: str) -> None:
 
 
 def _to_quick(name: str) -> None:
-    st.session_state["results"] = QUICK
+    state.set(results=QUICK)
     st.session_state["experiment_requested"] = name
 
 

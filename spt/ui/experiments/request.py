@@ -11,8 +11,8 @@ from spt.datasets import DATASETS
 from spt.experiments import EXPERIMENTS, Entry, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
 from spt.threat_model import BOUNDED
-from spt.ui.shared import cache, failures, own_names
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import cache, failures, own_names, state
+from spt.ui.shared.controls import choose_seed
 
 RESULTS_VARIABLE = "SPT_RESULTS"
 STORED, QUICK = "stored", "quick"
@@ -79,26 +79,23 @@ def short_title(kind: type[Experiment]) -> str:
 def choose() -> ExperimentRequest | None:
     """The controls, in the order of thought; None where no result can be chosen (the page then says why)."""
     kind = get_experiment(
-        st.radio(
+        state.radio(
             "Experiment",
-            list(EXPERIMENTS),
-            index=list(EXPERIMENTS).index("table4"),
+            tuple(EXPERIMENTS),
+            "table4",
             key="experiment",
             captions=[short_title(kind) for kind in EXPERIMENTS.values()],
             help="A table or figure of the paper, or a question that it leaves open.",
-            **BOUND,
         )
     )
     stems = list_stored(results_folder(), kind)
-    source = st.segmented_control(
+    source = state.choose(
         "Results",
-        [STORED, QUICK],
-        default=STORED if stems else QUICK,
-        required=True,
+        (STORED, QUICK),
+        STORED if stems else QUICK,
         key="results",
         help="stored: measured before, in the folder results/, on all the images that were asked for. quick: a small run of "
         "the same code on bundled images, here and now.",
-        **BOUND,
     )
     try:
         with failures.faults_refused():
@@ -109,17 +106,17 @@ def choose() -> ExperimentRequest | None:
             return _choose_stored(kind, stems)
     except ValueError as error:
         st.error(failures.sentence(error))
-        st.stop()
+        state.stop()
 
 
 def _choose_stored(kind: type[Experiment], stems: list[str]) -> ExperimentRequest:
     names = {stem.removeprefix(f"{kind.name}-"): stem for stem in stems}
-    name = st.selectbox(
+    name = state.select(
         "Data set, transformation and range",
-        list(names),
+        tuple(names),
+        next(iter(names)),
         key=f"{kind.name}_result",
         help="Which of the stored results of this experiment.",
-        **BOUND,
     )
     stored = load_stored(results_folder(), kind, names[name])
     return ExperimentRequest(kind, STORED, stored.experiment, stored, {})
@@ -130,47 +127,44 @@ def _choose_quick(kind: type[Experiment]) -> ExperimentRequest:
     usual = configure(kind, "quick")
     datasets = [usual.dataset, *(name for name in cache.dataset_names() if name not in DATASETS)]
     if len(datasets) > 1:
-        dataset = st.selectbox(
+        dataset = state.select(
             "Data set",
             datasets,
-            format_func=own_names.label,
+            datasets[0],
+            words=own_names.label,
+            named=own_names.label,
             key="experiment_dataset",
             help=f"Bundled digits, or what the environment variable {own_names.DATASETS} names.",
-            **BOUND,
         )
         given |= {"dataset": dataset} if dataset != usual.dataset else {}
-    transform = st.segmented_control(
+    transform = state.choose(
         "Transformation T",
-        list(BOUNDED),
-        default="rotation",
-        required=True,
+        BOUNDED,
+        "rotation",
         key="transform",
         help="The family of transformations that an attacker applies and that the votes are smoothed over.",
-        **BOUND,
     )
-    given |= {"transform": str(transform)} if transform != usual.transform else {}
-    classifier = st.selectbox(
+    given |= {"transform": transform} if transform != usual.transform else {}
+    classifier = state.select(
         "Classifier f",
         [DEFAULT, *cache.classifier_names()],
-        format_func=own_names.label,
+        DEFAULT,
+        words=own_names.label,
+        named=own_names.label,
         key="experiment_classifier",
         help="default: the bundled network that was trained for this experiment. Your own: start the app with the "
         f"environment variable {own_names.CLASSIFIERS} (see the README).",
-        **BOUND,
     )
     given |= {"classifier": classifier} if classifier != DEFAULT else {}
-    images = st.number_input(
+    images = state.number(
         "Images",
         1,
         1000,
         usual.images,
         key=f"{kind.name}_images",
         help="How many images, from the first on. With more of them, the run goes on with those that are missing.",
-        **BOUND,
     )
-    given |= {"images": int(images)} if images != usual.images else {}
-    seed = st.number_input(
-        "Seed", 0, 2**31 - 1, 0, key="seed", help="The same seed gives the same rows; another one begins anew.", **BOUND
-    )
-    given |= {"seed": int(seed)} if seed else {}
+    given |= {"images": images} if images != usual.images else {}
+    seed = choose_seed("The same seed gives the same rows; another one begins anew.")
+    given |= {"seed": seed} if seed else {}
     return ExperimentRequest(kind, QUICK, configure(kind, "quick", **given), None, given)  # type: ignore[arg-type]

@@ -14,8 +14,7 @@ from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
 from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
-from spt.ui.shared import cache, controls, failures, own_names, pictures
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import cache, controls, failures, own_names, pictures, state
 from spt.ui.shared.markdown import escape
 
 MEANINGS = {
@@ -52,16 +51,13 @@ def choose_stage(result: Result) -> str:
     stages = result.experiment.stages
     if len(stages) == 1:
         return stages[0]
-    stage = st.segmented_control(
+    return state.choose(
         "Stage",
-        list(stages),
-        default=stages[-1],
-        required=True,
+        stages,
+        stages[-1],
         key=f"{result.experiment.name}_stage",
         help="The steps of this experiment, one after the other; each has a row for each of its images.",
-        **BOUND,
     )
-    return str(stage)
 
 
 def table_of(rows: Sequence[Row]) -> pd.DataFrame:
@@ -106,7 +102,7 @@ def show_table(rows: Sequence[Row], key: str | None) -> None:
     def chosen() -> None:
         found = st.session_state[table].selection.rows
         if found:
-            st.session_state[key] = found[0]
+            state.set(**{key: found[0]})
 
     st.dataframe(table_of(rows), key=table, on_select=chosen, selection_mode="single-row", **settings)
 
@@ -119,10 +115,8 @@ def choose_row(result: Result) -> None:
         st.caption("No rows yet.")
         return
     key = f"{result.experiment.name}_row"
-    if isinstance(st.session_state.get(key), int) and st.session_state[key] >= len(rows):
-        st.session_state[key] = len(rows) - 1
     show_table(rows, key)
-    number = st.number_input(
+    number = state.number(
         f"Row (0 to {len(rows) - 1})",
         0,
         len(rows) - 1,
@@ -130,9 +124,8 @@ def choose_row(result: Result) -> None:
         key=key,
         width=180,
         help="Which row is shown below; clicking the box before a row chooses it too.",
-        **BOUND,
     )
-    show_row(result.experiment, stage, rows[int(number)])
+    show_row(result.experiment, stage, rows[number])
 
 
 # ------------------------------------------------------------------------------------------------------------- one image

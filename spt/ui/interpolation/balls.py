@@ -20,8 +20,7 @@ from spt.figures import errors as figures
 from spt.progress import Progress, silent
 from spt.ui.interpolation.request import InterpolationRequest, in_words
 from spt.ui.interpolation.run import RESULTS
-from spt.ui.shared import background
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import background, state
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.rounding import at_least, at_most
 from spt.ui.shared.session import CurrentState, Key, SessionResults
@@ -205,8 +204,8 @@ def _profile(request: InterpolationRequest, point: tuple[float, ...]) -> Profile
     return PROFILE.of(key) or PROFILE.put(Profile(key, {centre: [] for centre in CENTRES}))
 
 
-def _set_running(state: Profile, running: bool) -> None:
-    state.running = running
+def _set_running(profile: Profile, running: bool) -> None:
+    profile.running = running
 
 
 def area(request: InterpolationRequest) -> tuple[tuple[float, ...], Callable[[], None]]:
@@ -217,7 +216,7 @@ def area(request: InterpolationRequest) -> tuple[tuple[float, ...], Callable[[],
         "global E is needed. The image at γ = 0 (shifted) lies at the rim; a centre in the middle nearly halves the radius."
     )
     point = _choose_point(request)
-    if request.large and not st.toggle("Compute balls for this large image (slow)", key="large_balls"):
+    if request.large and not state.switch("Compute balls for this large image (slow)", key="large_balls"):
         return point, lambda: None
     left, right = st.columns(2, gap="large")
     with left:
@@ -239,7 +238,7 @@ def _choose_point(request: InterpolationRequest) -> tuple[float, ...]:
     else:
         limits = [("sample_dx", "b′ (dx)", 6.0, 0.3, 0.05), ("sample_dy", "b′ (dy)", 6.0, 0.7, 0.05)]
     return tuple(
-        column.slider(
+        state.slider(
             f"{label} in {request.transform.unit}",
             -limit,
             limit,
@@ -247,7 +246,7 @@ def _choose_point(request: InterpolationRequest) -> tuple[float, ...]:
             step,
             key=key,
             help="Where the vote lands: the sum of the attacker's γ and the vote's β.",
-            **BOUND,
+            where=column,
         )
         for column, (key, label, limit, value, step) in zip(columns, limits, strict=False)
     )
@@ -304,9 +303,9 @@ def _ball_in_words(ball: figures.Ball) -> str:
 
 def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Callable[[], None]:
     """Draw the profile with what is known; returns what goes on proving it."""
-    if request.large and not st.toggle("Radius over b′ as well (a minute)", key="large_profile"):
+    if request.large and not state.switch("Radius over b′ as well (a minute)", key="large_profile"):
         return lambda: None
-    state = _profile(request, point)
+    profile = _profile(request, point)
     where = profile_points(request, point)[:, 0].numpy()
     sampled = sampled_profile(request, point)
     reach = (float(where[0]), float(where[-1]))
@@ -320,7 +319,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     marked = point[0] if reach[0] <= point[0] <= reach[1] else None
 
     def draw() -> None:
-        series = profile_series(where, sampled, state.proved)
+        series = profile_series(where, sampled, profile.proved)
         specification = figures.lines_specification(
             series, f"{name} in {unit}", "radius of K(b′)", reach, most, marked, bars, height=380
         )
@@ -335,29 +334,31 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
             key="prove_profile",
             icon=":material/verified:",
             on_click=_set_running,
-            args=(state, True),
-            disabled=state.done,
+            args=(profile, True),
+            disabled=profile.done,
         )
-        if state.done:
-            medians = ", ".join(f"{name} {at_most(float(np.median(r)))}" for name, r in state.proved.items())
+        if profile.done:
+            medians = ", ".join(f"{name} {at_most(float(np.median(r)))}" for name, r in profile.proved.items())
             progress.caption(f"All {PROFILE_POINTS} radii are proved. Median over the range: {medians}.")
         else:
             progress.caption("Dotted: sampled, a lower bound of each radius. Grey bars: the votes.")
 
     draw()
-    if not state.running:
+    if not profile.running:
         standing()
         return lambda: None
-    button.button("Stop", key="stop_profile", icon=":material/stop_circle:", on_click=_set_running, args=(state, False))
+    button.button(
+        "Stop", key="stop_profile", icon=":material/stop_circle:", on_click=_set_running, args=(profile, False)
+    )
 
     def finish() -> None:
         try:
             with heavy_work("long", "balls", place=progress):
-                _prove(request, point, state, draw, progress, working)
+                _prove(request, point, profile, draw, progress, working)
         except Exception:  # the page says it; it is not to begin again by itself
-            state.running = False
+            profile.running = False
             raise
-        state.running = False
+        profile.running = False
         standing()
 
     return finish
@@ -366,7 +367,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
 def _prove(
     request: InterpolationRequest,
     point: tuple[float, ...],
-    state: Profile,
+    profile: Profile,
     draw: Callable[[], None],
     progress: Any,
     working: Any,
@@ -374,17 +375,17 @@ def _prove(
     points = profile_points(request, point)
 
     def touch() -> None:
-        done = len(state.proved["recentred"])
+        done = len(profile.proved["recentred"])
         progress.progress(done / PROFILE_POINTS, text=f"{done} of {PROFILE_POINTS} values of b′ proved")
 
-    while not state.done:
+    while not profile.done:
         for centre in CENTRES:
-            index = len(state.proved[centre])
+            index = len(profile.proved[centre])
             if index < PROFILE_POINTS:
                 with working.container():
                     radius = _radius(request, points[index : index + 1], centre, touch)
-                if len(state.proved[centre]) == index:  # else another run of the script was faster
-                    state.proved[centre].append(radius)
+                if len(profile.proved[centre]) == index:  # else another run of the script was faster
+                    profile.proved[centre].append(radius)
         touch()
         draw()
 

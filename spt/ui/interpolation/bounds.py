@@ -16,8 +16,7 @@ from spt.error_bounds import ErrorBound
 from spt.figures import errors as figures
 from spt.ui.interpolation import refinement, run, sources
 from spt.ui.interpolation.request import InterpolationRequest
-from spt.ui.shared import pictures
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import pictures, state
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.rounding import at_least, at_most
 
@@ -33,8 +32,8 @@ def signed(values: Tensor, title: str, description: str) -> None:
 # ----------------------------------------------------------------------------------------------------------------- curve
 
 
-def _press(state: refinement.LiveRefinement, steps: int) -> None:
-    state.remaining = steps
+def _press(live: refinement.LiveRefinement, steps: int) -> None:
+    live.remaining = steps
 
 
 def _go_to_worst(request: InterpolationRequest) -> None:
@@ -43,7 +42,7 @@ def _go_to_worst(request: InterpolationRequest) -> None:
         request.transform.parameters, np.unravel_index(norms.argmax(), norms.shape), strict=True
     ):
         value = round(float(axis[place]) / parameter.step) * parameter.step
-        st.session_state[parameter.name] = round(min(max(value, request.limits[0]), request.limits[1]), 6)
+        state.set(**{parameter.name: round(min(max(value, request.limits[0]), request.limits[1]), 6)})
 
 
 def worst_button(request: InterpolationRequest) -> None:
@@ -73,34 +72,34 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     button, again, progress = first.empty(), second.empty(), right.empty()
     with right:
         worst_button(request)
-    state = refinement.current(request)
-    highest = _highest(request, state)
+    live = refinement.current(request)
+    highest = _highest(request, live)
 
     def draw() -> None:
-        numbers.markdown(_numbers(state))
-        series = curve_series(request, state)
+        numbers.markdown(_numbers(live))
+        series = curve_series(request, live)
         specification = figures.lines_specification(
             series,
             "γ in °",
             "‖e(γ)‖",
             request.limits,
-            1.05 * max(highest, _highest(request, state)),
+            1.05 * max(highest, _highest(request, live)),
             request.gamma[0] if request.gamma_inside else None,
         )
-        most = f", at most {at_most(state.chord.bound)}" if not state.waiting else ""
-        alt = f"Error norm over gamma: at least {at_least(state.sampled)}{most}."
+        most = f", at most {at_most(live.chord.bound)}" if not live.waiting else ""
+        alt = f"Error norm over gamma: at least {at_least(live.sampled)}{most}."
         chart.vega_lite_chart(pd.DataFrame(figures.series_rows(series)), specification, alt=alt)
 
     def standing() -> None:
-        waiting = state.waiting
+        waiting = live.waiting
         button.button(
             "Prove bounds" if waiting else "Refine",
             key="refine",
             type="primary",
             icon=":material/target:",
             on_click=_press,
-            args=(state, waiting or refinement.STEPS_A_PRESS),
-            disabled=state.done,
+            args=(live, waiting or refinement.STEPS_A_PRESS),
+            disabled=live.done,
             shortcut="f",
             width="stretch",
         )
@@ -109,7 +108,7 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
             key="refine_reset",
             icon=":material/replay:",
             on_click=_reset,
-            disabled=not state.steps,
+            disabled=not live.steps,
             width="stretch",
             help="Back to uniform splits.",
         )
@@ -117,42 +116,42 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
             "So far only sampled. Bounds of this large image take a while, split by split; Stop at any time."
             if waiting
             else "Both bounds have reached their goals."
-            if state.done and state.steps
-            else f"{state.steps} refinements. A stopped refinement is still a proof."
-            if state.steps
+            if live.done and live.steps
+            else f"{live.steps} refinements. A stopped refinement is still a proof."
+            if live.steps
             else "Solid steps hold for every γ in the split. Refine halves the splits with the largest bounds, again and again."
         )
 
     def refine() -> bool:
-        if state.remaining <= 0:
+        if live.remaining <= 0:
             return False
-        total, waiting = state.remaining, state.waiting
+        total, waiting = live.remaining, live.waiting
         try:
             with heavy_work("long", "error bounds", place=progress, transform=request.transform.name):
-                while state.remaining > 0 and not state.done:
+                while live.remaining > 0 and not live.done:
                     text = (
-                        f"{waiting - state.waiting} of {waiting} splits bounded"
+                        f"{waiting - live.waiting} of {waiting} splits bounded"
                         if waiting
-                        else f"{state.steps} refinements"
+                        else f"{live.steps} refinements"
                     )
-                    progress.progress(min(1.0, 1 - state.remaining / total), text=text)
-                    state.advance(request)
+                    progress.progress(min(1.0, 1 - live.remaining / total), text=text)
+                    live.advance(request)
                     draw()
         except Exception:  # the page says it; it is not to begin again by itself
-            state.remaining = 0
+            live.remaining = 0
             raise
-        state.remaining = 0
+        live.remaining = 0
         standing()
         return True
 
     draw()
-    if state.remaining > 0:
+    if live.remaining > 0:
         button.button(
             "Stop",
             key="refine_stop",
             icon=":material/stop_circle:",
             on_click=_press,
-            args=(state, 0),
+            args=(live, 0),
             shortcut="s",
             width="stretch",
         )
@@ -161,36 +160,36 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     return refine
 
 
-def curve_series(request: InterpolationRequest, state: refinement.LiveRefinement) -> list[figures.Series]:
+def curve_series(request: InterpolationRequest, live: refinement.LiveRefinement) -> list[figures.Series]:
     """The sampled curve and the two proved bounds of the state."""
     axis, norms = run.sampled_norms(request)
     series = [figures.Series("sampled (at least)", figures.SAMPLED, axis, norms, proved=False, points=True)]
     for name, colour, partition in (
-        ("interval (proved)", figures.INTERVAL, state.interval.known),
-        ("chord (proved)", figures.CHORD, state.chord.known),
+        ("interval (proved)", figures.INTERVAL, live.interval.known),
+        ("chord (proved)", figures.CHORD, live.chord.known),
     ):
         if len(partition.values):
             series.append(figures.step_series(name, colour, partition.splits, partition.values))
     return series
 
 
-def _highest(request: InterpolationRequest, state: refinement.LiveRefinement) -> float:
+def _highest(request: InterpolationRequest, live: refinement.LiveRefinement) -> float:
     """What the chart must have room for: it keeps its scale while bounds are refined."""
     uniform = [] if request.large else [float(bound(request).values[0]) for bound in (run.interval, run.chord)]
-    known = [value for partition in (state.interval, state.chord) for value in partition.known.values.tolist()]
-    return float(max([1.2 * state.sampled, 1e-9, *uniform, *known]))
+    known = [value for partition in (live.interval, live.chord) for value in partition.known.values.tolist()]
+    return float(max([1.2 * live.sampled, 1e-9, *uniform, *known]))
 
 
-def _numbers(state: refinement.LiveRefinement) -> str:
+def _numbers(live: refinement.LiveRefinement) -> str:
     """The three values of max ||e|| over Gamma in words, each with what it is."""
-    lines = [f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(state.sampled)}**"]
-    for name, colour, partition in (("interval", "orange", state.interval), ("chord", "blue", state.chord)):
+    lines = [f":gray-badge[SAMPLED] max ‖e‖ ≥ **{at_least(live.sampled)}**"]
+    for name, colour, partition in (("interval", "orange", live.interval), ("chord", "blue", live.chord)):
         count = len(partition.values)
         if np.isinf(partition.bound):
             done = f"{int(np.isfinite(partition.values).sum())} of {count} splits bounded"
             lines.append(f":gray-badge[{name}: not proved yet] {done}")
             continue
-        excess = f"{at_most(partition.bound / state.sampled)} × sampled" if state.sampled > 1e-6 else "sampled 0"
+        excess = f"{at_most(partition.bound / live.sampled)} × sampled" if live.sampled > 1e-6 else "sampled 0"
         lines.append(
             f":{colour}-badge[PROVED: {name}] max ‖e‖ ≤ **{at_most(partition.bound)}** ({count} splits, {excess})"
         )
@@ -287,30 +286,28 @@ _ENCLOSED = {"e after P": "error", "before P": "difference", "T_β T_γ x": "twi
 def enclosure_area(request: InterpolationRequest) -> Callable[[bool], None]:
     """Controls for one split; returns what draws its images: the pixels' sources as well if nothing is refining them."""
     st.subheader("What interval arithmetic knows on one split", anchor=False)
-    if request.large and not st.toggle("Compute these images for a large image (a second)", key="large_enclosure"):
+    if request.large and not state.switch("Compute these images for a large image (a second)", key="large_enclosure"):
         return lambda settled: None
     left, right = st.columns(2)
-    which = left.segmented_control(
+    which = state.choose(
         "Split",
-        ["worst", "at γ"],
-        default="worst",
-        required=True,
+        ("worst", "at γ"),
+        "worst",
         key="split",
         help="The split with the largest interval bound, or the one that holds γ.",
-        **BOUND,
+        where=left,
     )
-    what = right.segmented_control(
+    what = state.choose(
         "Enclosure of",
-        list(_ENCLOSED),
-        default="e after P",
-        required=True,
+        tuple(_ENCLOSED),
+        "e after P",
         key="enclosed",
         help="Interval images of the two warps, of their difference, and of e.",
-        **BOUND,
+        where=right,
     )
     with st.container(key="enclosed_pictures"):
         slot = st.empty()
-    return partial(_show_enclosure, request, slot, str(which), str(what))
+    return partial(_show_enclosure, request, slot, which, what)
 
 
 def _chosen_split(request: InterpolationRequest, which: str) -> tuple[tuple[float, float], ...]:

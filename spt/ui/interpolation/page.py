@@ -26,7 +26,7 @@ def show(request: InterpolationRequest) -> None:
 
 def show_presets() -> None:
     """Buttons that set the controls, each with what it shows as its help."""
-    preset_buttons.show(INTERPOLATION, lambda name: name in ("splits", "splits_px") or name.endswith("_image"))
+    preset_buttons.show(INTERPOLATION)
 
 
 def _show(request: InterpolationRequest) -> None:

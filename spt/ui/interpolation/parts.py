@@ -5,6 +5,7 @@ import streamlit as st
 
 from spt.ui.interpolation import run
 from spt.ui.interpolation.request import InterpolationRequest, with_parts
+from spt.ui.shared import state
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.rounding import about, at_least, at_most
 
@@ -32,7 +33,7 @@ def parts_table(request: InterpolationRequest) -> list[dict[str, object]]:
 def show(request: InterpolationRequest) -> None:
     """Draw the area; of a large image only when asked to."""
     st.subheader("Why P: vignette and blur against the error", anchor=False)
-    if request.large and not st.toggle("Compute this table for a large image (slow)", key="large_table"):
+    if request.large and not state.switch("Compute this table for a large image (slow)", key="large_table"):
         return
     rows = parts_table(request)
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")

@@ -10,8 +10,8 @@ from spt.classifiers import Classifier
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage
 from spt.transforms import Rotation, Transform
-from spt.ui.shared import controls
-from spt.ui.shared.controls import BOUND, Subject
+from spt.ui.shared import controls, state
+from spt.ui.shared.controls import Subject
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.session import Key
 
@@ -82,7 +82,7 @@ def choose(
     first, rotates = transform.parameters[0], isinstance(transform, Rotation)
     limits = controls.choose_range(transform, "The bounds speak about every γ in Γ", "the same for dx and dy")
     beta = tuple(
-        st.slider(
+        state.slider(
             f"β {symbol}in {first.unit}",
             -limit,
             limit,
@@ -90,7 +90,6 @@ def choose(
             step,
             key=key,
             help="The smoothing parameter of one vote: it is applied after γ.",
-            **BOUND,
         )
         for key, symbol, limit, value, step in (
             [("beta", "", 180.0, 20.0, 0.5)]
@@ -99,17 +98,16 @@ def choose(
         )
     )
     left, right = st.columns(2)
-    vignette = left.toggle(
-        "Vignette", True, key="vignette", help="P blackens what turns or moves out of sight.", **BOUND
+    vignette = state.switch(
+        "Vignette", True, key="vignette", help="P blackens what turns or moves out of sight.", where=left
     )
-    blur = right.toggle("Blur", True, key="blur", help="P blurs, which removes most of the error.", **BOUND)
-    splits = st.select_slider(
+    blur = state.switch("Blur", True, key="blur", help="P blurs, which removes most of the error.", where=right)
+    splits = state.pick(
         "Splits of Γ" + ("" if rotates else " on each axis"),
         [10, 20, 40, 60, 120, 240] if rotates else [2, 4, 8, 12, 16, 24],
         40 if rotates else 8,
         key="splits" if rotates else "splits_px",
         help="Uniform splits that the bounds begin with. More splits: sharper and slower.",
-        **BOUND,
     )
     with st.expander("Smoothing (for b′)"):
         smoothing = controls.choose_smoothing(transform)
@@ -122,7 +120,7 @@ def choose(
         beta,
         limits,
         chosen,
-        int(splits),
+        splits,
         smoothing.parameter_sigma,
         smoothing.pixel_sigma,
     )

@@ -9,7 +9,7 @@ from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
 from spt.classifiers import Classifier
 from spt.transforms import Transform
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import state
 from spt.ui.shared.procedure import Procedure, choose_procedure
 
 PER_SAMPLE, ONE_ERROR, ONLINE = "per-sample errors", "one E, the paper’s form", "one E fixed beforehand (online)"
@@ -43,22 +43,20 @@ class IndividualOutcome:
 
 def choose(transform: Transform, classifier: Classifier) -> Plan:
     """The form, its numbers, smoothing and statistics."""
-    form = st.segmented_control(
+    form = state.choose(
         "The error of the samples",
-        [PER_SAMPLE, ONE_ERROR, ONLINE],
-        default=PER_SAMPLE,
-        required=True,
+        (PER_SAMPLE, ONE_ERROR, ONLINE),
+        PER_SAMPLE,
         key="indiv_form",
         help="Per-sample errors: every β has a ball of its own; certifies most. One E: the paper’s form, one radius for all β, "
         "measured on other β of this image; ρ is the probability to exceed it. Fixed beforehand: E is given, as for a device "
         "that must answer at once; the image is accepted if its errors stay below E, else refused.",
-        **BOUND,
     )
     error, n_test = None, 0
     if form != PER_SAMPLE:
         left, right = st.columns(2, vertical_alignment="bottom")
         if form == ONLINE:
-            error = left.number_input(
+            error = state.number(
                 "E, fixed beforehand",
                 0.01,
                 100.0,
@@ -67,18 +65,18 @@ def choose(transform: Transform, classifier: Classifier) -> Plan:
                 key="indiv_error",
                 help="An ℓ₂ norm after P. It must not depend on this image: whoever tries several E on one image must divide α "
                 "by how many.",
-                **BOUND,
+                where=left,
             )
-        n_test = (right if form == ONLINE else left).select_slider(
+        n_test = state.pick(
             "β that test E",
             [50, 100, 200, 400, 1000, 2000],
             400,
             key="indiv_betas",
             help="More: a smaller ρ, a larger radius, and more time.",
-            **BOUND,
+            where=right if form == ONLINE else left,
         )
         if form == ONE_ERROR:
             right.caption("E is 1.1 × the largest proved bound of 100 other β.")
     with st.expander("Smoothing and statistics of the certificate"):
         procedure = choose_procedure(transform, classifier, nested=True)
-    return Plan(procedure, form != PER_SAMPLE, None if error is None else float(error), int(n_test))
+    return Plan(procedure, form != PER_SAMPLE, error, n_test)

@@ -18,8 +18,7 @@ from spt.ui.inverse import certificate, run
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import failures, pictures
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import failures, pictures, state
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.session import Key, SessionResults
@@ -88,17 +87,15 @@ def _choose_beta(request: InverseRequest) -> tuple[float, ...]:
     )
     columns = st.columns(2)
     return tuple(
-        float(
-            column.slider(
-                f"β {symbol}in {unit}",
-                -limit,
-                limit,
-                value,
-                step,
-                key=key,
-                help="The smoothing parameter of one vote.",
-                **BOUND,
-            )
+        state.slider(
+            f"β {symbol}in {unit}",
+            -limit,
+            limit,
+            value,
+            step,
+            key=key,
+            help="The smoothing parameter of one vote.",
+            where=column,
         )
         for column, (key, symbol, limit, value, step) in zip(columns, wanted, strict=False)
     )

@@ -17,6 +17,7 @@ from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
+from spt.ui.shared import state
 from spt.ui.shared.exported_code import in_python, in_shell
 
 
@@ -149,7 +150,7 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
 
 
 def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> list[str]:
-    plan, loaded = outcome.plan, st.session_state["classifier"]
+    plan, loaded = outcome.plan, state.value("classifier")
     how = plan.procedure
     lines = [
         "",

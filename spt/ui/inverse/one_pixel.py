@@ -13,8 +13,9 @@ from spt.inverse.trace import Cell, Step
 from spt.ui.inverse import drawing
 from spt.ui.inverse.request import Box, InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import state
 from spt.ui.shared.session import Key
+from spt.ui.shared.values import Number
 
 CHANNELS = ("red", "green", "blue")
 MOST_SPLITS = 60  # that are offered one by one
@@ -38,21 +39,17 @@ def first_place(height: int, width: int) -> tuple[int, int]:
 def chosen_pixel(request: InverseRequest) -> tuple[int, int]:
     """Row and column of the pixel as the controls of `area` hold it, before these are drawn."""
     height, width = request.received.shape[1:]
-    found = []
-    first = first_place(height, width)
-    for name, size, usual in (("inverse_row", height, first[0]), ("inverse_column", width, first[1])):
-        value = st.session_state.get(name, st.query_params.get(name, ""))
-        place = int(value) if str(value).isdecimal() else usual
-        found.append(place if place < size else usual)
-        if name in st.session_state and place >= size:  # chosen on a larger image
-            st.session_state[name] = usual
-    return found[0], found[1]
+    row, column = first_place(height, width)
+    return (
+        state.value_of("inverse_row", Number(0, height - 1), row),
+        state.value_of("inverse_column", Number(0, width - 1), column),
+    )
 
 
 def choose_pixel(row: int, column: int) -> None:
     """Choose a pixel, as a click does; its steps are shown up to the last one."""
-    st.session_state["inverse_row"], st.session_state["inverse_column"] = row, column
-    st.session_state.pop("inverse_step", None)
+    state.set(inverse_row=row, inverse_column=column)
+    state.reset("inverse_step")
 
 
 def area(request: InverseRequest, found: Found, part: int) -> Shown:
@@ -68,43 +65,48 @@ def area(request: InverseRequest, found: Found, part: int) -> Shown:
     first_row, first_column = first_place(height, width)
     with st.container(key="inverse_place"):
         controls = st.columns([1, 1, 2, 1.6], vertical_alignment="bottom")
-    row = controls[0].number_input(
+    row = state.number(
         "Row",
         0,
         height - 1,
         first_row,
         key="inverse_row",
         help=f"Of the original pixel, 0 to {height - 1} from the top. Clicking an image sets row and column.",
-        **BOUND,
+        where=controls[0],
     )
-    column = controls[1].number_input(
-        "Column", 0, width - 1, first_column, key="inverse_column", help=f"0 to {width - 1} from the left.", **BOUND
+    column = state.number(
+        "Column",
+        0,
+        width - 1,
+        first_column,
+        key="inverse_column",
+        help=f"0 to {width - 1} from the left.",
+        where=controls[1],
     )
     split = _choose_split(request, found, part, controls[2])
-    before = controls[3].slider(
+    before = state.slider(
         "Passes before",
         0,
         10,
         0,
+        1,
         key="inverse_before",
         help="What is known of the other pixels: 0: only that they are in [0, 1]. k: what k passes over this split left.",
-        **BOUND,
+        where=controls[3],
     )
     channel = 0
     if len(request.received) == 3:
-        name = st.segmented_control(
+        name = state.choose(
             "Channel",
             CHANNELS,
-            default="red",
-            required=True,
+            "red",
             key="inverse_channel",
             help="Every colour channel is a picture of its own.",
-            **BOUND,
         )
-        channel = CHANNELS.index(str(name))
-    found_trace = pixel_trace(request, split, (int(row), int(column), channel), int(before))
+        channel = CHANNELS.index(name)
+    found_trace = pixel_trace(request, split, (row, column, channel), before)
     original = request.original
-    truth = None if original is None else float(original[channel, int(row), int(column)])
+    truth = None if original is None else float(original[channel, row, column])
     done = _choose_step(len(found_trace.steps))
     shown = Shown(split, found_trace, done, truth)
     _draw(request, shown)
@@ -120,37 +122,32 @@ def _choose_split(request: InverseRequest, found: Found, part: int, where: "st.d
             all(low <= g <= high for g, (low, high) in zip(request.gamma, split, strict=True)) for split in splits
         ]
         first = inside.index(True) if True in inside else 0
-    if st.session_state.get("inverse_split") not in names:
-        st.session_state.pop("inverse_split", None)
-    chosen = where.selectbox(
+    chosen = state.select(
         "Split of Γ",
         names,
-        index=first,
+        names[first],
         key="inverse_split",
         help="The figure is about γ in one split. On offer are those that survive, or the one that died last.",
-        **BOUND,
+        where=where,
     )
-    return splits[names.index(chosen)] if chosen in names else splits[first]
+    return splits[names.index(chosen)]
 
 
 def _choose_step(count: int) -> int:
     """How many of the steps are done."""
     if not count:
         return 0
-    if st.session_state.get("inverse_step", 0) > count:
-        st.session_state.pop("inverse_step", None)
     with st.container(key="inverse_stepping"):
         back, slide, on = st.columns([1, 5, 1], vertical_alignment="bottom")
-    done = int(
-        slide.slider(
-            f"Step (of {count})",
-            0,
-            count,
-            count,
-            key="inverse_step",
-            help="So many of the boxes have been used; arrow keys go on by one.",
-            **BOUND,
-        )
+    done = state.slider(
+        f"Step (of {count})",
+        0,
+        count,
+        count,
+        1,
+        key="inverse_step",
+        help="So many of the boxes have been used; arrow keys go on by one.",
+        where=slide,
     )
     back.button(
         "Back",
@@ -173,7 +170,7 @@ def _choose_step(count: int) -> int:
 
 
 def _go_to(step: int) -> None:
-    st.session_state["inverse_step"] = step
+    state.set(inverse_step=step)
 
 
 def _draw(request: InverseRequest, shown: Shown) -> None:

@@ -14,9 +14,8 @@ from spt.ui.inverse import error_bound, export, images, one_pixel, run, survivin
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import background, checking, failures, preset_buttons
+from spt.ui.shared import background, checking, failures, preset_buttons, state
 from spt.ui.shared.components import style
-from spt.ui.shared.controls import BOUND
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.presets import INVERSE
@@ -28,14 +27,9 @@ RUN = CurrentRun("inverse_run", PageRun)
 RECHECKED_REFINEMENTS = IndivSPT.refinements
 
 
-def whole_number(name: str) -> bool:
-    """Whether a control's number is an int."""
-    return name.startswith(("inverse_", "crop_")) or name.endswith("_image") or name in ("n_gamma", "n0", "seed")
-
-
 def show_presets() -> None:
     """Buttons that set the controls."""
-    preset_buttons.show(INVERSE, whole_number)
+    preset_buttons.show(INVERSE)
 
 
 def show(request: InverseRequest) -> None:
@@ -53,8 +47,8 @@ def _found(request: InverseRequest) -> Found | None:
     found: Found | None = run.RESULTS.get(request.key)
     if found is not None:
         return found
-    state = RUN.of(request.key)
-    if state is not None and state.status == "stopped":
+    last = RUN.of(request.key)
+    if last is not None and last.status == "stopped":
         st.markdown(":gray-badge[STOPPED] The inverse was stopped before its first result for these settings.")
         st.button("Compute it", key="inverse_again", icon=":material/play_arrow:", type="primary", on_click=RUN.forget)
         return None
@@ -101,35 +95,30 @@ def _choose_part(request: InverseRequest, found: Found, where: "st.delta_generat
     if len(names) == 1:
         where.caption("The images below are about all that survives.")
         return 0
-    if st.session_state.get("inverse_part") not in names:
-        st.session_state.pop("inverse_part", None)
-    name = where.selectbox(
+    name = state.select(
         "The original, if …",
         names,
-        index=found.part_at(request.gamma),
+        names[found.part_at(request.gamma)],
         key="inverse_part",
-        format_func=lambda name: name if name == run.EVERYTHING else f"… {name}",
+        words=lambda name: name if name == run.EVERYTHING else f"… {name}",
         help="What survives may be several parts of Γ, with quite different originals. The bounds over all of them contain "
         "each; one part alone says more. At first the part with the true γ is shown, if it is known.",
-        **BOUND,
+        where=where,
     )
     return names.index(name)
 
 
 def _choose_pass(found: Found, where: "st.delta_generator.DeltaGenerator") -> int:
     most = found.passes[-1].number
-    if st.session_state.get("inverse_pass", 0) > most:
-        st.session_state.pop("inverse_pass", None)
-    return int(
-        where.slider(
-            f"Pass (of {most})",
-            0,
-            most,
-            most,
-            key="inverse_pass",
-            help="How far the bounds had come: 0 is before the first pass. The images run to the chosen pass one by one.",
-            **BOUND,
-        )
+    return state.slider(
+        f"Pass (of {most})",
+        0,
+        most,
+        most,
+        1,
+        key="inverse_pass",
+        help="How far the bounds had come: 0 is before the first pass. The images run to the chosen pass one by one.",
+        where=where,
     )
 
 

@@ -11,8 +11,8 @@ from spt.classifiers import Classifier
 from spt.images import image_digest, to_8_bit
 from spt.threat_model import Attacker, ReceivedImage
 from spt.transforms import Rotation, Transform
-from spt.ui.shared import controls
-from spt.ui.shared.controls import BOUND, Shape, Subject
+from spt.ui.shared import controls, state
+from spt.ui.shared.controls import Shape, Subject
 from spt.ui.shared.session import Key
 
 Box = tuple[tuple[float, float], ...]
@@ -113,15 +113,13 @@ class InverseRequest:
 
 def choose_picture(classifier: Classifier) -> Subject:
     """Which image, of which size: of what is no digit a small colour picture or a crop as well."""
-    kind = st.segmented_control(
+    kind = state.choose(
         "The image is",
-        [ATTACK, RECEIVED, EXAMPLE],
-        default=ATTACK,
-        required=True,
+        (ATTACK, RECEIVED, EXAMPLE),
+        ATTACK,
         key="inverse_input",
         help="Attack it: it is the original x, and you choose the attack γ, which the inverse is not told. Received as it is: "
         "it is x′ already, nobody knows its original. The paper’s example: an 8×8 picture for its Figure 3.",
-        **BOUND,
     )
     if kind == EXAMPLE:
         image = torch.tensor([PAPERS_EXAMPLE])
@@ -131,23 +129,21 @@ def choose_picture(classifier: Classifier) -> Subject:
     def shape_for(source: str) -> Shape:
         if source in ("digits", "mnist", "fashion-mnist"):
             return classifier.input_shape
-        size = st.segmented_control(
+        size = state.choose(
             "Its size",
-            list(sizes),
-            default=SMALL,
-            required=True,
+            tuple(sizes),
+            SMALL,
             key="inverse_size",
             help="The inverse works on any size; votes and the certificate need f’s own input. The crop is cut out of the "
             f"picture at {WHOLE_SIDE} × {WHOLE_SIDE}.",
-            **BOUND,
         )
-        return sizes[str(size)]
+        return sizes[size]
 
     subject = controls.choose_image(classifier, shape_for)
     if subject.image.shape[1:] != (WHOLE_SIDE, WHOLE_SIDE) or classifier.input_shape[1] == WHOLE_SIDE:
         return subject
     places = [
-        st.slider(
+        state.slider(
             f"{name} of the crop",
             0,
             WHOLE_SIDE - CROP_SIDE,
@@ -155,7 +151,6 @@ def choose_picture(classifier: Classifier) -> Subject:
             4,
             key=key,
             help="Of its upper left corner.",
-            **BOUND,
         )
         for name, key in (("Row", "crop_row"), ("Column", "crop_column"))
     ]
@@ -167,42 +162,38 @@ def choose_picture(classifier: Classifier) -> Subject:
 def choose(classifier: Classifier, subject: Subject, transform: Transform) -> InverseRequest:
     """The page's other controls."""
     rotates = isinstance(transform, Rotation)
-    received = st.session_state.get("inverse_input") == RECEIVED
+    received = state.value("inverse_input") == RECEIVED
     gamma = None if received else controls.choose_parameters(transform)
     limits = controls.choose_range(transform, "All that the receiver knows: γ lies somewhere in here", "dx and dy both")
-    splits = st.select_slider(
+    splits = state.pick(
         "Splits of Γ" + ("" if rotates else " on each axis"),
         [1, 10, 30, 60, 120, 300, 600, 1200, 3000] if rotates else [1, 2, 5, 10, 20, 40],
         600 if rotates else 20,
         key="inverse_splits" if rotates else "inverse_splits_px",
         help="Γ is cut into at least so many parts, each inverted by itself. More: sharper and slower. It begins with up to "
         "eight times as wide ones, of which most die at once.",
-        **BOUND,
     )
-    refinements = st.select_slider(
+    refinements = state.pick(
         "Refinements",
         [0, 1, 2, 3, 5, 10, 12],
         10,
         key="inverse_refinements",
         help="Further passes: what is known of the other pixels makes each equation say more.",
-        **BOUND,
     )
     attacker = controls.choose_attacker(
         "8-bit: x′ was rounded to multiples of 1/255, as files are: each value is known within ±1/510. Exact: not "
         "rounded."
     )
     with st.expander("As in the paper"):
-        naive = st.toggle(
+        naive = state.switch(
             "Naive source boxes",
             key="inverse_naive",
             help="By interval arithmetic, as in the paper; else the exact hull of each arc, which is smaller.",
-            **BOUND,
         )
-        paper = st.toggle(
+        paper = state.switch(
             "The paper’s grid",
             key="inverse_grid",
             help="Positions (x, y) on the grid of odd numbers around 0, where pixels are 2 apart; else column and row.",
-            **BOUND,
         )
     return InverseRequest(
         classifier,
@@ -210,8 +201,8 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
         transform,
         gamma,
         limits,
-        int(splits),
-        int(refinements),
+        splits,
+        refinements,
         attacker,
         naive,
         2.0 if paper else 1.0,

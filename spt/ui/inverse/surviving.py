@@ -7,6 +7,7 @@ from spt.figures import inverse as figures
 from spt.ui.inverse import one_pixel
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
+from spt.ui.shared import state
 from spt.ui.shared.markdown import escape
 
 
@@ -80,16 +81,15 @@ def _go_to_contradiction(found: Found) -> None:
     died = found.contradiction
     assert died is not None
     one_pixel.choose_pixel(died.row, died.column)
-    st.session_state["inverse_before"] = min(died.passes - 1, 10)
-    st.session_state["inverse_channel"] = one_pixel.CHANNELS[died.channel]
-    st.session_state.pop("inverse_split", None)
+    state.set(inverse_before=min(died.passes - 1, 10), inverse_channel=one_pixel.CHANNELS[died.channel])
+    state.reset("inverse_split")
 
 
 def point_at_contradiction(request: InverseRequest, found: Found) -> None:
     """Explain the pixel that proves the inconsistency when it is first shown (unless the address names another)."""
     shown = st.session_state.get("inverse_shown_key")
     st.session_state["inverse_shown_key"] = request.key
-    if found.contradiction is None or shown == request.key or (shown is None and "inverse_row" in st.query_params):
+    if found.contradiction is None or shown == request.key or state.is_given("inverse_row"):
         return
     if _is_inside(request, found):
         _go_to_contradiction(found)

@@ -1,4 +1,5 @@
-"""Headers of every answer: a page loads nothing from outside and sends nothing there, and no other site can frame it.
+"""Headers of every answer: a page loads nothing from outside and sends nothing there, no other site can frame it, and a browser
+has a name of its own while its window is open.
 
 The names of people's files are shown as text (`spt.ui.shared.markdown`, `spt.figures.style.plain`); should one slip through, the
 browser itself still refuses to call out. Streamlit's own code needs inline styles and scripts. A link that a person clicks leads
@@ -6,10 +7,14 @@ wherever it says.
 """
 
 import os
+import secrets
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spt.ui.shared.uploads import VISITOR
 
 FRAMES_VARIABLE = "SPT_FRAMES"
 """Sites that may show the explorer in a frame, separated by spaces, as in ``https://talk.example``; none if it is not set."""
@@ -64,6 +69,8 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in self.headers.items():
                     headers[name] = value
+                if headers.get("Content-Type", "").startswith("text/html") and VISITOR not in Request(scope).cookies:
+                    headers.append("Set-Cookie", f"{VISITOR}={secrets.token_hex(16)}; Path=/; HttpOnly; SameSite=Lax")
             await send(message)
 
         await self.app(scope, receive, send if scope["type"] != "http" else send_with_headers)

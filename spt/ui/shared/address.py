@@ -1,53 +1,40 @@
-"""The address of a page, before any control reads it: what no control can hold is dropped, so that the control has its default.
+"""The browser's address bar: what it says when a run of a page's script begins, and writing it anew.
 
-A value in range but of no use (an angle beyond the slider, an unknown name) is each control's own matter, which clamps or
-ignores it; this is about what makes reading itself fail: no value, infinities, numbers of thousands of digits.
+Streamlit would make an entry of the browser's history of every change of a control, and tells Back and Forward from nothing else.
+The script of this module mends both. It adds the parameter `VISIT` to an address that Back or Forward leads to, and takes it out of
+every address that is shown.
 """
-
-import math
-import unicodedata
 
 import streamlit as st
 
-from spt.ui.shared import own_names
+from spt.ui.shared.components import component, style
+from spt.ui.shared.values import Texts
 
-TEXTS = ("source", "classifier", "experiment_dataset", "experiment_classifier")
-"""Controls whose values are names, which may look like anything."""
-LARGEST = 1e15
-"""Beyond it a browser's numbers are not exact."""
-LONGEST = 1000
-"""Characters of a value."""
+VISIT = "visit"
+"""Which Back or Forward an address comes from, and, behind a point, how many states were opened on pages themselves."""
 
-
-def can_be_held(name: str, value: str) -> bool:
-    """Whether a control might hold this value from the address."""
-    if not value.strip() or len(value) > LONGEST or _has_control_characters(value):
-        return False
-    if name in TEXTS:
-        return True
-    try:
-        number = float(value)
-    except ValueError:
-        return True  # a name, or what a control ignores
-    return math.isfinite(number) and abs(number) <= LARGEST
+_script = component(__file__, "js")
+_STYLE = style(__file__)
 
 
-def _has_control_characters(value: str) -> bool:
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+def listen() -> None:
+    """Have the script in the browser; it draws nothing."""
+    st.html(_STYLE)
+    _script(key="address")
 
 
-def clean() -> None:
-    """Drop from the address what no control can hold, and put what a control shows in the place of a name with a path; then begin
-    anew, as controls read the address that a run began with."""
-    dropped = [
-        name for name in st.query_params if not all(can_be_held(name, value) for value in st.query_params.get_all(name))
-    ]
-    for name in dropped:
-        del st.query_params[name]
-    own = own_names.named(own_names.CLASSIFIERS) + own_names.named(own_names.DATASETS)
-    given = {name: st.query_params.get(name, "") for name in TEXTS}
-    renamed = {name: own_names.label(value) for name, value in given.items() if value in own}
-    renamed = {name: label for name, label in renamed.items() if label != given[name]}
-    st.query_params.update(renamed)
-    if dropped or renamed:
-        st.rerun()
+def read() -> tuple[dict[str, Texts], str]:
+    """What the address names, and which Back or Forward led here: "" for none so far."""
+    given = {name: st.query_params.get_all(name) for name in st.query_params}
+    visit = "".join(given.pop(VISIT, []))
+    return given, visit.partition(".")[0]
+
+
+def show(parameters: dict[str, str | list[str]], visit: str, opened: int) -> None:
+    """Write the address of this page.
+
+    Args:
+        parameters: what it names. visit: the last one that `read` gave; what comes after another Back is not shown.
+        opened: how many states were opened on pages themselves; one more makes an entry of the history.
+    """
+    st.query_params.from_dict(parameters | {VISIT: f"{visit}.{opened}"})

@@ -1,14 +1,12 @@
 """The controls that pages share, in the order of thought: image, classifier, transformation, smoothing, statistics.
 
-Each control's key is its name in the URL, so that a view can be shared and survives a change of page.
+Each control's key is its name in the address (`spt.ui.shared.state`), so that a view can be shared and survives a change of page.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 from torch import Tensor
@@ -19,12 +17,12 @@ from spt.datasets import DATASETS
 from spt.images import image_digest
 from spt.threat_model import BOUNDED, Attacker
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui.shared import cache, failures, gallery, own_names
+from spt.ui.shared import cache, failures, gallery, own_names, state, uploads
 from spt.ui.shared.markdown import escape
 
 UPLOAD, CAMERA = "upload", "camera"
 MOST_IN_GALLERY = 100
-BOUND: dict[str, Any] = {"bind": "query-params"}
+MOST_SEED = 2**63 - 1
 Shape = tuple[int, int, int]
 
 
@@ -50,16 +48,15 @@ class Subject:
 def choose_classifier() -> Classifier:
     """Which base classifier f; stops the page with one sentence if it cannot be loaded."""
     names = cache.classifier_names()
-    default = names.index("mnist-rotation") if "mnist-rotation" in names else 0
-    name = st.selectbox(
+    name = state.select(
         "Classifier f",
         names,
-        index=default,
-        format_func=own_names.label,
+        "mnist-rotation" if "mnist-rotation" in names else names[0],
+        words=own_names.label,
+        named=own_names.label,
         key="classifier",
         help="The base classifier f whose answers are voted on. Your own: start the app with the environment variable "
         f"{own_names.CLASSIFIERS}=path/to/file.py (see the README).",
-        **BOUND,
     )
     with failures.in_one_sentence():
         classifier = cache.classifier(name)
@@ -76,14 +73,16 @@ def where_it_answers(classifier: Classifier) -> str:
 def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | None = None) -> Subject:
     """Which image x, from the gallery, a data set, a file or the camera, fitted to the classifier's input, or to the shape
     that ``shape_for`` gives for the chosen source (it may draw a control)."""
-    source = st.selectbox(
+    sources = [*cache.dataset_names(), UPLOAD, CAMERA]
+    source = state.select(
         "Image x from",
-        [*cache.dataset_names(), UPLOAD, CAMERA],
-        format_func=own_names.label,
+        sources,
+        sources[0],
+        words=own_names.label,
+        named=own_names.label,
         key="source",
         help="Bundled samples (digits, natural), a data set, your own picture (upload), or the camera. Your own folders and "
         f".npz files: start the app with the environment variable {own_names.DATASETS} (see the README).",
-        **BOUND,
     )
     shape = classifier.input_shape if shape_for is None else shape_for(source)
     try:
@@ -95,26 +94,25 @@ def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | Non
         st.error(failures.sentence(error))
         if source in DATASETS and DATASETS[source].downloadable and st.button("Download it now", key="download"):
             _download(source, shape)
-        st.stop()
+        state.stop()
 
 
 def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     data = cache.dataset(name, shape, download=False)
     key = image_key(name)
-    index = st.number_input(
+    index = state.number(
         f"Image number (0 to {len(data) - 1})",
         0,
         len(data) - 1,
         min(7, len(data) - 1),
         key=key,
         help="Which image of the collection, counted from 0.",
-        **BOUND,
     )
     if len(data) <= MOST_IN_GALLERY:
         thumbnails = cache.thumbnails(name, len(data))
-        gallery.show(key, thumbnails, int(index), partial(st.session_state.__setitem__, key))
-    image, caption = cache.image(name, data, int(index))
-    label = data.label_among(int(index), classifier.class_names)
+        gallery.show(key, thumbnails, index, lambda chosen: state.set(**{key: chosen}))
+    image, caption = cache.image(name, data, index)
+    label = data.label_among(index, classifier.class_names)
     return Subject(image, image_digest(image), label, caption, f"{name}:{index}")
 
 
@@ -129,27 +127,40 @@ def image_key(name: str) -> str:
 
 
 def _own_picture(source: str, shape: Shape) -> Subject:
+    key = f"{source}_file"
+    digest = state.value_of(source, uploads.DIGEST, "")
+
+    def changed() -> None:
+        file = st.session_state[key]
+        state.set(**{source: uploads.keep(file.name, file.getvalue()) if file else ""})
+
     if source == UPLOAD:
-        file = st.file_uploader(
+        st.file_uploader(
             "Picture",
             type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
-            key="upload_file",
+            key=key,
+            on_change=changed,
             help="PNG, JPEG, WebP, BMP, GIF or TIFF, at most 20 MB. It stays on the machine that runs this app.",
         )
     else:
-        file = st.camera_input("Picture", key="camera_file")
-    invert = st.toggle(
+        st.camera_input("Picture", key=key, on_change=changed)
+    state.keep(source, uploads.DIGEST, "", digest)
+    invert = state.switch(
         "Dark ink on light paper",
         key="invert",
         help="Swaps black and white: MNIST's digits are light on black.",
-        **BOUND,
     )
-    if file is None:
-        st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
-        st.stop()
-    data = file.getvalue()
-    image, remark = cache.decoded(hashlib.sha256(data).hexdigest(), shape, invert, data)
-    caption = "; ".join(filter(None, (file.name, remark)))
+    upload = uploads.find(digest)
+    if upload is None:
+        if digest:
+            st.info(
+                "This link is to a picture that was uploaded in another browser, or too long ago. Choose it again here."
+            )
+        else:
+            st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
+        state.stop()
+    image, remark = cache.decoded(hashlib.sha256(upload.data).hexdigest(), shape, invert, upload.data)
+    caption = "; ".join(filter(None, (upload.name, remark)))
     return Subject(image, image_digest(image), None, f"your picture ({caption})", None)
 
 
@@ -162,16 +173,14 @@ def _download(name: str, shape: Shape) -> None:
 
 def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform:
     """Which transformation T; ``bounded``: only those whose interpolation error can be bounded."""
-    name = st.segmented_control(
+    name = state.choose(
         "Transformation T",
-        list(BOUNDED if bounded else TRANSFORMS),
-        default="rotation",
-        required=True,
+        BOUNDED if bounded else tuple(TRANSFORMS),
+        "rotation",
         key="transform",
         help="The family of transformations that an attacker applies and that the votes are smoothed over.",
-        **BOUND,
     )
-    transform = TRANSFORMS[str(name)]
+    transform = TRANSFORMS[name]
     if classifier.transform not in (None, transform.name):
         st.caption(f"⚠ {escape(classifier.name)} was trained for {classifier.transform}.")
     return transform
@@ -180,7 +189,7 @@ def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform
 def choose_parameters(transform: Transform) -> tuple[float, ...]:
     """The attack parameters gamma: one slider each."""
     return tuple(
-        st.slider(
+        state.slider(
             f"{parameter.name} {parameter.symbol} in {parameter.unit}",
             -parameter.limit,
             parameter.limit,
@@ -189,7 +198,6 @@ def choose_parameters(transform: Transform) -> tuple[float, ...]:
             key=parameter.name,
             help=f"The transformation {parameter.symbol} of the attacker; 0 changes nothing. "
             "Arrow keys move it by one step.",
-            **BOUND,
         )
         for parameter in transform.parameters
     )
@@ -209,25 +217,20 @@ class Smoothing:
 def choose_parameter_sigma(transform: Transform, what: str) -> float:
     """The standard deviation of the smoothing in the transformation's unit; ``what`` is drawn with it, in words."""
     first = transform.parameters[0]
-    return float(
-        st.slider(
-            f"Smoothing noise σ_γ in {first.unit}",
-            first.step,
-            first.limit / 2,
-            first.default_sigma,
-            first.step,
-            key=f"{transform.name}_sigma",
-            help=what,
-            **BOUND,
-        )
+    return state.slider(
+        f"Smoothing noise σ_γ in {first.unit}",
+        first.step,
+        first.limit / 2,
+        first.default_sigma,
+        first.step,
+        key=f"{transform.name}_sigma",
+        help=what,
     )
 
 
 def choose_attacker(what: str) -> Attacker:
     """Whether the attacked image is rounded; ``what`` that means, in words."""
-    chosen = st.segmented_control(
-        "Attacker", ["8-bit", "exact"], default="8-bit", required=True, key="attacker", help=what, **BOUND
-    )
+    chosen = state.choose("Attacker", ("8-bit", "exact"), "8-bit", key="attacker", help=what)
     return "exact" if chosen == "exact" else "8-bit"
 
 
@@ -236,7 +239,7 @@ def choose_smoothing(transform: Transform) -> Smoothing:
     sigma = choose_parameter_sigma(
         transform, "Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more."
     )
-    pixel_sigma = st.slider(
+    pixel_sigma = state.slider(
         "Pixel noise σ_ε",
         0.0,
         1.0,
@@ -244,7 +247,6 @@ def choose_smoothing(transform: Transform) -> Smoothing:
         0.05,
         key="pixel_sigma",
         help="Standard deviation of Gaussian noise added to every pixel after preprocessing; images lie in [0, 1].",
-        **BOUND,
     )
     return Smoothing(sigma, pixel_sigma)
 
@@ -261,31 +263,29 @@ class Statistics:
 
 def choose_statistics() -> Statistics:
     """n, and behind "Advanced" n0, alpha and the seed."""
-    n = st.select_slider(
+    n = state.pick(
         "Votes n",
         [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
         1000,
         key="n",
         help="Votes that the bound rests on. More votes: a tighter bound and a larger radius.",
-        **BOUND,
     )
     with st.expander("Advanced"):
         n0, alpha, seed = choose_selection_level_seed("Each statement", "votes")
-    return Statistics(n0, int(n), alpha, seed)
+    return Statistics(n0, n, alpha, seed)
 
 
 def choose_selection_level_seed(what: str, drawn: str) -> tuple[int, float, int]:
     """n0, alpha and the seed; ``what`` may be wrong, and what the seed draws, in words."""
-    n0 = st.number_input(
+    n0 = state.number(
         "Selection votes n₀",
         1,
         10000,
         100,
         key="n0",
         help="Other votes, used only to choose the class that is then certified.",
-        **BOUND,
     )
-    alpha = st.number_input(
+    alpha = state.number(
         "Failure probability α",
         0.0001,
         0.5,
@@ -294,10 +294,13 @@ def choose_selection_level_seed(what: str, drawn: str) -> tuple[int, float, int]
         format="%.4f",
         key="alpha",
         help=f"{what} is wrong with probability at most α over the sampling.",
-        **BOUND,
     )
-    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", help=f"The same seed gives the same {drawn}.", **BOUND)
-    return int(n0), float(alpha), int(seed)
+    return n0, alpha, choose_seed(f"The same seed gives the same {drawn}.")
+
+
+def choose_seed(what: str) -> int:
+    """The seed of all random numbers; ``what`` it decides, in words."""
+    return state.typed_number("Seed", 0, MOST_SEED, 0, key="seed", help=what)
 
 
 def choose_range(transform: Transform, what: str, both: str) -> tuple[float, float]:
@@ -305,7 +308,7 @@ def choose_range(transform: Transform, what: str, both: str) -> tuple[float, flo
     parameters); of a single point the page stops with one sentence."""
     rotates, unit = transform.dimensions == 1, transform.unit
     most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
-    low, high = st.slider(
+    low, high = state.range_slider(
         f"Attack range Γ in {unit}",
         -most,
         most,
@@ -313,9 +316,8 @@ def choose_range(transform: Transform, what: str, both: str) -> tuple[float, flo
         1.0 if rotates else 0.5,
         key="interp_range" if rotates else "interp_range_px",
         help=what + ("." if rotates else f", {both}."),
-        **BOUND,
     )
     if low == high:
         st.error("Γ is a single point: drag its two ends apart.")
-        st.stop()
-    return float(low), float(high)
+        state.stop()
+    return low, high

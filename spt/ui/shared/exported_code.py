@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
-import streamlit as st
+from spt.ui.shared import state
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ def in_python(reference: str | None, shape: str) -> Loading:
     """For an image that `python -m spt` calls ``reference`` (None: a person's own picture), fitted to ``shape``, an
     expression. The number comes after the last colon: a folder may have colons of its own."""
     if reference is None:
-        invert = ", invert=True" if st.session_state.get("invert") else ""
+        invert = ", invert=True" if state.value("invert") else ""
         load = f"fit_image(read_image(Path('picture.png')), {shape}{invert})"
         return Loading("fit_image, read_image", ("from pathlib import Path", ""), load)
     name, _, index = reference.rpartition(":")

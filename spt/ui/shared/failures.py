@@ -15,6 +15,7 @@ import streamlit as st
 
 from spt import faults
 from spt.bundled import bundled
+from spt.ui.shared import state
 from spt.ui.shared.markdown import escape
 
 _LOGGER = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def in_one_sentence(place: Any = None, *leftovers: Any) -> Iterator[None]:
         with st.container() if place is None else place.container():
             st.error(sentence(error))
             st.button("Try again", help="Once the file, the network or the connection is mended.", key="try_again")
-        st.stop()
+        state.stop()
 
 
 @contextmanager

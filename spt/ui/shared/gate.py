@@ -21,6 +21,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from spt.progress import between_steps
+from spt.ui.shared import state
 
 Lane = Literal["drawing", "short", "long"]
 LANES: tuple[Lane, ...] = ("drawing", "short", "long")
@@ -402,7 +403,7 @@ def _say_that_it_left(place: Any) -> None:
     with place.container():
         st.info("You left the line, so this was not computed.", icon=":material/logout:")
         st.button("Stand in line again", key="enter_the_line", icon=":material/login:")
-    st.stop()
+    state.stop()
 
 
 def note(ticket: Ticket, what: str, asked: float, settings: Mapping[str, str | float | bool]) -> None:

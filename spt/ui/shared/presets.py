@@ -17,17 +17,9 @@ class Preset:
     parameters: dict[str, str | list[str]]
 
 
-_DIGIT: dict[str, str | list[str]] = {"source": "digits", "digits_image": "7", "vignette": "true", "blur": "true"}
-_TURNED: dict[str, str | list[str]] = _DIGIT | {
-    "classifier": "mnist-rotation",
-    "transform": "rotation",
-    "angle": "25",
-    "beta": "20",
-    "interp_range": ["-30", "30"],
-    "splits": "40",
-}
-"""All controls: on the page itself a preset leaves alone what it does not name."""
-
+Parameters = dict[str, str | list[str]]
+_SEVEN: Parameters = {"source": "digits", "digits_image": "7"}
+_TURNED: Parameters = {"angle": "25", "beta": "20", "interp_range": ["-30", "30"], "splits": "40"}
 INTERPOLATION = (
     Preset(
         ":material/rotate_right:",
@@ -35,7 +27,7 @@ INTERPOLATION = (
         "Turned by 25° and then by 20°, a digit is not what it is when turned by 45° once: see the error, and how far it is "
         "bounded.",
         "explore/interpolation.py",
-        _TURNED,
+        _SEVEN | _TURNED,
     ),
     Preset(
         ":material/blur_on:",
@@ -51,7 +43,7 @@ INTERPOLATION = (
         "With the same 40 splits the interval bound is nearly twice the error, the chord bound little more than the error. "
         "Press Refine and watch both.",
         "explore/interpolation.py",
-        _TURNED | {"angle": "-20"},
+        _SEVEN | _TURNED | {"angle": "-20"},
     ),
     Preset(
         ":material/filter_center_focus:",
@@ -59,41 +51,28 @@ INTERPOLATION = (
         "All that a vote at b′ = 45° may be shown fits into a ball around the image at γ = 0, and into one nearly half as large "
         "around a better centre (in the last part of the page).",
         "explore/interpolation.py",
-        _TURNED | {"angle": "10", "beta": "35", "sample": "45"},
+        _SEVEN | _TURNED | {"angle": "10", "beta": "35", "sample": "45"},
     ),
     Preset(
         ":material/open_with:",
         "Translation is exact",
         "For shifts no search is needed: the largest error is at a crossing of the white lines, and the bound is the maximum.",
         "explore/interpolation.py",
-        _DIGIT
+        _SEVEN
         | {"transform": "translation", "classifier": "mnist-translation", "dx": "0.5", "dy": "0.25", "beta_dx": "0.3"}
         | {"beta_dy": "0.7", "interp_range_px": ["-2", "2"], "splits_px": "8"},
     ),
 )
 """The guided tour of the page "Interpolation error"."""
 
-_INVERSE: dict[str, str | list[str]] = {
-    "classifier": "mnist-rotation",
-    "inverse_input": "attack it",
-    "source": "digits",
-    "digits_image": "7",
-    "transform": "rotation",
-    "angle": "25",
-    "interp_range": ["-30", "30"],
-    "inverse_splits": "600",
-    "inverse_refinements": "10",
-    "attacker": "8-bit",
-    "inverse_naive": "false",
-    "inverse_grid": "false",
-}
+_EXPLAINED: Parameters = {"angle": "25", "interp_range": ["-30", "30"], "inverse_splits": "600"}
 INVERSE = (
     Preset(
         ":material/explore:",
         "The image gives its angle away",
         "A digit turned by 25°: of all angles within ±30° less than one in a hundred can explain what was received.",
         "explore/inverse.py",
-        _INVERSE,
+        _SEVEN | _EXPLAINED,
     ),
     Preset(
         ":material/grid_on:",
@@ -101,16 +80,18 @@ INVERSE = (
         "Γ = [23°, 26°]: what the received pixel (5, 1) says about the original pixel (3, 3), at least 0.731 in one cell and "
         "0.726 in the other.",
         "explore/inverse.py",
-        _INVERSE
-        | {"inverse_input": "the paper’s example", "interp_range": ["23", "26"], "angle": "24.5", "inverse_splits": "1"}
-        | {
+        {
+            "inverse_input": "the paper’s example",
+            "interp_range": ["23", "26"],
+            "angle": "24.5",
+            "inverse_splits": "1",
             "attacker": "exact",
             "inverse_naive": "true",
             "inverse_grid": "true",
             "inverse_row": "5",
             "inverse_column": "5",
-        }
-        | {"inverse_step": "2", "inverse_before": "0"},
+            "inverse_step": "2",
+        },
     ),
     Preset(
         ":material/photo_camera:",
@@ -118,14 +99,14 @@ INVERSE = (
         "On a photograph of 32 × 32 the angle is found as well, but many pixels keep wide intervals: nothing around them is "
         "black.",
         "explore/inverse.py",
-        _INVERSE | {"source": "natural", "natural_image": "3", "inverse_size": "32 × 32", "angle": "5"},
+        _EXPLAINED | {"source": "natural", "natural_image": "3", "inverse_size": "32 × 32", "angle": "5"},
     ),
     Preset(
         ":material/open_with:",
         "Shifted",
         "A shift gives less of itself away: within ±1 px about a ninth of all shifts can explain what was received.",
         "explore/inverse.py",
-        _INVERSE
+        _SEVEN
         | {
             "classifier": "mnist-translation",
             "transform": "translation",
@@ -140,7 +121,7 @@ INVERSE = (
         "Inconsistent with Γ",
         "The same digit as it is: no image turned by 5° to 20° looks like this, and one pixel proves it.",
         "explore/inverse.py",
-        _INVERSE | {"inverse_input": "received as it is", "interp_range": ["5", "20"], "inverse_splits": "120"},
+        _SEVEN | {"inverse_input": "received as it is", "interp_range": ["5", "20"], "inverse_splits": "120"},
     ),
 )
 """The guided tour of the page "Inverse"."""

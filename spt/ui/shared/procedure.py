@@ -6,7 +6,8 @@ import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.transforms import Transform
-from spt.ui.shared.controls import BOUND, choose_parameter_sigma, choose_selection_level_seed
+from spt.ui.shared import state
+from spt.ui.shared.controls import choose_parameter_sigma, choose_selection_level_seed
 from spt.ui.shared.markdown import escape
 
 
@@ -25,7 +26,7 @@ class Procedure:
 def choose_procedure(transform: Transform, classifier: Classifier, nested: bool = False) -> Procedure:
     """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
     sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).")
-    pixel_sigma = st.slider(
+    pixel_sigma = state.slider(
         "Pixel noise σ_ε",
         0.0,
         1.0,
@@ -34,18 +35,16 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
         key="certify_pixel_sigma",
         help="Gaussian noise on every pixel after preprocessing; images lie in [0, 1]. It must be positive here: it is what "
         "absorbs the interpolation error.",
-        **BOUND,
     )
     if classifier.pixel_sigma not in (0, pixel_sigma):
         st.caption(f"{escape(classifier.name)} was trained for σ_ε = {classifier.pixel_sigma:g}.")
-    n_gamma = st.select_slider(
+    n_gamma = state.pick(
         "Samples n_γ",
         [20, 50, 100, 200, 500, 1000, 2000],
         200,
         key="n_gamma",
         help="Samples b′ that the bound rests on. More: a larger radius, and more time.",
-        **BOUND,
     )
     with st.container() if nested else st.expander("Advanced"):
         n0, alpha, seed = choose_selection_level_seed("The certificate", "samples")
-    return Procedure(sigma, float(pixel_sigma), int(n_gamma), n0, alpha, seed)
+    return Procedure(sigma, pixel_sigma, n_gamma, n0, alpha, seed)

@@ -11,8 +11,7 @@ import streamlit as st
 from torch import Tensor
 
 from spt.attacks import AttackResult, WorstOfK
-from spt.ui.shared import failures
-from spt.ui.shared.controls import BOUND
+from spt.ui.shared import failures, state
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
@@ -38,13 +37,11 @@ def _key(request: VotesRequest, limit: float) -> Key:
 
 def move_sliders() -> None:
     """To be called before the sliders are drawn: move them to the worst parameters that an attack has found."""
-    for name, value in st.session_state.pop(_FOUND, {}).items():
-        st.session_state[name] = value
+    state.set(**st.session_state.pop(_FOUND, {}))
 
 
 def _set_parameters(names: list[str], values: list[float]) -> None:
-    for name, value in zip(names, values, strict=True):
-        st.session_state[name] = value
+    state.set(**dict(zip(names, values, strict=True)))
 
 
 _RANGES = {"°": 30.0, "px": 4.0}  # of the paper's Table 2
@@ -80,7 +77,7 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     st.subheader("Attack f: which parameter fools it?", anchor=False)
     first = request.transform.parameters[0]
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
-    limit = left.slider(
+    limit = state.slider(
         f"Attack range Γ: ± {first.unit}",
         first.step,
         first.limit,
@@ -88,7 +85,7 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
         first.step,
         key=f"{request.transform.name}_range",
         help="The attacker chooses every parameter between minus and plus this.",
-        **BOUND,
+        where=left,
     )
     right.button(
         f"Attack: worst of {TRIES} random parameters",

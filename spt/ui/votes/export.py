@@ -4,6 +4,7 @@ import shlex
 
 import streamlit as st
 
+from spt.ui.shared import state
 from spt.ui.shared.exported_code import in_python, in_shell
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
@@ -21,7 +22,7 @@ def show(request: VotesRequest, run: VotesRun) -> None:
             on_click="ignore",
         )
     statistics, noise = request.statistics, request.smoothing
-    loaded = str(st.session_state["classifier"])
+    loaded = str(state.value("classifier"))
     at = " ".join(f"{value:g}" for value in request.gamma)
     reference = request.subject.reference
     st.code(

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import streamlit as st
 from torch import Tensor
 
 from spt.classifiers import Classifier
 from spt.images import image_digest, to_8_bit
 from spt.smoothing import SmoothedClassifier
 from spt.transforms import Transform
-from spt.ui.shared.controls import BOUND, Smoothing, Statistics, Subject
+from spt.ui.shared import state
+from spt.ui.shared.controls import Smoothing, Statistics, Subject
 from spt.ui.shared.session import Key
 
 
@@ -71,13 +71,11 @@ class VotesRequest:
 
 def choose_pace() -> bool:
     """Whether to slow the votes down so that they can be watched."""
-    pace = st.segmented_control(
+    pace = state.choose(
         "Pace",
-        ["watch", "fast"],
-        default="watch",
-        required=True,
+        ("watch", "fast"),
+        "watch",
         key="pace",
         help="Watch: the votes come in over about three seconds. Fast: as fast as the network is.",
-        **BOUND,
     )
-    return bool(pace == "watch")
+    return pace == "watch"
