@@ -103,7 +103,7 @@ test("the images of the inverse say what is known of a pixel, rounded outward", 
 
 /** A pretended window with a history: the addresses that Back would lead through, and what a listener of Back is told. */
 const pretendedWindow = (address) => {
-  const entries = [address], listeners = [];
+  const entries = [address], listeners = [], told = [];
   const window = {
     location: { get href() { return entries[at]; } },
     history: {
@@ -112,7 +112,9 @@ const pretendedWindow = (address) => {
       replaceState: (_data, _title, to) => { entries[at] = new URL(to, entries[at]).href; },
     },
     addEventListener: (_name, listener) => listeners.push(listener),
-    back: () => { at -= 1; listeners.forEach((each) => each()); },
+    dispatchEvent: (event) => { told.push(window.location.href); listeners.forEach((each) => each(event)); },
+    back: () => { at -= 1; window.dispatchEvent(new Event("popstate")); },
+    told,
     entries,
   };
   let at = 0;
@@ -144,6 +146,7 @@ test("Back is told by a number in the address, and what came too late from the s
   window.history.pushState({}, "", "/inverse?angle=7&visit=.0");
   window.back();
   assert.match(window.location.href, /^http:\/\/localhost\/votes\?angle=5&visit=[0-9]+$/);
+  assert.deepEqual(window.told, ["http://localhost/votes?angle=5", window.location.href]);
   window.history.pushState({}, "", "/votes?angle=7&visit=.0");
   assert.match(window.location.href, /angle=5/);
   window.history.replaceState({}, "", `/votes?angle=5&visit=${state.visit}.0`);

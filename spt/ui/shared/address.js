@@ -20,12 +20,16 @@ export function own(window) {
   };
   history.pushState = write(push);
   history.replaceState = write(replace);
-  window.addEventListener("popstate", () => {
+  let again = null;
+  window.addEventListener("popstate", (event) => {
+    if (event === again) return;
     state.visit = String(Date.now());
     const to = new URL(location.href);
     to.searchParams.set(VISIT, state.visit);
     replace(history.state, "", to.href);
-  }, true);
+    again = new Event("popstate");  // Streamlit has listened first, to the address without the number
+    window.dispatchEvent(again);
+  });
   window.sptAddress = state;
   return state;
 }

@@ -141,6 +141,10 @@ def _begin(page: str) -> None:
         session.wrong = []
     if session.whole:
         session.open(given)
+    if not session.first and visit != session.visit:  # Back or Forward: its number leaves the address
+        address.show(
+            {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}, visit, session.presets
+        )
     session.page, session.visit, session.drawn, session.renamed = page, visit, {}, False
 
 
