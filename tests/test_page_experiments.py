@@ -6,14 +6,13 @@ import io
 import json
 import threading
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spt.experiments import EXPERIMENTS, Experiment, Share, configure, get_experiment
+from spt.experiments import EXPERIMENTS, Experiment, Row, Share, configure, get_experiment
 from spt.experiments.bicubic import Bicubic
 from spt.experiments.radius import Radius
 from spt.experiments.refinement import PASSES
@@ -29,7 +28,7 @@ from spt.ui.experiments.request import make_result
 from spt.ui.shared import gate
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.presets import PRESETS
-from tests.pages import assert_healthy, texts, visit
+from tests.pages import assert_healthy, menu, texts, visit
 
 CHEAP = {"dataset": "digits", "images": 2}
 
@@ -486,32 +485,58 @@ def test_a_row_shows_its_image_and_links_that_open_it(folders: Path) -> None:
     assert other.slider(key="angle").value == -7.5 and other.number_input(key="digits_image").value == 2
 
 
-@cache
-def page_with_few_samples(page: str, transform: str) -> AppTest:
-    """A page with all controls that it has for a transformation."""
-    narrow = {"rotation": {"rotation_limit": "1"}, "translation": {"classifier": "mnist-translation"}}[transform]
-    few = {
-        "n_gamma": "20",
-        "n": "50",
-        "splits": "10",
-        "splits_px": "2",
-        "inverse_splits": "10",
-        "inverse_splits_px": "2",
-    }
-    app = visit(f"explore/{page}.py", {"transform": transform, "pace": "fast"} | few | narrow, timeout=120)
-    assert_healthy(app)
-    return app
+QUICK = {"n_gamma": "20", "n": "50", "splits": "10", "splits_px": "2", "inverse_splits": "10", "inverse_splits_px": "2"}
+
+
+def opened(experiment: Experiment, stage: str, found: list[Row], index: int) -> rows.Opened:
+    return rows.Opened(experiment, stage, found[index]["image"], rows.seed_of(experiment, stage, found, index))
 
 
 @pytest.mark.parametrize("transform", ["rotation", "translation"])
 def test_links_set_controls_that_the_pages_have(transform: str) -> None:
+    point, seen = [1.0, 0.5][: get_transform(transform).dimensions], set()
     for name in EXPERIMENTS:
         experiment = configure(get_experiment(name), "quick", transform=transform)
-        point = [1.0, 0.5][: get_transform(transform).dimensions]
-        for page, parameters in rows.page_links(experiment, get_transform(transform), 0.2, 3, point).items():
+        links = rows.page_links(rows.Opened(experiment, experiment.stages[-1], 3, 2**55), 0.2, point)
+        for page, parameters in links.items():
             assert parameters["digits_image"] == "3" and parameters["transform"] == transform
-            app = page_with_few_samples(page, transform)
-            assert not [key for key in parameters if key not in app.session_state], (name, page)
+            if (page, *parameters) in seen:
+                continue
+            seen.add((page, *parameters))
+            few = {each: value for each, value in QUICK.items() if each in parameters}
+            app = visit(f"explore/{page}.py", parameters | few)
+            assert_healthy(app)
+            assert not app.session_state["page_state"].wrong, (name, page)
+            assert not app.session_state["page_state"].given, (name, page)
+
+
+def test_a_row_opens_with_what_it_was_measured_with() -> None:
+    """Its range, noise, level and seed: the certificate and the votes on the pages are those of the row."""
+    table4 = configure(
+        get_experiment("table4"), "quick", images=1, n_gamma=20, limit=40.0, parameter_sigma=25.0, alpha=0.02
+    )
+    row = table4.measure("images", 0, {}, "cpu")
+    links = rows.page_links(opened(table4, "images", [row], 0), table4.load_classifier().pixel_sigma, None)
+    assert links["interpolation"]["interp_range"] == links["inverse"]["interp_range"] == ["-40", "40"]
+    app = visit("explore/certify.py", links["certify"], timeout=240)
+    certificate = app.session_state["certify_run"].certificate
+    assert (certificate.label, certificate.radius) == (row["label"], row["radius"])
+    assert sorted(certificate.radii)[len(certificate.radii) // 2] == row["error"]
+    assert menu(app, "interpolation").slider(key="interp_range").value == (-40.0, 40.0)
+
+    table2 = configure(get_experiment("table2"), "quick", images=1, n_votes=200)
+    row = table2.measure("images", 0, {}, "cpu")
+    links = rows.page_links(opened(table2, "images", [row], 0), 0.0, row["points"][0])
+    app = visit("explore/votes.py", links["votes"] | {"pace": "fast"})
+    assert app.session_state["votes_run"].prediction.label == row["g_attacked"][0]
+
+
+def test_the_seed_of_a_row_is_that_of_its_task() -> None:
+    """Also where several tasks are about one image."""
+    experiment = configure(get_experiment("indiv"), "quick")
+    found = [{"image": experiment.place("images", item)[1]} for item in range(experiment.items("images"))]
+    for item in range(len(found)):
+        assert rows.seed_of(experiment, "images", found, item) == experiment.seed_of("images", item)
 
 
 def test_a_row_that_is_gone_becomes_the_first(folders: Path) -> None:

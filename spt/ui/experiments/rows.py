@@ -1,6 +1,7 @@
 """The rows of an experiment as a table, the image of a chosen row, and links that open it on the other pages."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,8 @@ from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
 from spt.ui.shared import cache, controls, failures, own_names, pictures, state
 from spt.ui.shared.markdown import escape
+from spt.ui.shared.presets import Parameters
+from spt.ui.shared.values import plain
 
 MEANINGS = {
     "image": "number of the image in the data set",
@@ -40,7 +43,6 @@ TOLD = (
     *("point", "points", "sha256", "verified", "verified with V"),
 )
 """What a row says in sentences of their own, or not at all."""
-MOST_RANGE = {"°": 30.0, "px": 1.0}  # of the pages Interpolation error and Inverse, where more takes minutes
 
 
 # ----------------------------------------------------------------------------------------------------------------- table
@@ -125,7 +127,7 @@ def choose_row(result: Result) -> None:
         width=180,
         help="Which row is shown below; clicking the box before a row chooses it too.",
     )
-    show_row(result.experiment, stage, rows[number])
+    show_row(result.experiment, stage, rows, number)
 
 
 # ------------------------------------------------------------------------------------------------------------- one image
@@ -144,8 +146,9 @@ def attack_points(row: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def show_row(experiment: Experiment, stage: str, row: Row) -> None:
-    """The image, what the row says about it in words, and links."""
+def show_row(experiment: Experiment, stage: str, rows: Sequence[Row], index: int) -> None:
+    """The image of one row, what it says about it in words, and links."""
+    row = rows[index]
     number, split = int(row["image"]), _split(experiment, stage)
     try:
         with failures.faults_refused():
@@ -180,7 +183,7 @@ def show_row(experiment: Experiment, stage: str, row: Row) -> None:
         for line in sentences(experiment, row, classifier, data):
             st.markdown(line)
         if split == "test":
-            _show_links(experiment, classifier, number, point)
+            _show_links(Opened(experiment, stage, number, seed_of(experiment, stage, rows, index)), classifier, point)
         else:
             st.caption("The other pages show images of the test split only, so this one has no link.")
 
@@ -256,46 +259,58 @@ def _mark(label: int, truth: int | None) -> str:
 # ----------------------------------------------------------------------------------------------------------------- links
 
 
-def page_links(
-    experiment: Experiment, transform: Transform, pixel_sigma: float, number: int, point: Sequence[float] | None
-) -> dict[str, dict[str, str | list[str]]]:
-    """For each page that can show the image, its controls' values in the address."""
-    name, unit = experiment.dataset, transform.unit
-    sigma = getattr(experiment, "parameter_sigma", None)
-    smoothing: dict[str, str | list[str]] = {f"{transform.name}_sigma": f"{sigma:g}"} if sigma is not None else {}
-    image: dict[str, str | list[str]] = {
-        "source": own_names.label(name),
-        controls.image_key(name): str(number),
+@dataclass(frozen=True)
+class Opened:
+    """A row that is opened on other pages: its experiment and stage, the number of its image, and the seed of its task."""
+
+    experiment: Experiment
+    stage: str
+    image: int
+    seed: int
+
+
+def seed_of(experiment: Experiment, stage: str, rows: Sequence[Row], index: int) -> int:
+    """The seed that a row was measured with."""
+    number = rows[index]["image"]
+    tasks = [item for item in range(experiment.items(stage)) if experiment.place(stage, item)[1] == number]
+    before = sum(row["image"] == number for row in rows[:index])
+    return experiment.seed_of(stage, tasks[min(before, len(tasks) - 1)])
+
+
+def page_links(opened: Opened, pixel_sigma: float, point: Sequence[float] | None) -> dict[str, Parameters]:
+    """For each page that can show the row's image, its settings there: all that the row was measured with."""
+    experiment, transform = opened.experiment, get_transform(opened.experiment.transform)
+    image = {
+        "source": own_names.label(experiment.dataset),
+        controls.image_key(experiment.dataset): str(opened.image),
         "classifier": own_names.label(experiment.classifier),
         "transform": transform.name,
     }
-    attack: dict[str, str | list[str]] = {
+    smoothing = _named(experiment, {f"{transform.name}_sigma": "parameter_sigma"})
+    drawn = _named(experiment, {"alpha": "alpha"}) | {"seed": str(opened.seed)}
+    attacker = _named(experiment, {"attacker": "attacker"})
+    proof = attacker | _named(experiment, {"n_gamma": "n_gamma"}) | drawn
+    proof |= {"certify_pixel_sigma": f"{pixel_sigma:g}"} if pixel_sigma else {}
+    limit = getattr(experiment, "limit", None)
+    ends = "interp_range" if transform.unit == "°" else "interp_range_px"
+    wide: Parameters = {} if limit is None else {ends: [f"{-limit:g}", f"{limit:g}"]}
+    own = getattr(experiment, "pixel_sigma", 0.0)
+    voted = _named(experiment, {"n": "n_votes"}) | {"pixel_sigma": f"{pixel_sigma if own is None else own:g}"}
+    attack = {
         parameter.name: f"{value:.10g}" for parameter, value in zip(transform.parameters, point or (), strict=False)
     }
-    limit = min(float(getattr(experiment, "limit", MOST_RANGE[unit])), MOST_RANGE[unit])
-    wide: dict[str, str | list[str]] = {
-        "interp_range" if unit == "°" else "interp_range_px": [f"{-limit:g}", f"{limit:g}"]
-    }
-    certify: dict[str, str | list[str]] = {
-        key: f"{value:g}" if isinstance(value, float) else str(value)
-        for key, value in (
-            (f"{transform.name}_limit", getattr(experiment, "limit", None)),
-            ("certify_pixel_sigma", pixel_sigma or None),
-            ("n_gamma", getattr(experiment, "n_gamma", None)),
-            ("alpha", getattr(experiment, "alpha", None)),
-            ("attacker", getattr(experiment, "attacker", None)),
-        )
-        if value is not None
-    }
-    own = getattr(experiment, "pixel_sigma", 0.0)
-    votes: dict[str, str | list[str]] = {"pixel_sigma": f"{pixel_sigma if own is None else own:g}"}
-    inside = attack if all(abs(value) <= limit for value in point or ()) else {}
     return {
-        "votes": image | smoothing | votes | attack,
-        "certify": image | smoothing | certify,
-        "interpolation": image | smoothing | wide | inside,
-        "inverse": image | wide | inside | {"inverse_input": "attack it"},
+        "votes": image | smoothing | voted | drawn | attack,
+        "certify": image | smoothing | proof | _named(experiment, {f"{transform.name}_limit": "limit"}),
+        "interpolation": image | smoothing | wide | attack,
+        "inverse": image | smoothing | wide | attack | proof,
     }
+
+
+def _named(experiment: Experiment, controls_of: Mapping[str, str]) -> Parameters:
+    """Controls with the experiment's settings, where it has them."""
+    found = {name: getattr(experiment, setting, None) for name, setting in controls_of.items()}
+    return {name: plain(value) for name, value in found.items() if value is not None}
 
 
 TITLES = {
@@ -306,7 +321,8 @@ TITLES = {
 }
 
 
-def _show_links(experiment: Experiment, classifier: Classifier, number: int, point: Sequence[float] | None) -> None:
+def _show_links(opened: Opened, classifier: Classifier, point: Sequence[float] | None) -> None:
+    experiment = opened.experiment
     if experiment.dataset not in cache.dataset_names():
         variable = own_names.DATASETS
         st.caption(
@@ -315,12 +331,11 @@ def _show_links(experiment: Experiment, classifier: Classifier, number: int, poi
         return
     own = getattr(experiment, "pixel_sigma", None)
     pixel_sigma = classifier.pixel_sigma if own is None or not own else float(own)
-    links = page_links(experiment, get_transform(experiment.transform), pixel_sigma, number, point)
     with st.container(horizontal=True, gap="small"):
-        for page, parameters in links.items():
+        for page, parameters in page_links(opened, pixel_sigma, point).items():
             title, icon = TITLES[page]
             st.page_link(f"explore/{page}.py", label=title, icon=icon, query_params=parameters, width="content")
     st.caption(
-        "Opens this image there with the settings of the experiment; samples are drawn with another seed"
-        + ("." if experiment.dataset in DATASETS else ", and the data set must still be named.")
+        "Opens this image there with the settings of this row: its Γ, noise, level and seed"
+        + ("." if experiment.dataset in DATASETS else "; the data set must still be named.")
     )
