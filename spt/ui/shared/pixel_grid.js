@@ -79,9 +79,9 @@ export const shown = (value, axis) => `${minus(value.toFixed(axis.step < 0.1 ? 2
 
 /** What is said of one pixel of one image. */
 export const reading = ({ size, reading: said, bytes }, row, column) => {
-  const [channels, height, width] = size, words = [];
+  const [, height, width] = size, words = [];
   if (!said.eightBit && !said.values && !said.low) return said.words;
-  channelNames(channels).forEach((name, channel) => {
+  channelNames(said.channels).forEach((name, channel) => {
     const at = (channel * height + row) * width + column;
     if (said.low) {
       const truth = said.truth ? said.truth[at] : null, inside = truth !== null && truth >= said.low[at] && truth <= said.high[at];
@@ -111,7 +111,8 @@ const cells = (from, to) => {
 // --------------------------------------------------------------------------------------------------------------- marks
 
 const MARK = "#E69F00", CELL = "#56B4E9", POINTED = "#FFFFFF";
-const corners = (row, column, half = 0.5) => [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([x, y]) => [column + x * half, row + y * half]);
+/** A pixel's frame; around it by some part of a pixel. */
+const corners = (row, column, outside = 0, half = 0.5 + outside) => [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([x, y]) => [column + x * half, row + y * half]);
 
 /** The arc and the cells of one pixel's source, as lines. */
 const sourceMarks = (sources, at) => {
@@ -312,7 +313,8 @@ class Images {
       this.figures = items.map((one) => this.makeFigure(one));
       this.pictures.replaceChildren(...this.figures.map((figure) => figure.box));
     }
-    this.pictures.setAttribute("class", `pictures of${items.length}`);
+    const drawn = items.some((one) => one.kind === "drawing");
+    this.pictures.setAttribute("class", drawn ? "pictures beside" : `pictures of${items.length}`);
     this.pictures.setAttribute("aria-label", `Images: ${items.map((one) => one.title).join("; ")}. Arrow keys move the marked pixel.`);
     this.pictures.style.setProperty("--count", items.length);
     this.items = items;
@@ -326,7 +328,7 @@ class Images {
     const caption = element("figcaption");
     if (item.kind === "drawing") {
       const drawing = element("div", { class: "drawing" });
-      return { box: element("figure", {}, drawing, caption), caption, drawing };
+      return { box: element("figure", { class: "drawn" }, drawing, caption), caption, drawing };
     }
     const canvas = element("canvas", { role: "img" }), badge = element("span", { class: "badge" });
     const figure = { box: element("figure", {}, element("div", { class: "frame" }, canvas, badge), caption), caption, canvas, badge };
@@ -389,7 +391,7 @@ class Images {
       const scale = canvas.width / wide, place = ([x, y]) => [(x + 0.5 - left) * scale, (y + 0.5 - top) * scale];
       context.imageSmoothingEnabled = scale < 1;
       context.drawImage(this.pictureOf(k), left, top, wide, high, 0, 0, canvas.width, canvas.height);
-      for (const mark of this.marksOf(k)) paint(context, mark, place, dense);
+      for (const mark of this.marksOf(k, scale / dense)) paint(context, mark, place, dense);
     });
     this.words.textContent = this.wordsOf();
   }
@@ -429,7 +431,8 @@ class Images {
     return chosen && { row: chosen[0], column: chosen[1], frame: [], kind: "rotation", height: one.size[1], width: one.size[2] };
   }
 
-  marksOf(k) {
+  /** What is drawn over image k where a pixel is ``scale`` long: frames of small pixels lie around them. */
+  marksOf(k, scale) {
     const one = this.items[k], found = one.shapes.map((shape) => ({ ...shape, wide: 1.5 }));
     const chosen = this.chosenMark(), mark = this.mark;
     for (const [each, colour, wide] of [[chosen, MARK, 2.5], [mark, POINTED, 2]]) {
@@ -438,7 +441,7 @@ class Images {
         const at = this.placeIn(mark, one.sources.of);
         if (at && !this.isSame(mark, k)) { found.push(...sourceMarks(one.sources, at[0] * one.size[2] + at[1])); continue; }
       }
-      found.push({ points: corners(each.row, each.column).map((point) => this.carried(each, k, point)), closed: true, colour, wide });
+      found.push({ points: corners(each.row, each.column, Math.max(0, 1.5 / scale - 0.1)).map((point) => this.carried(each, k, point)), closed: true, colour, wide });
     }
     return found;
   }
@@ -450,6 +453,7 @@ class Images {
   }
 
   wordsOf() {
+    if (this.preview && (this.drag || this.waiting || !this.mark)) return this.controlWords().join(", ");
     const mark = this.mark || this.chosenMark();
     if (!mark) return HINT;
     const parts = [[], []];
@@ -526,7 +530,7 @@ class Images {
       return row >= 0 && row < height && column >= 0 && column < width ? this.point(k, row, column) : this.point(null);
     }
     const dx = event.clientX - drag.at[0], dy = event.clientY - drag.at[1];
-    drag.moved ||= Math.hypot(dx, dy) > 4;
+    if (!drag.moved && Math.hypot(dx, dy) > 4) { drag.moved = true; this.point(null); }
     if (!drag.moved) return;
     if (drag.moves) {
       const here = this.fromMiddle(event, k);
@@ -599,7 +603,10 @@ class Images {
   drawPreview() {
     if (!this.preview) return;
     this.items.forEach((one, k) => {
-      if (one.preview) this.warpInto(k);
+      if (one.preview) {
+        this.warpInto(k);
+        this.figures[k].caption.textContent = `${one.title.split(":")[0]}: ${this.controlWords().join(", ")}`;
+      }
       const figure = this.figures[k], depends = one.warps?.some((each) => each.by_control) || one.kind === "drawing";
       if (figure.badge) { figure.badge.textContent = this.data.control.badge; figure.badge.hidden = !one.preview || !this.data.control.badge; }
       figure.box.classList.toggle("old", depends && !one.preview);
@@ -622,10 +629,11 @@ class Images {
   endPreview() {
     this.preview = null; this.waiting = 0;
     delete this.root.dataset.preview;
-    for (const figure of this.figures) {
+    this.figures.forEach((figure, k) => {
       if (figure.badge) figure.badge.hidden = true;
       figure.box.classList.toggle("old", false);
-    }
+      figure.caption.textContent = this.items[k].title;
+    });
     this.said();
   }
 
@@ -683,7 +691,7 @@ class Images {
   said() {
     const control = this.data.control, values = this.values();
     if (!control) return;
-    const texts = control.axes.map((axis, k) => `${axis.words} ${shown(values[k], axis)} (${axis.symbol})`);
+    const texts = this.controlWords();
     this.ranges?.forEach(({ text, input }, k) => {
       if (!control.axes[k]) return;
       text.textContent = texts[k]; input.value = values[k]; input.setAttribute("aria-valuetext", texts[k]);
@@ -694,6 +702,10 @@ class Images {
         canvas.setAttribute(`aria-value${name}`, String(value));
     });
     document.dispatchEvent(new CustomEvent("spt:moved", { detail: { key: this.data.key, values, playing: this.playing } }));
+  }
+
+  controlWords() {
+    return this.data.control.axes.map((axis, k) => `${axis.words} ${shown(this.values()[k], axis)} (${axis.symbol})`);
   }
 
   obey({ key, values }) {
@@ -752,7 +764,7 @@ class Images {
   makeTools() {
     const tools = [
       ["+", "Zoom in", () => this.zoomTo(this.zoom.factor * 2)], ["−", "Zoom out", () => this.zoomTo(this.zoom.factor / 2)],
-      ["PNG", "Save the images as PNG", () => this.savePng(false)], ["PNG ◻", "Save the images with their marks as PNG", () => this.savePng(true)],
+      ["PNG", "Save the images as PNG", () => this.savePng(false)], ["PNG with marks", "Save the images with their marks as PNG", () => this.savePng(true)],
       ["SVG", "Save the images with their marks as SVG", () => this.saveSvg()],
     ];
     const buttons = tools.map(([text, label, act], k) => {
@@ -772,7 +784,7 @@ class Images {
   }
 
   exported() {
-    return this.items.flatMap((one, k) => one.kind !== "image" ? [] : [{ canvas: this.pictureOf(k), size: one.size, title: one.title, marks: this.marksOf(k) }]);
+    return this.items.flatMap((one, k) => one.kind !== "image" ? [] : [{ canvas: this.pictureOf(k), size: one.size, title: one.title, marks: this.marksOf(k, 20) }]);
   }
   fileName() {
     const at = this.data.control ? "-" + this.data.control.axes.map((axis, k) => `${axis.name}${this.values()[k]}`).join("-") : "";

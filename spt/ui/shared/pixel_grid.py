@@ -268,6 +268,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
         "reading": {
             "words": reading.words,
             "eightBit": same,
+            "channels": _channels(reading, image),
             "values": None if reading.values is None or same else packed(reading.values, 0),
             "low": None if reading.ends is None else packed(reading.ends[0], -1),
             "high": None if reading.ends is None else packed(reading.ends[1], 1),
@@ -289,8 +290,15 @@ def _picture(picture: Picture) -> dict[str, Any]:
     }
 
 
+def _channels(reading: Reading, image: Pixels) -> int:
+    said = reading.values if reading.ends is None else reading.ends[0]
+    return len(image) if said is None else len(said)
+
+
 def _control(control: Control, pictures: Sequence[Picture | Drawing]) -> dict[str, Any]:
-    shown = [number for number, each in enumerate(pictures) if isinstance(each, Picture) and each.image is control.image]
+    shown = [
+        number for number, each in enumerate(pictures) if isinstance(each, Picture) and each.image is control.image
+    ]
     image = pixels(control.image)
     exact = is_eight_bit(image)
     return {
