@@ -764,7 +764,7 @@ class Images {
   makeTools() {
     const tools = [
       ["+", "Zoom in", () => this.zoomTo(this.zoom.factor * 2)], ["−", "Zoom out", () => this.zoomTo(this.zoom.factor / 2)],
-      ["PNG", "Save the images as PNG", () => this.savePng(false)], ["PNG with marks", "Save the images with their marks as PNG", () => this.savePng(true)],
+      ["PNG", "Save the images as PNG", () => this.savePng(false)], ["PNG + marks", "Save the images with their marks as PNG", () => this.savePng(true)],
       ["SVG", "Save the images with their marks as SVG", () => this.saveSvg()],
     ];
     const buttons = tools.map(([text, label, act], k) => {
