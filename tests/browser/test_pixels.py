@@ -125,7 +125,7 @@ def test_the_value_under_the_pointer_is_pythons_and_its_source_is_marked(server:
     before = [pixels_of(canvas) for canvas in (original, received, preprocessed)]
     received.hover(position=middle_of(received, 9, 14))
     value = digit(25.0)[9, 14] / 255
-    expect(words).to_contain_text(f"Pixel row 9, column 14: received x′ = T_γ x {value:.3f}")
+    expect(words).to_contain_text(f"Pixel row 9, column 14: received x′ {value:.3f}")
     angle, x, y = np.radians(25.0), 14 - 13.5, 9 - 13.5
     column, row = (
         np.cos(angle) * x - np.sin(angle) * y + 13.5,

@@ -61,14 +61,14 @@ def _show_images(request: InterpolationRequest) -> None:
         [
             Picture(
                 shown.twice,
-                f"twice, T_β T_γ x: by γ = {where}, then β = {shift}",
+                f"twice: by γ = {where}, then β = {shift}",
                 "The image transformed twice. Drag it to change γ.",
                 warps=(first, second),
                 preview="exact",
             ),
             Picture(
                 shown.once,
-                f"once, T_(β+γ) x: by {both}",
+                f"once: by {both}",
                 "The image transformed once, by the sum. Drag it to change γ.",
                 warps=(sum_of_both,),
                 preview="exact",

@@ -41,10 +41,12 @@ def pictures(request: InterpolationRequest, split: tuple[tuple[float, float], ..
     found = sources(request, split)
     middle = tuple((low + high) / 2 + beta for (low, high), beta in zip(split, request.beta, strict=True))
     moved = request.transform(request.image, [middle])[0]
+    seen = request.preprocessing.mask(*moved.shape[1:]).numpy()
+    widest = int(((found["high"] - found["low"]).max(axis=0) * seen).argmax())
     return [
         Picture(
             moved,
-            "T_(β+γ) x: point at a pixel",
+            "moved once, by β + γ: point at a pixel",
             "The image transformed once, by the middle of the split.",
             warps=(Warp(request.transform.name, middle),),
         ),
@@ -52,6 +54,6 @@ def pictures(request: InterpolationRequest, split: tuple[tuple[float, float], ..
             request.image,
             "x: where it reads",
             "The original image, with the arc along which the marked pixel reads it, and the interpolation cells there.",
-            sources=Sources(of, found["arcs"], found["boxes"], (found["low"], found["high"])),
+            sources=Sources(of, found["arcs"], found["boxes"], (found["low"], found["high"]), widest),
         ),
     ]

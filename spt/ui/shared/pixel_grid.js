@@ -197,12 +197,15 @@ const planes = (bytes, [channels, height, width]) => {
   return found;
 };
 
-/** Numbers drawn on a canvas of the image's size, in 8 bits. */
+/** Numbers drawn on a canvas of the image's size, as `level` rounds them (as bytes that are clamped are rounded, too). */
 const drawnOn = (canvas, values, [channels, height, width]) => {
-  const context = canvas.getContext("2d"), image = context.createImageData(width, height), plane = height * width;
-  for (let k = 0; k < plane; k++) {
-    for (let channel = 0; channel < 3; channel++) image.data[4 * k + channel] = level(values[(channels === 3 ? channel * plane : 0) + k]);
-    image.data[4 * k + 3] = 255;
+  const context = canvas.getContext("2d"), image = context.createImageData(width, height), plane = height * width, bytes = image.data;
+  const second = channels === 3 ? plane : 0, third = 2 * second;
+  for (let k = 0, at = 0; k < plane; k++, at += 4) {
+    bytes[at] = Math.fround(Math.fround(values[k]) * 255);
+    bytes[at + 1] = second ? Math.fround(Math.fround(values[k + second]) * 255) : bytes[at];
+    bytes[at + 2] = second ? Math.fround(Math.fround(values[k + third]) * 255) : bytes[at];
+    bytes[at + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 };
@@ -335,7 +338,7 @@ class Images {
     const number = () => this.figures.indexOf(figure);
     badge.hidden = true;
     canvas.onpointermove = (event) => this.pointerMoves(event, number());
-    canvas.onpointerleave = () => { if (!this.drag) this.point(null); };
+    canvas.onpointerleave = (event) => { if (!this.drag && event.pointerType !== "touch") this.point(null); };
     canvas.onpointerdown = (event) => this.pointerDown(event, number());
     canvas.onpointerup = canvas.onpointercancel = (event) => this.pointerUp(event, number());
     canvas.ondblclick = () => this.zoomTo(1);
@@ -431,10 +434,17 @@ class Images {
     return chosen && { row: chosen[0], column: chosen[1], frame: [], kind: "rotation", height: one.size[1], width: one.size[2] };
   }
 
+  /** The pixel whose sources are shown at first. */
+  firstMark() {
+    const shown = this.items.find((item) => item.sources);
+    return shown && { row: Math.floor(shown.sources.first / shown.size[2]), column: shown.sources.first % shown.size[2], ...this.placed(shown.sources.of) };
+  }
+  placed(k) { return { frame: this.frameOf(k), kind: this.kindOf(k), height: this.items[k].size[1], width: this.items[k].size[2] }; }
+
   /** What is drawn over image k where a pixel is ``scale`` long: frames of small pixels lie around them. */
   marksOf(k, scale) {
     const one = this.items[k], found = one.shapes.map((shape) => ({ ...shape, wide: 1.5 }));
-    const chosen = this.chosenMark(), mark = this.mark;
+    const chosen = this.chosenMark(), mark = this.mark || this.firstMark();
     for (const [each, colour, wide] of [[chosen, MARK, 2.5], [mark, POINTED, 2]]) {
       if (!each || !this.fits(each, k)) continue;
       if (each === mark && one.sources) {
@@ -454,7 +464,7 @@ class Images {
 
   wordsOf() {
     if (this.preview && (this.drag || this.waiting || !this.mark)) return this.controlWords().join(", ");
-    const mark = this.mark || this.chosenMark();
+    const mark = this.mark || this.chosenMark() || this.firstMark();
     if (!mark) return HINT;
     const parts = [[], []];
     this.items.forEach((one, k) => {
@@ -471,19 +481,21 @@ class Images {
       else if (this.preview) { if (here) parts[0].push(this.previewed(k, at)); }
       else parts[here ? 0 : 1].push(reading(one, ...at) + where);
     });
-    return `${this.mark ? "Pixel" : "Chosen pixel"} row ${mark.row}, column ${mark.column}: ${[...new Set(parts.flat())].join(" · ")}`;
+    return `${!this.mark && this.data.chosen ? "Chosen pixel" : "Pixel"} row ${mark.row}, column ${mark.column}: ${[...new Set(parts.flat())].join(" · ")}`;
   }
 
   previewed(k, [row, column]) {
-    const [channels, height, width] = this.items[k].size;
-    const values = channelNames(channels).map((name, c) => name + near(this.figures[k].numbers[(c * height + row) * width + column]));
+    const { size: [channels, height, width], preview } = this.items[k];
+    const values = channelNames(channels).map((name, c) => {
+      const value = this.figures[k].numbers[(c * height + row) * width + column];
+      return name + near(preview === "8-bit" ? level(value) / 255 : value);
+    });
     return `${this.items[k].reading.words} ${values.join(", ")} (preview)`;
   }
 
   /** Mark a pixel (of image k), here and in the page's other images. */
   point(k, row, column) {
-    const mark = k === null ? null
-      : { row, column, frame: this.frameOf(k), kind: this.kindOf(k), height: this.items[k].size[1], width: this.items[k].size[2], k };
+    const mark = k === null ? null : { row, column, ...this.placed(k) };
     if (!mark && !this.mark) return;
     this.mark = mark;
     if (k !== null) this.active = k;
@@ -524,7 +536,8 @@ class Images {
 
   pointerMoves(event, k) {
     const drag = this.drag;
-    if (!drag) {
+    if (!drag || (!drag.moves && this.zoom.factor === 1)) {
+      if (drag && Math.hypot(event.clientX - drag.at[0], event.clientY - drag.at[1]) > 4) drag.moved = true;
       this.words.setAttribute("aria-live", "off");
       const [row, column] = this.pixelAt(event, k), [, height, width] = this.items[k].size;
       return row >= 0 && row < height && column >= 0 && column < width ? this.point(k, row, column) : this.point(null);
@@ -539,7 +552,7 @@ class Images {
       } else drag.values = drag.values.map((value, axis) => value + here[axis] - drag.last[axis]);
       drag.last = here;
       this.move(drag.values);
-    } else if (this.zoom.factor > 1) {
+    } else {
       const box = this.figures[k].canvas.getBoundingClientRect(), [, , wide, high] = this.part(this.items[k].size);
       this.zoom = { ...drag.zoom, x: drag.zoom.x - dx / box.width * wide, y: drag.zoom.y - dy / box.height * high };
       this.draw();
@@ -623,7 +636,7 @@ class Images {
     figure.moved ||= element("canvas");
     if (figure.moved.width !== one.size[2] || figure.moved.height !== one.size[1]) [figure.moved.width, figure.moved.height] = [one.size[2], one.size[1]];
     drawnOn(figure.moved, values, one.size);
-    figure.numbers = one.preview === "8-bit" ? values.map((value) => level(value) / 255) : values;
+    figure.numbers = values;
   }
 
   endPreview() {

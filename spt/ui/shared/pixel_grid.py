@@ -76,13 +76,14 @@ class Sources:
 
     Attributes:
         arcs: (H * W, points, 2), column and row. boxes: (H * W, 4), least and largest column, least and largest row.
-        ends: (C, H, W) each, bounds of the values that are read.
+        ends: (C, H, W) each, bounds of the values that are read. first: number of the pixel that is shown at first.
     """
 
     of: int
     arcs: Pixels
     boxes: Pixels
     ends: tuple[Array, Array]
+    first: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +282,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
         if sources is None
         else {
             "of": sources.of,
+            "first": sources.first,
             "points": sources.arcs.shape[1],
             "arcs": packed(sources.arcs, 0),
             "boxes": packed(sources.boxes, 0),

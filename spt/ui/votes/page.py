@@ -68,7 +68,7 @@ def _show_images(request: VotesRequest) -> None:
                 Picture(subject.image, f"original x: {subject.caption}", "The original image."),
                 Picture(
                     request.received,
-                    f"received x′ = T_γ x: {where}",
+                    f"received x′: {where}",
                     "The image the attacker hands over, in 8 bits. Drag it to turn or shift it.",
                     warps=(moved,),
                     preview="8-bit",
