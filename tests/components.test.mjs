@@ -126,6 +126,29 @@ test("dragging shows a preview until Python's image is there", async () => {
   assert.equal(badge.hidden, true);
 });
 
+test("an image turns by itself, there and back, tells the page, and stops", async () => {
+  const axes = [{ name: "angle", words: "Turned by", symbol: "γ", unit: "°", limit: 180, step: 0.1, value: 0 }], heard = [], frames = [];
+  const control = { kind: "rotation", axes, base: 0, url: null, image: null, size: [1, 1, 2], plays: [-2, 0, 2], badge: "", tells: false, answered: 0 };
+  const moved = picture({ warps: [{ kind: "rotation", added: [0], by_control: true }], preview: "8-bit" });
+  const before = [globalThis.requestAnimationFrame, globalThis.matchMedia];
+  globalThis.requestAnimationFrame = (act) => frames.push(act);
+  globalThis.matchMedia = () => ({ matches: false });
+  document.addEventListener("spt:moved", ({ detail }) => heard.push(detail.values[0]));
+  const page = await mounted([picture(), moved], { control, key: "hero" });
+  const pass = (from, to) => { for (let now = from; now < to; now += 100) frames.splice(0).forEach((act) => act(now)); };
+  pass(100, 700);
+  assert.deepEqual(heard.filter((value, k) => value !== heard[k - 1]).slice(0, 5), [0, 2, 0, -2, 0]);
+  document.dispatchEvent(new CustomEvent("spt:move", { detail: { key: "hero", values: [1.26] } }));
+  pass(700, 1200);
+  assert.equal(heard.at(-1), 1.3, "who asks for a value stops it");
+  const [play] = page.root.all((each) => each.attributes.class === "play");
+  assert.equal(play.textContent, "▶ Turn");
+  play.onclick(); pass(1200, 1500);
+  assert.equal(play.textContent, "❚❚ Pause");
+  assert.notEqual(heard.at(-1), 1.3);
+  [globalThis.requestAnimationFrame, globalThis.matchMedia] = before;
+});
+
 test("the passes of the inverse play to the chosen one", async () => {
   const frames = { name: "a", words: ["pass 0", "pass 1"], at: 1, label: "▶ Play the passes" };
   const page = await mounted([picture({ urls: ["u", "v"] }), { kind: "drawing", title: "dial", svg: ["<svg>0</svg>", "<svg>1</svg>"] }], { frames });

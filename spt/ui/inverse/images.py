@@ -60,14 +60,29 @@ def pictures(request: InverseRequest, found: Found, part: int, number: int) -> l
     ]
     shown: list[Picture | Drawing] = [
         _received(request),
-        Picture(lower[-1], "original: at least", "Lower bound of every original pixel.", known, frames=tuple(lower)),
-        Picture(upper[-1], "original: at most", "Upper bound of every original pixel.", known, frames=tuple(upper)),
+        Picture(
+            lower[-1],
+            "original: at least",
+            "Lower bound of every original pixel.",
+            known,
+            depends=True,
+            frames=tuple(lower),
+        ),
+        Picture(
+            upper[-1],
+            "original: at most",
+            "Upper bound of every original pixel.",
+            known,
+            depends=True,
+            frames=tuple(upper),
+        ),
         Drawing(tuple(dials), "what survives of Γ"),
         Picture(
             widths[-1],
             f"width: dark 0, yellow {WIDTH_SCALE:g} and more",
             "Width of the interval of every pixel.",
             known,
+            depends=True,
             frames=tuple(widths),
         ),
     ]

@@ -607,6 +607,7 @@ class Images {
   /** Show the images of other values of the control, as a preview; at most once a frame. */
   move(values) {
     this.preview = values.map((value, k) => offered(value, this.data.control.axes[k]));
+    this.words.setAttribute("aria-live", "off");  // the slider itself says its value
     this.said();
     if (this.asksFrame) return;
     this.asksFrame = true;
@@ -618,9 +619,10 @@ class Images {
     this.items.forEach((one, k) => {
       if (one.preview) {
         this.warpInto(k);
-        this.figures[k].caption.textContent = `${one.title.split(":")[0]}: ${this.controlWords().join(", ")}`;
+        const words = this.controlWords().map((text) => text[0].toLowerCase() + text.slice(1));
+        this.figures[k].caption.textContent = `${one.title.split(":")[0]}: ${words.join(", ")}`;
       }
-      const figure = this.figures[k], depends = one.warps?.some((each) => each.by_control) || one.kind === "drawing";
+      const figure = this.figures[k], depends = one.depends || one.kind === "drawing";
       if (figure.badge) { figure.badge.textContent = this.data.control.badge; figure.badge.hidden = !one.preview || !this.data.control.badge; }
       figure.box.classList.toggle("old", depends && !one.preview);
     });
@@ -738,6 +740,7 @@ class Images {
     let last = 0, at = plays.length >> 1, way = 1;
     const step = (now) => {
       if (!this.root.isConnected) return;
+      const { plays } = this.data.control;
       if (this.playing && now - last > 66) {
         last = now;
         if (at + way < 0 || at + way >= plays.length) way = -way;

@@ -94,7 +94,8 @@ class Picture:
         image: (C, H, W), colours in [0, 1]. title: its caption, plain text. alt: what one who cannot see it needs.
         reading: what is said of its pixels; None: the image's own values, after the title up to its first colon.
         warps: what it has gone through, so that pixels find their sources.
-        preview: how the browser shows it while the control moves: by the warps, rounded as a file or not; "": dimmed.
+        preview: how the browser shows it while the control moves: by the warps, rounded as a file or not; "": dimmed, if its
+            warps or what else it shows depend on the control.
         shapes: drawn over it. sources: arcs that the pixels of another image have in this one.
         frames: images that it shows one after the other instead, see `Frames`.
     """
@@ -105,6 +106,7 @@ class Picture:
     reading: Reading | None = None
     warps: tuple[Warp, ...] = ()
     preview: Literal["", "8-bit", "exact"] = ""
+    depends: bool = False
     shapes: tuple[Shape, ...] = ()
     sources: Sources | None = None
     frames: tuple[Array, ...] = ()
@@ -277,6 +279,7 @@ def _picture(picture: Picture) -> dict[str, Any]:
         },
         "warps": [vars(warp) for warp in picture.warps],
         "preview": picture.preview,
+        "depends": picture.depends or any(warp.by_control for warp in picture.warps),
         "shapes": [vars(shape) for shape in picture.shapes],
         "sources": None
         if sources is None

@@ -10,10 +10,12 @@ from spt.classifiers import Classifier
 from spt.figures import votes as figures
 from spt.ui.shared import checking, failures, pixel_grid
 from spt.ui.shared.markdown import escape
-from spt.ui.shared.pixel_grid import Picture, Warp
+from spt.ui.shared.pixel_grid import Picture, Shape, Warp
 from spt.ui.votes import attack, conclusion, formulas, responses
 from spt.ui.votes import run as votes_run
 from spt.ui.votes.request import VotesRequest
+
+VIGNETTE = "#56B4E9"
 
 
 def show(request: VotesRequest) -> None:
@@ -76,8 +78,9 @@ def _show_images(request: VotesRequest) -> None:
                 Picture(
                     request.classifier.preprocessing(request.received),
                     f"seen by f, P x′: {steps}",
-                    "The received image after preprocessing.",
+                    "The received image after preprocessing; dashed: the edge of the vignette.",
                     warps=(moved,),
+                    shapes=_vignette(request.classifier),
                 ),
             ],
             control=pixel_grid.control_of(request.transform, request.gamma, subject.image),
@@ -93,6 +96,20 @@ def _show_images(request: VotesRequest) -> None:
         st.vega_lite_chart(
             pd.DataFrame(rows), specification, alt=f"Class probabilities of f; most likely {request.names[winner]}."
         )
+
+
+def _vignette(classifier: Classifier) -> tuple[Shape, ...]:
+    """The edge of what the vignette keeps."""
+    settings = classifier.preprocessing
+    height, width = settings.output_size(*classifier.input_shape[1:])
+    middle, margin = ((width - 1) / 2, (height - 1) / 2), settings.vignette_margin
+    if settings.vignette == "circle":
+        return (Shape((middle,), radius=min(height, width) / 2 - margin, colour=VIGNETTE, dashed=True),)
+    if settings.vignette == "rectangle":
+        low, right, bottom = margin - 0.5, width - 0.5 - margin, height - 0.5 - margin
+        corners = ((low, low), (right, low), (right, bottom), (low, bottom))
+        return (Shape(corners, colour=VIGNETTE, dashed=True, closed=True),)
+    return ()
 
 
 def _preprocessing_in_words(classifier: Classifier) -> str:
