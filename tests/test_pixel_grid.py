@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,12 @@ class TestWhatTheBrowserIsGiven:
         alone = pixel_grid.contents("key", [Picture(image + 0, "x", "alt")], control)["control"]
         assert alone["base"] is None and alone["url"].startswith("data:image/png")
 
+    def test_a_reading_of_several_images_is_sent_once(self) -> None:
+        image = eight_bit_image((1, 4, 4), 3)
+        reading = Reading("original", ends=(image, image))
+        given = pixel_grid.contents("key", [Picture(image, title, "alt", reading) for title in "ab"])["pictures"]
+        assert given[1]["reading"] == {"of": 0} and given[0]["reading"]["low"]
+
     def test_sources_of_pixels(self) -> None:
         arcs, boxes, ends = np.zeros((4, 3, 2)), np.zeros((4, 4)), (np.zeros((1, 2, 2)), np.ones((1, 2, 2)))
         picture = Picture(np.zeros((1, 2, 2)), "x", "alt", sources=Sources(0, arcs, boxes, ends))
@@ -160,9 +167,25 @@ def test_what_the_browser_sends_moves_the_sliders() -> None:
     assert grids(app)["votes_images"]["control"]["axes"][0]["value"] == -40
 
 
-def test_what_is_sent_is_kept_within_the_range() -> None:
-    control = pixel_grid.control_of(TRANSLATION, (0.0, 0.0), np.zeros((1, 2, 2)))
-    assert pixel_grid._within(control, [99, "-3"]) == (8.0, -3.0)
+def test_what_is_sent_is_handed_on_within_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(pixel_grid, "st", SimpleNamespace(session_state=state))
+    monkeypatch.setattr(pixel_grid, "_grid", given.update)
+    image, chosen = eight_bit_image((1, 6, 6), 1), []
+    pictures, control = [Picture(image, "x", "alt")], pixel_grid.control_of(TRANSLATION, (0.0, 0.0), image)
+
+    def draw() -> None:
+        pixel_grid.show("key", pictures, control=control, choose=lambda row, column: chosen.append((row, column)))
+
+    draw()
+    assert given["data"]["control"]["answered"] == 0 and given["data"]["choosable"]
+    state["key"] = SimpleNamespace(moved={"serial": 3, "values": [99, "-3"]}, chosen=[2, 5])
+    given["on_moved_change"]()
+    given["on_chosen_change"]()
+    assert (state["dx"], state["dy"]) == (8.0, -3.0) and chosen == [(2, 5)]
+    draw()
+    assert given["data"]["control"]["answered"] == 3, "which ends the browser's preview"
 
 
 @pytest.mark.parametrize("page", ["votes", "interpolation", "inverse"])

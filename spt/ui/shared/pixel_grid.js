@@ -279,14 +279,15 @@ class Images {
   async take(data, send) {
     const turn = ++this.taken;
     this.send = send;
-    const items = await Promise.all(data.pictures.map(async (one) => {
+    const readings = data.pictures.map((one) => one.reading && { ...one.reading, ...Object.fromEntries(
+      ["values", "low", "high", "truth"].map((name) => [name, floats(one.reading[name])])) });
+    const items = await Promise.all(data.pictures.map(async (one, k) => {
       if (one.kind === "drawing") return { ...one };
       const canvases = await Promise.all(one.urls.map((url) => decoded(url, one.size)));
-      const { values, low, high, truth } = one.reading;
-      const said = { ...one.reading, values: floats(values), low: floats(low), high: floats(high), truth: floats(truth) };
+      const said = readings[one.reading.of ?? k];
       const sources = one.sources && { ...one.sources, ...Object.fromEntries(
         ["arcs", "boxes", "low", "high"].map((name) => [name, floats(one.sources[name])])) };
-      return { ...one, canvases, reading: said, sources, bytes: one.reading.eightBit ? bytesOf(canvases[0]) : null };
+      return { ...one, canvases, reading: said, sources, bytes: said.eightBit ? bytesOf(canvases[0]) : null };
     }));
     const control = data.control, base = control && await this.baseOf(control, items);
     if (turn !== this.taken) return;

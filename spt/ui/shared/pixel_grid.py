@@ -244,10 +244,17 @@ def contents(
     key: str, pictures: Sequence[Picture | Drawing], control: Control | None = None, frames: Frames | None = None
 ) -> dict[str, Any]:
     """What the component is given, without what is chosen."""
+    given = [_drawing(each) if isinstance(each, Drawing) else _picture(each) for each in pictures]
+    said: dict[int, int] = {}  # a reading of several images is sent once
+    for number, each in enumerate(pictures):
+        if isinstance(each, Picture) and each.reading is not None:
+            first = said.setdefault(id(each.reading), number)
+            if first != number:
+                given[number]["reading"] = {"of": first}
     return {
         "kind": "images",
         "key": key,
-        "pictures": [_drawing(each) if isinstance(each, Drawing) else _picture(each) for each in pictures],
+        "pictures": given,
         "control": None if control is None else _control(control, pictures),
         "frames": None if frames is None else {**vars(frames), "words": list(frames.words)},
     }
