@@ -168,9 +168,10 @@ def test_what_the_browser_sends_moves_the_sliders() -> None:
 
 
 def test_what_is_sent_is_handed_on_within_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
-    state: dict[str, Any] = {}
+    session: dict[str, Any] = {}
     given: dict[str, Any] = {}
-    monkeypatch.setattr(pixel_grid, "st", SimpleNamespace(session_state=state))
+    monkeypatch.setattr(pixel_grid, "st", SimpleNamespace(session_state=session))
+    monkeypatch.setattr(pixel_grid.state, "set", lambda **values: session.update(values))
     monkeypatch.setattr(pixel_grid, "_grid", given.update)
     image, chosen = eight_bit_image((1, 6, 6), 1), []
     pictures, control = [Picture(image, "x", "alt")], pixel_grid.control_of(TRANSLATION, (0.0, 0.0), image)
@@ -180,10 +181,10 @@ def test_what_is_sent_is_handed_on_within_the_range(monkeypatch: pytest.MonkeyPa
 
     draw()
     assert given["data"]["control"]["answered"] == 0 and given["data"]["choosable"]
-    state["key"] = SimpleNamespace(moved={"serial": 3, "values": [99, "-3"]}, chosen=[2, 5])
+    session["key"] = SimpleNamespace(moved={"serial": 3, "values": [99, "-3"]}, chosen=[2, 5])
     given["on_moved_change"]()
     given["on_chosen_change"]()
-    assert (state["dx"], state["dy"]) == (8.0, -3.0) and chosen == [(2, 5)]
+    assert (session["dx"], session["dy"]) == (8.0, -3.0) and chosen == [(2, 5)]
     draw()
     assert given["data"]["control"]["answered"] == 3, "which ends the browser's preview"
 

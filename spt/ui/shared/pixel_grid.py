@@ -22,6 +22,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from spt.ui.shared import state
 from spt.ui.shared.components import component
 
 Array = Any
@@ -173,8 +174,7 @@ def control_of(transform: Any, values: Sequence[float], image: Array) -> Control
     )
 
     def move(found: tuple[float, ...]) -> None:
-        for axis, value in zip(axes, found, strict=True):
-            st.session_state[axis.name] = value
+        state.set(**{axis.name: value for axis, value in zip(axes, found, strict=True)})
 
     return Control(transform.name, axes, image, move)
 
