@@ -98,6 +98,26 @@ test("a pixel is said and chosen, and marked in all images of the page", async (
   assert.match(other.words(), /Point at a pixel/);
 });
 
+test("two fingers, the wheel with Ctrl and keys zoom; a drag then moves what is seen", async () => {
+  const page = await mounted([picture({ size: [1, 16, 16] })]), [canvas] = page.canvases;
+  const seen = () => canvas.drawn.filter(([name]) => name === "drawImage").at(-1).slice(2, 6);
+  const finger = (pointerId, x, y) => ({ ...at(x, y), pointerId });
+  canvas.onpointerdown(finger(1, 40, 50)); canvas.onpointerdown(finger(2, 60, 50));
+  canvas.onpointermove(finger(2, 80, 50));
+  assert.equal(seen()[2], 8, "twice as far apart: half is seen");
+  canvas.onpointerup(finger(1, 40, 50)); canvas.onpointerup(finger(2, 80, 50));
+  const left = seen()[0];
+  canvas.onpointerdown(finger(1, 50, 50)); canvas.onpointermove(finger(1, 75, 50)); canvas.onpointerup(finger(1, 75, 50));
+  assert.equal(seen()[0], left - 2);
+  assert.deepEqual(page.sent, []);
+  canvas.ondblclick();
+  assert.deepEqual(seen(), [0, 0, 16, 16]);
+  canvas.onwheel({ ...at(50, 50), ctrlKey: true, deltaY: -1 });
+  assert.equal(seen()[2], 16 / 1.25);
+  page.group.onkeydown({ ...at(), key: "0", target: page.group });
+  assert.deepEqual(seen(), [0, 0, 16, 16]);
+});
+
 test("pointing says what a pixel reads, its bounds rounded outward", async () => {
   const sources = { of: 0, points: 2, arcs: floats(0.1, 0.2, 0.3, 0.4, 0, 0, 0, 0), boxes: floats(0.1, 0.3, 0.2, 0.4, 0, 0, 0, 0), low: floats(0.25049, 0), high: floats(0.75051, 0) };
   const page = await mounted([picture({ warps: [{ kind: "rotation", added: [3], by_control: false }] }), picture({ sources })]);

@@ -254,7 +254,8 @@ class Images {
     this.root = root;
     this.zoom = { factor: 1, x: 0, y: 0 };
     this.serial = 0; this.waiting = 0; this.taken = 0; this.painted = 0;
-    this.preview = null; this.mark = null; this.drag = null; this.playing = false;
+    this.preview = null; this.mark = null; this.drag = null; this.pinch = null; this.playing = false;
+    this.fingers = new Map();
     this.pictures = element("div", { class: "pictures", role: "group", tabindex: "0" });
     this.sliders = element("div", { class: "sliders" });
     this.words = element("p", { class: "words", role: "status" });
@@ -529,14 +530,30 @@ class Images {
   }
 
   pointerDown(event, k) {
+    this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.fingers.size === 2) {
+      if (this.drag?.moved && this.drag.moves) this.commit();
+      this.drag = null;
+      const [row, column] = this.pixelAt(event, k);
+      this.pinch = { apart: this.apart(), factor: this.zoom.factor, around: [column, row] };
+    }
+    if (this.fingers.size > 1) return;
     const moves = this.items[k].preview && this.zoom.factor === 1;
     this.drag = { k, moves, moved: false, at: [event.clientX, event.clientY], last: this.fromMiddle(event, k), values: this.values(), zoom: { ...this.zoom } };
     this.playing = false;
     this.figures[k].canvas.setPointerCapture?.(event.pointerId);
   }
 
+  /** How far two fingers are from one another. */
+  apart() {
+    const [[x0, y0], [x1, y1]] = this.fingers.values();
+    return Math.max(1, Math.hypot(x1 - x0, y1 - y0));
+  }
+
   pointerMoves(event, k) {
     const drag = this.drag;
+    if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.pinch) return this.zoomTo(this.pinch.factor * this.apart() / this.pinch.apart, this.pinch.around);
     if (!drag || (!drag.moves && this.zoom.factor === 1)) {
       if (drag && Math.hypot(event.clientX - drag.at[0], event.clientY - drag.at[1]) > 4) drag.moved = true;
       this.words.setAttribute("aria-live", "off");
@@ -562,6 +579,8 @@ class Images {
 
   pointerUp(event, k) {
     const drag = this.drag;
+    this.fingers.delete(event.pointerId);
+    if (this.fingers.size < 2) this.pinch = null;
     this.drag = null;
     if (!drag) return;
     if (drag.moved && drag.moves) this.commit();
