@@ -383,7 +383,7 @@ def test_pointing_at_a_pixel_shows_what_it_reads(server: str, page: Page) -> Non
     page.goto(f"{server}/interpolation")
     grid = page.locator(".st-key-enclosure .pixel-grid")
     words = grid.locator(".words")
-    expect(words).to_contain_text("Point at a pixel")
+    expect(words).to_contain_text("interpolation cell")  # of the pixel whose interval is the widest
     settled(page)
     grid.locator("canvas").nth(3).hover(position={"x": 3, "y": 3})
     expect(words).to_contain_text("Pixel row 0, column 0: ")
