@@ -4,14 +4,19 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-const component = async (name) => {
-  const script = readFileSync(new URL(`../spt/ui/${name}.js`, import.meta.url), "utf-8");
-  return (await import("data:text/javascript," + encodeURIComponent(script))).default;
-};
+const script = async (name) =>
+  import("data:text/javascript," + encodeURIComponent(readFileSync(new URL(`../spt/ui/${name}.js`, import.meta.url), "utf-8")));
+const component = async (name) => (await script(name)).default;
 
 /** An element of the pretended page: finds any child by its selector, always the same one. */
 class Element {
-  constructor(tag = "") { this.tag = tag; this.found = {}; this.attributes = {}; this.children = []; this.dataset = {}; this.style = {}; this.drawn = []; }
+  constructor(tag = "") {
+    this.tag = tag; this.tagName = tag.toUpperCase(); this.found = {}; this.attributes = {}; this.children = []; this.dataset = {}; this.drawn = [];
+    this.style = { setProperty() {} }; this.isConnected = true; this.clientWidth = 100;
+  }
+  get firstElementChild() { return this.children[0]; }
+  /** All elements below that pass a test. */
+  all(test) { return this.children.flatMap((child) => child instanceof Element ? [...(test(child) ? [child] : []), ...child.all(test)] : []); }
   querySelector(name) { return (this.found[name] ??= new Element(name)); }
   setAttribute(name, value) { this.attributes[name] = value; }
   removeAttribute(name) { delete this.attributes[name]; }
@@ -23,12 +28,18 @@ class Element {
   getContext() {
     return new Proxy({}, { get: (_, name) => (...given) => {
       this.drawn.push([name, ...given]);
+      if (name === "getImageData") return { data: new Uint8ClampedArray(4 * given[2] * given[3]).fill(51) };
       return name === "createImageData" ? { data: new Uint8ClampedArray(4 * given[0] * given[1]) } : undefined;
     }, set: () => true });
   }
 }
 
-globalThis.document = { createElement: (tag) => new Element(tag) };
+const listeners = [];
+globalThis.document = {
+  createElement: (tag) => new Element(tag),
+  addEventListener: (name, listener) => listeners.push([name, listener]), removeEventListener() {},
+  dispatchEvent: (event) => listeners.forEach(([name, listener]) => name === event.type && listener(event)),
+};
 globalThis.matchMedia = () => ({ matches: true });
 globalThis.requestAnimationFrame = () => 0;
 globalThis.cancelAnimationFrame = () => {};
@@ -36,16 +47,155 @@ globalThis.Image = class { set src(url) { this.url = url; queueMicrotask(() => t
 const settled = () => new Promise((done) => setTimeout(done, 5));
 const floats = (...values) => Buffer.from(new Float32Array(values).buffer).toString("base64");
 
-test("the gallery has a button for every picture, and a click says which", async () => {
-  const page = new Element(), clicks = [];
-  const mount = await component("shared/gallery");
-  const data = { name: "digits", chosen: 1, pictures: [{ url: "a", caption: "one" }, { url: "b", caption: "two" }] };
-  mount({ parentElement: page, data, setTriggerValue: (name, value) => clicks.push([name, value]) });
-  const buttons = page.querySelector(".gallery").children;
-  assert.deepEqual(buttons.map((each) => each.attributes["aria-pressed"]), ["false", "true"]);
-  assert.equal(buttons[0].children[0].alt, "one");
-  buttons[0].onclick();
-  assert.deepEqual(clicks, [["chosen", 0]]);
+test("the gallery is a list box: a click or Enter chooses, arrow keys go on", async () => {
+  const page = new Element(), chosen = [];
+  const mount = await component("shared/pixel_grid");
+  const data = { kind: "gallery", chosen: 1, pictures: ["one", "two", "three"].map((caption) => ({ url: "a", caption })) };
+  mount({ parentElement: page, data, setTriggerValue: (name, value) => chosen.push([name, value]) });
+  const list = page.querySelector(".pixel-grid").children[0], options = list.children;
+  assert.equal(list.attributes.role, "listbox");
+  assert.deepEqual(options.map((each) => each.attributes["aria-selected"]), ["false", "true", "false"]);
+  assert.equal(options[0].children[0].attributes.alt, "one");
+  options[0].onclick();
+  const press = (key) => list.onkeydown({ key, preventDefault() {} });
+  press("End");
+  assert.equal(list.attributes["aria-activedescendant"], "option-2");
+  press("ArrowLeft"); press("Enter");
+  assert.deepEqual(chosen, [["chosen", 0], ["chosen", 1]]);
+});
+
+/** One image of 2 x 1 pixels, and how it is mounted. */
+const picture = (more = {}) => ({
+  kind: "image", title: "original x: a <b>", alt: "alt", urls: ["u"], size: [1, 1, 2], warps: [], preview: "", shapes: [], sources: null,
+  reading: { words: "original x", eightBit: true, channels: 1, values: null, low: null, high: null, truth: null }, ...more,
+});
+const mounted = async (pictures, more = {}) => {
+  const page = new Element(), sent = [];
+  const data = { kind: "images", key: "k", pictures, control: null, frames: null, chosen: null, choosable: true, ...more };
+  const mount = async (next) => {
+    (await component("shared/pixel_grid"))({ parentElement: page, data: next, setTriggerValue: (name, value) => sent.push([name, value]) });
+    await settled();
+  };
+  await mount(data);
+  const root = page.querySelector(".pixel-grid"), named = (name) => root.all((each) => each.attributes.class === name);
+  const canvases = root.all((each) => each.tag === "canvas");
+  return { data, mount, sent, root, canvases, words: () => named("words")[0].textContent, group: root.all((each) => each.attributes.role === "group")[0], root };
+};
+const at = (x, y) => ({ clientX: x, clientY: y, type: "pointerup", preventDefault() {}, stopPropagation() {} });
+
+test("a pixel is said and chosen, and marked in all images of the page", async () => {
+  const ends = { words: "original", eightBit: false, channels: 1, values: null, low: floats(0.25049, 0), high: floats(0.75051, 1), truth: floats(0.5, 2) };
+  const first = await mounted([picture(), picture({ reading: ends })]), other = await mounted([picture()]);
+  assert.match(first.words(), /Point at a pixel/);
+  first.canvases[0].onpointermove(at(25, 50));
+  assert.equal(first.words(), "Pixel row 0, column 0: original x 0.200 · original [0.250, 0.751], is 0.500 ✓ inside");
+  assert.match(other.words(), /row 0, column 0/);
+  first.group.onkeydown({ ...at(), key: "ArrowRight", target: first.group });
+  assert.match(first.words(), /column 1: .*\[0\.000, 1\.000\], is 2\.000$/);
+  first.group.onkeydown({ ...at(), key: "Enter", target: first.group });
+  assert.deepEqual(first.sent, [["chosen", [0, 1]]]);
+  first.group.onblur();
+  assert.match(other.words(), /Point at a pixel/);
+});
+
+test("two fingers, the wheel with Ctrl and keys zoom; a drag then moves what is seen", async () => {
+  const page = await mounted([picture({ size: [1, 16, 16] })]), [canvas] = page.canvases;
+  const seen = () => canvas.drawn.filter(([name]) => name === "drawImage").at(-1).slice(2, 6);
+  const finger = (pointerId, x, y) => ({ ...at(x, y), pointerId });
+  canvas.onpointerdown(finger(1, 40, 50)); canvas.onpointerdown(finger(2, 60, 50));
+  canvas.onpointermove(finger(2, 80, 50));
+  assert.equal(seen()[2], 8, "twice as far apart: half is seen");
+  canvas.onpointerup(finger(1, 40, 50)); canvas.onpointerup(finger(2, 80, 50));
+  const left = seen()[0];
+  canvas.onpointerdown(finger(1, 50, 50)); canvas.onpointermove(finger(1, 75, 50)); canvas.onpointerup(finger(1, 75, 50));
+  assert.equal(seen()[0], left - 2);
+  assert.deepEqual(page.sent, []);
+  canvas.ondblclick();
+  assert.deepEqual(seen(), [0, 0, 16, 16]);
+  canvas.onwheel({ ...at(50, 50), ctrlKey: true, deltaY: -1 });
+  assert.equal(seen()[2], 16 / 1.25);
+  page.group.onkeydown({ ...at(), key: "0", target: page.group });
+  assert.deepEqual(seen(), [0, 0, 16, 16]);
+});
+
+test("pointing says what a pixel reads, its bounds rounded outward", async () => {
+  const sources = { of: 0, points: 2, arcs: floats(0.1, 0.2, 0.3, 0.4, 0, 0, 0, 0), boxes: floats(0.1, 0.3, 0.2, 0.4, 0, 0, 0, 0), low: floats(0.25049, 0), high: floats(0.75051, 0) };
+  const page = await mounted([picture({ warps: [{ kind: "rotation", added: [3], by_control: false }] }), picture({ sources })]);
+  page.canvases[0].onpointermove(at(25, 50));
+  assert.match(page.words(), /reads columns 0\.100 to 0\.300 and rows 0\.200 to 0\.400: 1 interpolation cell, value in \[0\.250, 0\.751\]/);
+});
+
+test("dragging shows a preview until Python's image is there", async () => {
+  const axes = [{ name: "dx", words: "Shifted right by", symbol: "γ₁", unit: "px", limit: 8, step: 0.05, value: 0 }, { name: "dy", words: "Shifted down by", symbol: "γ₂", unit: "px", limit: 8, step: 0.05, value: 0 }];
+  const control = { kind: "translation", axes, base: 0, url: null, image: null, size: [1, 1, 2], plays: [], badge: "preview", tells: true, answered: 0 };
+  const moved = picture({ warps: [{ kind: "translation", added: [0, 0], by_control: true }], preview: "8-bit" });
+  const page = await mounted([picture(), moved], { control });
+  const canvas = page.canvases[1], badge = page.root.all((each) => each.attributes.class === "badge")[1];
+  assert.deepEqual([canvas.attributes.role, canvas.attributes["aria-valuenow"], badge.hidden], ["slider", "0", true]);
+  const later = globalThis.requestAnimationFrame;
+  globalThis.requestAnimationFrame = queueMicrotask;
+  canvas.onpointerdown(at(50, 50)); canvas.onpointermove(at(75, 50));
+  await settled();
+  globalThis.requestAnimationFrame = later;
+  assert.deepEqual([badge.hidden, badge.textContent, canvas.attributes["aria-valuetext"]], [false, "preview", "Shifted right by 0.50 px (γ₁), Shifted down by 0.00 px (γ₂)"]);
+  canvas.onpointerup(at(75, 50));
+  assert.deepEqual(page.sent, [["moved", { serial: 1, values: [0.5, 0] }]]);
+  await page.mount({ ...page.data, control: { ...control, axes: [{ ...axes[0], value: 0.1 }, axes[1]] } });
+  assert.equal(badge.hidden, false, "an earlier answer does not end it");
+  await page.mount({ ...page.data, control: { ...control, answered: 1, axes: [{ ...axes[0], value: 0.5 }, axes[1]] } });
+  assert.equal(badge.hidden, true);
+});
+
+test("an image turns by itself, there and back, tells the page, and stops", async () => {
+  const axes = [{ name: "angle", words: "Turned by", symbol: "γ", unit: "°", limit: 180, step: 0.1, value: 0 }], heard = [], frames = [];
+  const control = { kind: "rotation", axes, base: 0, url: null, image: null, size: [1, 1, 2], plays: [-2, 0, 2], badge: "", tells: false, answered: 0 };
+  const moved = picture({ warps: [{ kind: "rotation", added: [0], by_control: true }], preview: "8-bit" });
+  const before = [globalThis.requestAnimationFrame, globalThis.matchMedia];
+  globalThis.requestAnimationFrame = (act) => frames.push(act);
+  globalThis.matchMedia = () => ({ matches: false });
+  document.addEventListener("spt:moved", ({ detail }) => heard.push(detail.values[0]));
+  const page = await mounted([picture(), moved], { control, key: "hero" });
+  const pass = (from, to) => { for (let now = from; now < to; now += 100) frames.splice(0).forEach((act) => act(now)); };
+  pass(100, 700);
+  assert.deepEqual(heard.filter((value, k) => value !== heard[k - 1]).slice(0, 5), [0, 2, 0, -2, 0]);
+  document.dispatchEvent(new CustomEvent("spt:move", { detail: { key: "hero", values: [1.26] } }));
+  pass(700, 1200);
+  assert.equal(heard.at(-1), 1.3, "who asks for a value stops it");
+  const [play] = page.root.all((each) => each.attributes.class === "play");
+  assert.equal(play.textContent, "▶ Turn");
+  play.onclick(); pass(1200, 1500);
+  assert.equal(play.textContent, "❚❚ Pause");
+  assert.notEqual(heard.at(-1), 1.3);
+  [globalThis.requestAnimationFrame, globalThis.matchMedia] = before;
+});
+
+test("the passes of the inverse play to the chosen one", async () => {
+  const frames = { name: "a", words: ["pass 0", "pass 1"], at: 1, label: "▶ Play the passes" };
+  const page = await mounted([picture({ urls: ["u", "v"] }), { kind: "drawing", title: "dial", svg: ["<svg>0</svg>", "<svg>1</svg>"] }], { frames });
+  const drawing = page.root.all((each) => each.attributes.class === "drawing")[0];
+  assert.equal(drawing.innerHTML, "<svg>1</svg>", "who wants no motion sees the last one");
+  assert.equal(page.root.all((each) => each.attributes.class === "pass")[0].textContent, "pass 1");
+});
+
+test("what is saved has whole pixels, marks and titles as text", async () => {
+  const { asSvg, enlargement } = await script("shared/pixel_grid");
+  assert.deepEqual([enlargement(28, 28), enlargement(224, 224), enlargement(900, 600)], [20, 2, 1]);
+  const mark = { points: [[0, 0], [1, 0]], colour: "#E69F00" };
+  const svg = asSvg([{ url: "data:a", size: [1, 1, 2], title: "<i>&", marks: [mark] }, { url: "data:b", size: [1, 1, 2], title: "t", marks: [] }], 10);
+  assert.match(svg, /width="56" height="42"/);
+  assert.match(svg, /points="5,5 15,5"/);
+  assert.match(svg, /&lt;i&gt;&amp;/);
+  assert.match(svg, /x="36"/);
+});
+
+test("values that a control offers are steps within its range; keys go by 1, with Shift by 0.1", async () => {
+  const { offered, keyStep, turned, level } = await script("shared/pixel_grid");
+  const angle = { unit: "°", limit: 180, step: 0.1 }, shift = { unit: "px", limit: 8, step: 0.05 };
+  assert.deepEqual([24.96, -190, 180, 365, -0.01].map((value) => offered(value, angle)), [25, 170, 180, 5, 0]);
+  assert.deepEqual([9, -9, 0.33].map((value) => offered(value, shift)), [8, -8, 0.35]);
+  assert.deepEqual([keyStep(angle, false), keyStep(angle, true), keyStep(shift, true)], [1, 0.1, 0.1]);
+  assert.ok(Math.abs(turned([1, 0], [0, -1]) - 90) < 1e-9, "counter-clockwise as seen");
+  assert.deepEqual([0.5, -1, 2, 0.5 / 255, 1.5 / 255].map(level), [128, 0, 255, 0, 2]);
 });
 
 test("the turning digit says what both classifiers answer at each angle", async () => {
@@ -65,40 +215,12 @@ test("the turning digit says what both classifiers answer at each angle", async 
   assert.equal(said(".angle"), "−2°");
 });
 
-test("hovering says what a pixel reads, its bounds rounded outward", async () => {
-  const page = new Element();
-  const data = {
-    width: 1, height: 1, channels: 1, points: 2, start: 0, moved: "a", image: "b",
-    arcs: floats(0.1, 0.2, 0.3, 0.4), boxes: floats(0.1, 0.3, 0.2, 0.4), low: floats(0.25049), high: floats(0.75051),
-  };
-  (await component("interpolation/sources"))({ parentElement: page, data });
-  await settled();
-  const words = page.querySelector(".arcs").querySelector(".words").textContent;
-  assert.match(words, /row 0, column 0/);
-  assert.match(words, /1 interpolation cell\n/);
-  assert.match(words, /value in \[0\.250, 0\.751\]/);
-});
-
 test("a figure of ours becomes part of the page", async () => {
   const page = new Element();
   (await component("inverse/drawing"))({ parentElement: page, data: { svg: "<svg></svg>", width: 300 } });
   const drawing = page.querySelector(".drawing");
   assert.equal(drawing.innerHTML, "<svg></svg>");
   assert.equal(drawing.style.maxWidth, "300px");
-});
-
-test("the images of the inverse say what is known of a pixel, rounded outward", async () => {
-  const page = new Element(), clicks = [];
-  const data = {
-    name: "a", width: 1, height: 1, channels: 1, frame: 0, frames: [{ lower: "l", upper: "u", width: "w", words: "pass 0" }],
-    low: floats(0.25049), high: floats(0.75051), receivedLow: floats(0.5), receivedHigh: floats(0.5), truth: floats(0.5),
-    received: "r", original: "o", truthWords: "inside", scale: 0.5, chosen: [0, 0],
-  };
-  (await component("inverse/images"))({ parentElement: page, data, setTriggerValue: (name, value) => clicks.push([name, value]) });
-  await settled();
-  const root = page.querySelector(".inverse");
-  const texts = Object.values(root.found).map((each) => each.textContent ?? "").join("\n");
-  assert.match(texts, /\[0\.250, 0\.751\]/);
 });
 
 /** A pretended window with a history: the addresses that Back would lead through, and what a listener of Back is told. */

@@ -1,8 +1,10 @@
 """What the tests of all pages share: opening one in AppTest, reading it, and seeing that nothing went wrong."""
 
 import itertools
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -61,3 +63,14 @@ def state_of(app: AppTest) -> State:
 def shown_address(app: AppTest) -> dict[str, str | list[str]]:
     """What the address bar shows."""
     return {name: value for name, value in app.query_params.items() if name != address.VISIT}
+
+
+def grids(app: AppTest) -> dict[str, dict[str, Any]]:
+    """What the page's pixel grids were given, by their keys."""
+    given = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return {data["key"]: data for data in given if isinstance(data, dict) and data.get("kind") == "images"}
+
+
+def titles(app: AppTest) -> str:
+    """The titles of all images on the page, a line each."""
+    return "\n".join(picture["title"] for data in grids(app).values() for picture in data["pictures"])

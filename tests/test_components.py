@@ -21,4 +21,4 @@ def test_every_script_is_tested() -> None:
     scripts = [
         str(path.relative_to(REPOSITORY / "spt" / "ui").with_suffix("")) for path in (REPOSITORY / "spt").rglob("*.js")
     ]
-    assert len(scripts) >= 5 and all(f'component("{name}")' in tested for name in scripts)
+    assert len(scripts) >= 2 and all(f'component("{name}")' in tested for name in scripts)

@@ -1,5 +1,6 @@
 """The page "Inverse", driven by Streamlit's AppTest, and its figures: what is on the screen is what the core says."""
 
+import base64
 import csv
 import io
 import json
@@ -30,6 +31,7 @@ from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import first_place
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import EVERYTHING, Found
+from spt.ui.shared import pixel_grid
 from spt.ui.shared.presets import INVERSE
 from spt.ui.shared.procedure import Procedure
 from spt.ui.shared.session import PageRun
@@ -472,18 +474,16 @@ def test_the_exported_code_and_command_compute_the_same(small, capsys, tmp_path)
         assert np.array_equal(file["upper"], found.last.upper.numpy())
 
 
-def test_numbers_for_hovering_are_rounded_outward(small):
-    import base64
-
+def test_numbers_for_pointing_are_rounded_outward(small):
     request, found = small
-    given = images.contents(request, found, 0, found.passes[-1].number)
-    lower, upper = (np.frombuffer(base64.b64decode(given[name]), "<f4").astype(float) for name in ("low", "high"))
+    shown = pixel_grid.contents("images", images.pictures(request, found, 0, found.passes[-1].number))["pictures"]
+    reading = shown[1]["reading"]
+    lower, upper = (np.frombuffer(base64.b64decode(reading[name]), "<f4").astype(float) for name in ("low", "high"))
     exact = [end.flatten().numpy() for end in found.last.hull]
     assert (lower <= exact[0]).all() and (upper >= exact[1]).all()
     assert max(abs(lower - exact[0]).max(), abs(upper - exact[1]).max()) < 1e-6
-    assert len(given["frames"]) == len(found.passes) and all(
-        frame["dial"].startswith("<svg") for frame in given["frames"]
-    )
+    assert all(len(one["urls"]) == len(found.passes) for one in (shown[1], shown[2], shown[4]))
+    assert len(shown[3]["svg"]) == len(found.passes) and all(dial.startswith("<svg") for dial in shown[3]["svg"])
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from spt.images import image_digest, to_8_bit
 from spt.ui.shared.cache import thumbnails
 from spt.ui.shared.controls import image_key, where_it_answers
 from spt.ui.shared.presets import PRESETS
-from tests.pages import assert_healthy, texts, visit
+from tests.pages import assert_healthy, texts, titles, visit
 from tests.pictures import bad_pictures, odd_pictures
 
 NUMBER_OF_VOTES = "200"
@@ -277,7 +277,7 @@ def test_the_caption_says_how_an_upload_was_read() -> None:
     Image.fromarray(np.full((28, 28), 200, np.uint16)).save(file, "PNG")
     app = upload("deep.png", file.getvalue())
     assert_healthy(app)
-    assert "your picture (deep.png; 16-bit values 200 to 200, read as 0 to 255)" in str(app.get("image")[0].proto)
+    assert "your picture (deep.png; 16-bit values 200 to 200, read as 0 to 255)" in titles(app)
 
 
 def folder_of_pictures(folder: Path, count: int) -> str:

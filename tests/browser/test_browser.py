@@ -254,7 +254,7 @@ def test_moving_the_slider_changes_the_address_and_the_result(server: str, page:
 def test_a_click_in_the_gallery_chooses_the_image(server: str, page: Page) -> None:
     page.goto(f"{server}/votes?n=200&pace=fast")
     finished(page, 200)
-    page.locator(".gallery button").nth(3).click()
+    page.get_by_role("option").nth(3).click()
     page.wait_for_url(re.compile("digits_image=3"))
     finished(page, 200)
     expect(page.get_by_text("digits 3: 3").first).to_be_visible()
@@ -379,29 +379,31 @@ def test_the_numbers_can_be_downloaded(server: str, page: Page) -> None:
         assert Path(download.value.path()).read_text(encoding="utf-8").startswith(beginning)
 
 
-def test_hovering_a_pixel_shows_what_it_reads(server: str, page: Page) -> None:
+def test_pointing_at_a_pixel_shows_what_it_reads(server: str, page: Page) -> None:
     page.goto(f"{server}/interpolation")
-    canvas = page.locator("canvas.to")
-    words = page.locator(".arcs .words")
-    expect(words).to_contain_text("interpolation cell")
+    grid = page.locator(".st-key-enclosure .pixel-grid")
+    words = grid.locator(".words")
+    expect(words).to_contain_text("interpolation cell")  # of the pixel whose interval is the widest
     settled(page)
-    canvas.hover(position={"x": 3, "y": 3})
-    expect(words).to_contain_text("Pixel: row 0, column 0")
-    canvas.press("ArrowRight")
-    expect(words).to_contain_text("Pixel: row 0, column 1")
+    grid.locator("canvas").nth(3).hover(position={"x": 3, "y": 3})
+    expect(words).to_contain_text("Pixel row 0, column 0: ")
+    expect(words).to_contain_text("interpolation cell")
+    page.locator(".st-key-moved_images canvas").nth(2).hover(position={"x": 3, "y": 3})  # linked: the same size
+    expect(words).to_contain_text("Pixel row 0, column 0: ")
 
 
 def test_a_click_on_a_pixel_explains_it(server: str, page: Page) -> None:
     page.goto(f"{server}/inverse")
-    canvas = page.locator("canvas.original")
-    words = page.locator(".inverse .words")
+    grid = page.locator(".st-key-inverse_pixels .pixel-grid")
+    canvas = grid.locator("canvas").last
+    words = grid.locator(".words")
     expect(words).to_contain_text("Chosen pixel row 8, column 10")
-    expect(page.locator(".inverse .pass")).to_contain_text("pass 14")
+    expect(grid.locator(".pass")).to_contain_text("pass 14")
     settled(page)
     box = canvas.bounding_box()
     assert box is not None
     canvas.hover(position={"x": box["width"] * 14.5 / 28, "y": box["height"] * 8.5 / 28})
-    expect(words).to_contain_text("Pixel row 8, column 14: original in [")
+    expect(words).to_contain_text("Pixel row 8, column 14: original [")
     expect(words).to_contain_text("✓ inside")
     canvas.click(position={"x": box["width"] * 14.5 / 28, "y": box["height"] * 8.5 / 28})
     page.wait_for_url(re.compile("inverse_column=14"))

@@ -18,17 +18,16 @@ from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.shared import failures, own_names, pictures, state
-from spt.ui.shared.components import style
+from spt.ui.shared import failures, own_names, pixel_grid, state
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
+from spt.ui.shared.pixel_grid import Picture, Warp
 from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
 
 TRIES, WORST, SAMPLES = 100, 3, 200
 Point = tuple[float, ...]
-_STYLE = style(__file__)
 ANSWERS = SessionResults("certify_answers", 8)
 ATTACK = CurrentRun("certify_attack_run", PageRun)
 
@@ -94,19 +93,17 @@ def _received(request: CertifyRequest, point: Point) -> torch.Tensor:
 def _show_ends(request: CertifyRequest, certificate: DistCertificate, answers: list[Answer]) -> None:
     """The images at the ends of the certified range: what is proved, to look at; with g's answers, once it was asked."""
     found = {answer.point: answer for answer in answers}
-    st.html(_STYLE)
-    with st.container(key="certify_border"):
-        columns = st.columns(2)
-    for column, point in zip(columns, _border(request, certificate), strict=True):
-        with column:
-            index = 0 if point[0] else -1
-            sign = "−" if point[index] < 0 else ""
-            where = f"{request.transform.parameters[index].name} {sign}{quantity(abs(point[index]), certificate.unit)}"
-            pictures.show(
-                _received(request, point), f"border of the certified range: {where}", f"The image at {where}."
-            )
-            if point in found:
-                st.markdown(_answer_in_words(found[point]))
+    border, shown = _border(request, certificate), []
+    for point in border:
+        index = 0 if point[0] else -1
+        sign = "−" if point[index] < 0 else ""
+        where = f"{request.transform.parameters[index].name} {sign}{quantity(abs(point[index]), certificate.unit)}"
+        title, warp = f"border of the certified range: {where}", Warp(request.transform.name, point)
+        shown.append(Picture(_received(request, point), title, f"The image at {where}.", warps=(warp,)))
+    pixel_grid.show("certify_border", shown)
+    for column, point in zip(st.columns(2), border, strict=True):
+        if point in found:
+            column.markdown(_answer_in_words(found[point]))
 
 
 # ---------------------------------------------------------------------------------------------------------------- attack

@@ -8,7 +8,7 @@ from spt.certificates import DistCertificate
 from spt.figures import certificates as figures
 from spt.ui.certify import attack
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.shared import pictures, state
+from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.exported_code import in_python, in_shell
 
 
@@ -27,7 +27,7 @@ def show(request: CertifyRequest, certificate: DistCertificate) -> None:
         width="stretch",
     )
     picture = figures.certificate_svg(
-        certificate, pictures.png_data_url(request.subject.image), request.subject.caption
+        certificate, pixel_grid.png_data_url(request.subject.image), request.subject.caption
     )
     second.download_button(
         "Certificate as a picture (SVG)",
@@ -39,7 +39,7 @@ def show(request: CertifyRequest, certificate: DistCertificate) -> None:
         on_click="ignore",
         width="stretch",
     )
-    st.image(picture, caption="The picture", width="stretch")
+    st.image(picture, caption="The picture", width="stretch", alt=f"Certificate: {certificate.statement()}")
     reference, loaded = request.subject.reference, str(state.value("classifier"))
     st.code(
         f"python -m spt certify --defence dist-x --image {in_shell(reference)} --classifier {shlex.quote(loaded)} "

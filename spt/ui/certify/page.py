@@ -11,9 +11,9 @@ from spt.ui.certify import attack, conclusion, export, formulas
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots
-from spt.ui.shared import checking, failures, pictures
+from spt.ui.shared import checking, failures, pixel_grid
 from spt.ui.shared.gate import heavy_work
-from spt.ui.shared.markdown import escape
+from spt.ui.shared.pixel_grid import Picture
 
 
 def show(request: CertifyRequest) -> None:
@@ -87,9 +87,8 @@ def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: Ce
 def _make_slots(request: CertifyRequest) -> CertifySlots:
     left, middle, right = st.columns([0.9, 2.2, 1.3], gap="medium")
     with left:
-        pictures.show(
-            request.subject.image, f"image x: {escape(request.subject.caption)}", "The image that is certified."
-        )
+        caption = f"image x: {request.subject.caption}"
+        pixel_grid.show("certify_image", [Picture(request.subject.image, caption, "The image that is certified.")])
     with middle:
         chart, progress = st.empty(), st.empty()
     with right:

@@ -15,8 +15,9 @@ from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
 from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
-from spt.ui.shared import cache, controls, failures, own_names, pictures, state
+from spt.ui.shared import cache, controls, failures, own_names, pixel_grid, state
 from spt.ui.shared.markdown import escape
+from spt.ui.shared.pixel_grid import Picture, Warp
 from spt.ui.shared.presets import Parameters
 from spt.ui.shared.values import plain
 
@@ -171,15 +172,15 @@ def show_row(experiment: Experiment, stage: str, rows: Sequence[Row], index: int
     transform = experiment.load_transform()
     points = attack_points(row)
     name, point = next(iter(reversed(points.items())), ("", None))
-    columns = st.columns([1, 2.8] if point is None else [1, 1, 2.4], gap="medium")
-    with columns[0]:
-        pictures.show(image, f"image x: {escape(caption)}", f"Image {number} of {data.name}.")
+    shown = [Picture(image, f"image x: {caption}", f"Image {number} of {data.name}.")]
     if point is not None:
-        with columns[1]:
-            moved = to_8_bit(transform(image, [point])[0])
-            where = in_words(transform, point)
-            pictures.show(moved, f"{name}: {where}", f"The attacked image, {where}.")
-    with columns[-1]:
+        where, warp = in_words(transform, point), Warp(transform.name, tuple(point))
+        moved = to_8_bit(transform(image, [point])[0])
+        shown.append(Picture(moved, f"{name}: {where}", f"The attacked image, {where}.", warps=(warp,)))
+    images, words = st.columns([len(shown), 2.6], gap="medium")
+    with images:
+        pixel_grid.show("row_images", shown)
+    with words:
         for line in sentences(experiment, row, classifier, data):
             st.markdown(line)
         if split == "test":

@@ -16,17 +16,18 @@ from spt.error_bounds import ErrorBound
 from spt.figures import errors as figures
 from spt.ui.interpolation import refinement, run, sources
 from spt.ui.interpolation.request import InterpolationRequest
-from spt.ui.shared import pictures, state
+from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.gate import heavy_work
+from spt.ui.shared.pixel_grid import Picture, Reading, Warp
 from spt.ui.shared.rounding import at_least, at_most
 
 SIGNED_SCALE, WIDTH_SCALE = 0.15, 0.3  # pixel values at full colour: fixed, so that colours can be compared
 
 
-def signed(values: Tensor, title: str, description: str) -> None:
-    """A signed map in the page's fixed colours."""
+def signed(values: Tensor, title: str, alt: str, *warps: Warp) -> Picture:
+    """A signed map in the page's fixed colours; its values are said as they are."""
     colours = figures.signed_picture(values.numpy(), SIGNED_SCALE)
-    pictures.show(torch.from_numpy(colours), title, description)
+    return Picture(colours, title, alt, Reading(title.split(":")[0], values), warps)
 
 
 # ----------------------------------------------------------------------------------------------------------------- curve
@@ -305,8 +306,7 @@ def enclosure_area(request: InterpolationRequest) -> Callable[[bool], None]:
         help="Interval images of the two warps, of their difference, and of e.",
         where=right,
     )
-    with st.container(key="enclosed_pictures"):
-        slot = st.empty()
+    slot = st.empty()
     return partial(_show_enclosure, request, slot, which, what)
 
 
@@ -335,24 +335,34 @@ def _show_enclosure(request: InterpolationRequest, slot: Any, which: str, what: 
     ranges = " × ".join(f"[{a:.4g}, {b:.4g}]{'' if unit == '°' else ' '}{unit}".replace("-", "−") for a, b in split)
     width = high - low
     norm = float(torch.maximum(-low, high).clamp(min=0).norm())
+    middle = tuple((a + b) / 2 + beta for (a, b), beta in zip(split, request.beta, strict=True))
+    warp = Warp(request.transform.name, middle)
+    shown = [_end(what, values, name, warp) for values, name in ((low, "lower end"), (high, "upper end"))]
+    widest = at_most(float(width.max()))
+    shown.append(
+        Picture(
+            figures.unsigned_picture(width.numpy(), WIDTH_SCALE),
+            f"width: at most {widest} (yellow: {WIDTH_SCALE:g})",
+            f"Width of the interval of every pixel, at most {widest}.",
+            Reading("width", width),
+            (warp,),
+        )
+    )
+    if settled and not request.large:
+        shown += sources.pictures(request, split, of=len(shown))
     with slot.container():
-        first, second, third = st.columns(3, gap="medium")
-        differs = _ENCLOSED[what] in ("error", "difference")
-        for column, values, name in ((first, low, "lower"), (second, high, "upper")):
-            with column:
-                if differs:
-                    signed(values, f"{name} end", f"The {name} end of the interval image.")
-                else:
-                    pictures.show(values, f"{name} end", f"The {name} end of the interval image.")
-        with third:
-            widest = at_most(float(width.max()))
-            colours = torch.from_numpy(figures.unsigned_picture(width.numpy(), WIDTH_SCALE))
-            pictures.show(colours, f"width: at most {widest} (yellow: {WIDTH_SCALE:g})", f"Width, at most {widest}.")
+        pixel_grid.show("enclosure" if settled else "enclosure_while_refining", shown)
         ending = (
             f" Norm of the larger end: **{at_most(norm)}**, the bound on this split." if what == "e after P" else ""
         )
         st.caption(
             f"γ in {ranges}: every pixel lies between the lower and the upper image for each γ of the split.{ending}"
         )
-        if settled and not request.large:
-            sources.area(request, split)
+
+
+def _end(what: str, values: Tensor, name: str, warp: Warp) -> Picture:
+    """One end of an interval image."""
+    alt = f"The {name} of the interval image."
+    if _ENCLOSED[what] in ("error", "difference"):
+        return signed(values, name, alt, warp)
+    return Picture(values, name, alt, warps=(warp,))

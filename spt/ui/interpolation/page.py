@@ -10,8 +10,9 @@ import streamlit as st
 from spt.preprocessing import Preprocessing
 from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest, in_words
-from spt.ui.shared import background, pictures, preset_buttons
+from spt.ui.shared import background, pixel_grid, preset_buttons
 from spt.ui.shared.components import style
+from spt.ui.shared.pixel_grid import Picture, Warp
 from spt.ui.shared.presets import INTERPOLATION
 from spt.ui.shared.rounding import about
 
@@ -52,27 +53,41 @@ def _show_images(request: InterpolationRequest) -> None:
     where, shift, both = (in_words(request, point) for point in (request.gamma, request.beta, sums))
     before, after = float(shown.before.norm()), float(shown.after.norm())
     st.html(_STYLE)
-    with st.container(key="moves"):
-        first, second, third, fourth = st.columns(4, gap="medium")
-    with first:
-        pictures.show(
-            shown.twice,
-            rf"twice, $T_\beta T_\gamma x$: by γ = {where}, then β = {shift}",
-            "The image transformed twice.",
-        )
-    with second:
-        pictures.show(
-            shown.once, rf"once, $T_{{\beta+\gamma}}\,x$: by {both}", "The image transformed once, by the sum."
-        )
-    with third:
-        bounds.signed(
-            shown.before, f"difference before P: **norm {about(before)}**", f"Signed difference, norm {about(before)}."
-        )
-    with fourth:
-        steps = parts_in_words(request.preprocessing)
-        bounds.signed(
-            shown.after, f"after P ({steps}), e: **norm {about(after)}**", f"Signed error after P, norm {about(after)}."
-        )
+    kind, nothing = request.transform.name, (0.0,) * request.transform.dimensions
+    first, second, sum_of_both = Warp(kind, nothing, True), Warp(kind, request.beta), Warp(kind, request.beta, True)
+    steps = parts_in_words(request.preprocessing)
+    pixel_grid.show(
+        "moved_images",
+        [
+            Picture(
+                shown.twice,
+                f"twice: by γ = {where}, then β = {shift}",
+                "The image transformed twice. Drag it to change γ.",
+                warps=(first, second),
+                preview="exact",
+            ),
+            Picture(
+                shown.once,
+                f"once: by {both}",
+                "The image transformed once, by the sum. Drag it to change γ.",
+                warps=(sum_of_both,),
+                preview="exact",
+            ),
+            bounds.signed(
+                shown.before,
+                f"difference before P: norm {about(before)}",
+                f"Signed difference, norm {about(before)}.",
+                sum_of_both,
+            ),
+            bounds.signed(
+                shown.after,
+                f"after P ({steps}), e: norm {about(after)}",
+                f"Signed error after P, norm {about(after)}.",
+                sum_of_both,
+            ),
+        ],
+        control=pixel_grid.control_of(request.transform, request.gamma, request.subject.image),
+    )
     outside = "" if request.gamma_inside else " **γ lies outside Γ: no bound below speaks about it.**"
     if before < 1e-9:
         outside += " Here nothing is interpolated twice (whole pixels or γ = 0), so e = 0: move γ a little."

@@ -1,9 +1,6 @@
-"""Hovering a pixel of T_(beta+gamma) x shows where it reads x for the gammas of a split: its arc, the interpolation cells
-that the arc's box meets, and the interval that encloses its value. One canvas component; everything in it is computed here.
+"""A pixel of T_(beta+gamma) x shows where it reads x for the gammas of a split: its arc, the interpolation cells that the arc's
+box meets, and the interval that encloses its value.
 """
-
-import base64
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +9,9 @@ from spt.interpolation import pixel_grid
 from spt.interval_warp import source_boxes
 from spt.ui.interpolation import run
 from spt.ui.interpolation.request import InterpolationRequest
-from spt.ui.shared.components import component
-from spt.ui.shared.pictures import png_data_url
+from spt.ui.shared.pixel_grid import Picture, Sources, Warp
 
 ARC_POINTS = 9
-
-_arcs = component(__file__)
 
 
 def sources(request: InterpolationRequest, split: tuple[tuple[float, float], ...]) -> dict[str, np.ndarray]:
@@ -42,19 +36,24 @@ def sources(request: InterpolationRequest, split: tuple[tuple[float, float], ...
     return {"arcs": arcs.numpy(), "boxes": boxes.numpy(), "low": low.numpy(), "high": high.numpy()}
 
 
-def _packed(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
-
-
-def area(request: InterpolationRequest, split: tuple[tuple[float, float], ...]) -> None:
-    """Draw the two canvases for one split."""
+def pictures(request: InterpolationRequest, split: tuple[tuple[float, float], ...], of: int) -> list[Picture]:
+    """T_(beta+gamma) x in the middle of a split, to be number ``of`` in a mount, and x with the sources of its pixels."""
     found = sources(request, split)
-    channels, height, width = request.image.shape
-    middle = [(low + high) / 2 + beta for (low, high), beta in zip(split, request.beta, strict=True)]
-    moved = request.transform(request.image, torch.tensor([middle], dtype=torch.float64))[0]
-    sizes: dict[str, Any] = {"width": width, "height": height, "channels": channels, "points": ARC_POINTS}
-    seen = request.preprocessing.mask(height, width).numpy()
+    middle = tuple((low + high) / 2 + beta for (low, high), beta in zip(split, request.beta, strict=True))
+    moved = request.transform(request.image, [middle])[0]
+    seen = request.preprocessing.mask(*moved.shape[1:]).numpy()
     widest = int(((found["high"] - found["low"]).max(axis=0) * seen).argmax())
-    packed = {name: _packed(values) for name, values in found.items()}
-    images = {"moved": png_data_url(moved), "image": png_data_url(request.image)}
-    _arcs(key="source_arcs", data=sizes | packed | images | {"start": widest})
+    return [
+        Picture(
+            moved,
+            "moved once, by β + γ: point at a pixel",
+            "The image transformed once, by the middle of the split.",
+            warps=(Warp(request.transform.name, middle),),
+        ),
+        Picture(
+            request.image,
+            "x: where it reads",
+            "The original image, with the arc along which the marked pixel reads it, and the interpolation cells there.",
+            sources=Sources(of, found["arcs"], found["boxes"], (found["low"], found["high"]), widest),
+        ),
+    ]

@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 import streamlit as st
-import torch
 from torch import Tensor
 
 from spt.certificates import rounded_up
@@ -18,9 +17,10 @@ from spt.ui.inverse import certificate, run
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import failures, pictures, state
+from spt.ui.shared import failures, pixel_grid, state
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
+from spt.ui.shared.pixel_grid import Picture, Reading, Warp
 from spt.ui.shared.session import Key, SessionResults
 
 METHODS: dict[Method, tuple[str, str]] = {
@@ -148,6 +148,7 @@ def _show_bounds(
     offered = [method for method in METHODS if method != "regularised" or pixels <= MOST_PIXELS]
     with st.container(key="inverse_bounds"):
         columns = st.columns(len(offered) + 1, gap="medium")
+    images, shown = st.empty(), []
     with columns[0]:
         if truth is None:
             st.markdown("**true error**  \nnot known: only the received image is")
@@ -156,7 +157,7 @@ def _show_bounds(
                 f"**true error**  \n‖e‖ = {float(truth.norm()):.3g}  \nas x and γ are known",
                 help="You chose both; the receiver knows neither.",
             )
-            _picture(truth.abs().numpy(), "how large each value is", "The true error.")
+            shown.append(_picture(request, beta, truth.abs().numpy(), "true error"))
     bounds: dict[Method, MethodBound] = {}
     for column, method in zip(columns[1:], offered, strict=True):
         name, text = METHODS[method]
@@ -184,9 +185,13 @@ def _show_bounds(
                 help=f"{text} Recentred: a ball of this radius holds all that the classifier can be shown. "
                 f"Computed in {result.seconds:.2g} s.",
             )
-            _picture(result.component, "how large each value can be", f"The bound by {name}.")
+            shown.append(_picture(request, beta, result.component, f"{name}: at most"))
+    if shown:
+        with images.container():
+            pixel_grid.show("inverse_error", shown)
     st.caption(
-        f"At one β. Dark 0, yellow {ERROR_SCALE:g} and more in pixel values; after P, norms are ℓ₂ over all pixels. Every bound "
+        f"How large each value is, or can be, at one β. Dark 0, yellow {ERROR_SCALE:g} and more in pixel values; after P, norms "
+        "are ℓ₂ over all pixels. Every bound "
         f"is proved for each of the {len(found.last.boxes)} surviving splits and all originals within their intervals."
     )
     return bounds, truth
@@ -202,6 +207,9 @@ def _wanted(method: Method, key: Key, amount: int) -> bool:
     return bool(st.session_state.get(f"{name}_for") == key)
 
 
-def _picture(values: np.ndarray, title: str, description: str) -> None:
-    colours = torch.from_numpy(error_figures.unsigned_picture(values, ERROR_SCALE))
-    pictures.show(colours, title, description)
+def _picture(request: InverseRequest, beta: tuple[float, ...], values: np.ndarray, title: str) -> Picture:
+    """How large each value of an error is, or can be."""
+    colours = error_figures.unsigned_picture(values, ERROR_SCALE)
+    moved = tuple(b + g for b, g in zip(beta, request.gamma or (0.0,) * len(beta), strict=True))
+    alt = f"Size of the error in every pixel: {title}."
+    return Picture(colours, title, alt, Reading(title, values), (Warp(request.transform.name, moved),))

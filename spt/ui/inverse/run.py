@@ -21,6 +21,8 @@ MOST_VALUES = 1 << 22  # of one pass that are kept until the end; of larger ones
 RESULTS = SessionResults("inverse_results", 6)
 MOST_PARTS = 8  # of Gamma that can be looked at one by one
 EVERYTHING = "all that survives"
+Ends = tuple[Tensor, Tensor]
+"""A lower and an upper image, (C, H, W) each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Pass:
     boxes: Tensor
     surviving: Tensor
     share: float
-    hulls: tuple[tuple[Tensor, Tensor] | None, ...]
+    hulls: tuple[Ends | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,6 @@ def _contains(request: InverseRequest, last: Inverse) -> bool:
     return bool((inside.flatten(1).all(dim=1).cpu() & holds).any())
 
 
-def received_interval(request: InverseRequest) -> tuple[Tensor, Tensor]:
-    """What the true values of x' can be, (C, H, W) each."""
+def received_interval(request: InverseRequest) -> Ends:
+    """What the true values of x' can be."""
     return request.within(request.gamma_range).ends

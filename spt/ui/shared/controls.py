@@ -17,7 +17,7 @@ from spt.datasets import DATASETS
 from spt.images import image_digest
 from spt.threat_model import BOUNDED, Attacker
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui.shared import cache, failures, gallery, own_names, state, uploads
+from spt.ui.shared import cache, failures, own_names, pixel_grid, state, uploads
 from spt.ui.shared.markdown import escape
 
 UPLOAD, CAMERA = "upload", "camera"
@@ -110,7 +110,7 @@ def _from_dataset(name: str, classifier: Classifier, shape: Shape) -> Subject:
     )
     if len(data) <= MOST_IN_GALLERY:
         thumbnails = cache.thumbnails(name, len(data))
-        gallery.show(key, thumbnails, index, lambda chosen: state.set(**{key: chosen}))
+        pixel_grid.show_gallery(f"gallery_{key}", thumbnails, index, lambda chosen: state.set(**{key: chosen}))
     image, caption = cache.image(name, data, index)
     label = data.label_among(index, classifier.class_names)
     return Subject(image, image_digest(image), label, caption, f"{name}:{index}")

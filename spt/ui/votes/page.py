@@ -8,11 +8,14 @@ import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.figures import votes as figures
-from spt.ui.shared import checking, failures, pictures
+from spt.ui.shared import checking, failures, pixel_grid
 from spt.ui.shared.markdown import escape
+from spt.ui.shared.pixel_grid import Picture, Shape, Warp
 from spt.ui.votes import attack, conclusion, formulas, responses
 from spt.ui.votes import run as votes_run
 from spt.ui.votes.request import VotesRequest
+
+VIGNETTE = "#56B4E9"
 
 
 def show(request: VotesRequest) -> None:
@@ -56,18 +59,32 @@ def show(request: VotesRequest) -> None:
 
 
 def _show_images(request: VotesRequest) -> None:
-    first, second, third, answer = st.columns([1, 1, 1, 1.5], gap="medium")
-    where = request.transform.describe(request.gamma)
-    with first:
-        pictures.show(request.subject.image, f"original x: {escape(request.subject.caption)}", "The original image.")
-    with second:
-        pictures.show(
-            request.received, f"received x′ = T_γ x: {where}", "The image the attacker hands over, in 8 bits."
+    images, answer = st.columns([3, 1.5], gap="medium")
+    subject, where = request.subject, request.transform.describe(request.gamma)
+    steps = _preprocessing_in_words(request.classifier)
+    moved = Warp(request.transform.name, (0.0,) * request.transform.dimensions, by_control=True)
+    with images:
+        pixel_grid.show(
+            "votes_images",
+            [
+                Picture(subject.image, f"original x: {subject.caption}", "The original image."),
+                Picture(
+                    request.received,
+                    f"received x′: {where}",
+                    "The image the attacker hands over, in 8 bits. Drag it to turn or shift it.",
+                    warps=(moved,),
+                    preview="8-bit",
+                ),
+                Picture(
+                    request.classifier.preprocessing(request.received),
+                    f"seen by f, P x′: {steps}",
+                    "The received image after preprocessing; dashed: the edge of the vignette.",
+                    warps=(moved,),
+                    shapes=_vignette(request.classifier),
+                ),
+            ],
+            control=pixel_grid.control_of(request.transform, request.gamma, subject.image),
         )
-    with third:
-        preprocessed = request.classifier.preprocessing(request.received)
-        steps = _preprocessing_in_words(request.classifier)
-        pictures.show(preprocessed, f"seen by f, P x′: {steps}", "The received image after preprocessing.")
     with answer:
         winner = int(request.probabilities.argmax())
         mark = "" if request.subject.label is None else " ✓" if winner == request.subject.label else " ✗ wrong"
@@ -79,6 +96,20 @@ def _show_images(request: VotesRequest) -> None:
         st.vega_lite_chart(
             pd.DataFrame(rows), specification, alt=f"Class probabilities of f; most likely {request.names[winner]}."
         )
+
+
+def _vignette(classifier: Classifier) -> tuple[Shape, ...]:
+    """The edge of what the vignette keeps."""
+    settings = classifier.preprocessing
+    height, width = settings.output_size(*classifier.input_shape[1:])
+    middle, margin = ((width - 1) / 2, (height - 1) / 2), settings.vignette_margin
+    if settings.vignette == "circle":
+        return (Shape((middle,), radius=min(height, width) / 2 - margin, colour=VIGNETTE, dashed=True),)
+    if settings.vignette == "rectangle":
+        low, right, bottom = margin - 0.5, width - 0.5 - margin, height - 0.5 - margin
+        corners = ((low, low), (right, low), (right, bottom), (low, bottom))
+        return (Shape(corners, colour=VIGNETTE, dashed=True, closed=True),)
+    return ()
 
 
 def _preprocessing_in_words(classifier: Classifier) -> str:
