@@ -159,6 +159,7 @@ def _own_picture(source: str, shape: Shape) -> Subject:
         else:
             st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
         state.stop()
+    st.caption(f"Your picture: {escape(upload.name)}. It stays chosen on the other pages; another one takes its place.")
     image, remark = cache.decoded(hashlib.sha256(upload.data).hexdigest(), shape, invert, upload.data)
     caption = "; ".join(filter(None, (upload.name, remark)))
     return Subject(image, image_digest(image), None, f"your picture ({caption})", None)
