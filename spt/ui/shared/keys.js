@@ -1,0 +1,39 @@
+const ARROWS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 };
+const TENTH = "0.1", COARSE = 1;
+const typing = (target) => target?.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target?.tagName) && !/^(range|checkbox|radio|button)$/.test(target.type));
+
+/** Where an arrow takes a slider of tenths of a degree; null for any other slider or key. */
+export const moved = (slider, key, shift) => {
+  if (slider?.type !== "range" || slider.step !== TENTH || !(key in ARROWS)) return null;
+  const value = Number(slider.value) + ARROWS[key] * (shift ? Number(TENTH) : COARSE);
+  return Math.min(Number(slider.max), Math.max(Number(slider.min), Math.round(10 * value) / 10));
+};
+
+export default function ({ parentElement, data }) {
+  const dialog = parentElement.querySelector("dialog"), opener = parentElement.querySelector(".open");
+  const write = (tag, text, ...inside) => { const made = document.createElement(tag); made.textContent = text; made.append(...inside); return made; };
+  for (const name of ["symbols", "words"]) {
+    parentElement.querySelector("dl." + name).replaceChildren(...data[name].flatMap(([symbol, words, meaning]) => symbol
+      ? [write("dt", symbol), write("dd", "", write("b", words), write("span", meaning))]
+      : [write("dt", words), write("dd", meaning)]));
+  }
+  opener.onclick = () => dialog.showModal();
+  dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
+  const pressed = (event) => {
+    const target = event.composedPath?.()[0] ?? event.target;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "?" && !typing(target)) {
+      event.preventDefault();
+      dialog.open ? dialog.close() : dialog.showModal();
+    }
+    const value = moved(target, event.key, event.shiftKey);
+    if (value === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(target, String(value)); // as a person does, past React
+    target.dispatchEvent(new Event("input", { bubbles: true }));
+    target.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  document.addEventListener("keydown", pressed, true);
+  return () => document.removeEventListener("keydown", pressed, true);
+}
