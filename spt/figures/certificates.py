@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
 from spt.certificates.per_sample import IndividualCertificate
-from spt.figures.style import plain, style
+from spt.figures.style import LIVE, plain, style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
 
@@ -121,8 +121,7 @@ def samples_specification(
         "mark": {"type": "point", "filled": True, "opacity": 0.85},
         "encoding": encoding,
         "height": height,
-        "background": "transparent",
-        "config": {"view": {"stroke": None}},
+        **LIVE,
     }
 
 

@@ -9,6 +9,13 @@ export const moved = (slider, key, shift) => {
   return Math.min(Number(slider.max), Math.max(Number(slider.min), Math.round(10 * value) / 10));
 };
 
+/** Let the keyboard reach what scrolls sideways: formulas and code. */
+export const reach = (page) => {
+  for (const each of page.querySelectorAll(".katex-display, [data-testid='stCode'] pre")) {
+    if (each.scrollWidth > each.clientWidth + 1) each.tabIndex = 0; else each.removeAttribute("tabindex");
+  }
+};
+
 export default function ({ parentElement, data }) {
   const dialog = parentElement.querySelector("dialog"), opener = parentElement.querySelector(".open");
   const write = (tag, text, ...inside) => { const made = document.createElement(tag); made.textContent = text; made.append(...inside); return made; };
@@ -34,6 +41,17 @@ export default function ({ parentElement, data }) {
     target.dispatchEvent(new Event("input", { bubbles: true }));
     target.dispatchEvent(new Event("change", { bubbles: true }));
   };
+  let waiting = 0;
+  const look = () => { waiting ||= setTimeout(() => { waiting = 0; reach(document); }, 300); };
+  const changes = new MutationObserver(look);
+  changes.observe(document.body, { childList: true, subtree: true });
+  addEventListener("resize", look);
   document.addEventListener("keydown", pressed, true);
-  return () => document.removeEventListener("keydown", pressed, true);
+  look();
+  return () => {
+    changes.disconnect();
+    clearTimeout(waiting);
+    removeEventListener("resize", look);
+    document.removeEventListener("keydown", pressed, true);
+  };
 }
