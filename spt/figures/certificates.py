@@ -175,7 +175,7 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
         )
     shown = max([limit, *(abs(answer.point[0]) for answer in answers)])
     half = 180.0 if shown > 100 else max(60.0, shown)
-    style(figure, 380, top=30, sides=24, legend=-0.12)
+    style(figure, 300, top=30, sides=24, legend=-0.12)
     ticks = _dial_ticks(limit, certified if certificate.label is not None else 0.0, half)
     figure.update_layout(
         showlegend=True,
@@ -250,7 +250,7 @@ def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
             text=[_answer_in_words(answer) for answer in group],
             hovertemplate=f"dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<br>%{{text}}<extra></extra>",
         )
-    style(figure, 460, top=30, sides=24)
+    style(figure, 330, top=10, sides=24)
     shown = 1.1 * max([limit, *(abs(value) for answer in answers for value in answer.point)])
     axis = {"zeroline": False, "constrain": "domain", "gridcolor": "rgba(136,136,136,0.25)"}
     figure.update_xaxes(title=f"dx in {unit}", range=[-shown, shown], **axis)
