@@ -76,7 +76,7 @@ def samples_specification(
     across = {"domain": [-most, most], "nice": False}
     if dimensions == 1:
         top = 0.2 * math.ceil(max(most_radius, 0.01) * 1.1 / 0.2)
-        x_title, y_title = f"sample {symbol} in {unit}", f"error radius r({symbol})"
+        x_title, y_title = f"sample {symbol}, in {unit}", f"error radius r({symbol})"
         up: dict[str, Any] = {"domain": [0, round(top, 6)], "nice": False}
         size: dict[str, Any] = {
             "field": "votes",

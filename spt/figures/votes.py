@@ -146,7 +146,7 @@ def response_curve(
     """
     figure = go.Figure()
     if sigma:
-        name = f"{symbol} ± σ_γ: two of three votes turn it to here"
+        name = f"two of three votes: {symbol} ± σ_γ"
         figure.add_vrect(
             at - sigma, at + sigma, fillcolor="#888888", opacity=0.12, line_width=0, name=name, showlegend=True
         )
@@ -178,7 +178,9 @@ def response_curve(
         x=at, y=1.04, yref="paper", text=f"{symbol} = {at:g}{unit}".replace("-", "−"), showarrow=False, yanchor="bottom"
     )
     style(figure, 340, top=34)
-    figure.update_xaxes(title=f"{symbol} in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False)
+    figure.update_xaxes(
+        title=f"turned by {symbol}, in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False
+    )
     figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
     return figure
 
@@ -241,6 +243,8 @@ def response_map(
     )
     style(figure, 440, top=34)
     limit = float(axis[-1])
-    figure.update_xaxes(title=f"dx in {unit}", range=[-limit, limit], constrain="domain")
-    figure.update_yaxes(title=f"dy in {unit} (down)", range=[limit, -limit], scaleanchor="x", constrain="domain")
+    figure.update_xaxes(title=f"shifted right (dx), in {unit}", range=[-limit, limit], constrain="domain")
+    figure.update_yaxes(
+        title=f"shifted down (dy), in {unit}", range=[limit, -limit], scaleanchor="x", constrain="domain"
+    )
     return figure

@@ -65,7 +65,7 @@ def _reset() -> None:
 
 def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the curve; returns what goes on refining, and says whether it did."""
-    st.subheader("How large can the error be within Γ?", anchor=False)
+    st.subheader("How large can the error be within the attack range Γ?", anchor=False)
     chart, numbers = st.empty(), st.empty()
     with st.container(key="refine_controls"):
         first, second, third = st.columns([1, 1, 1.6])
@@ -80,8 +80,8 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
         series = curve_series(request, live)
         specification = figures.lines_specification(
             series,
-            "γ in °",
-            "‖e(γ)‖",
+            "attack: turned by γ, in °",
+            "size of the error ‖e(γ)‖",
             request.limits,
             1.05 * max(highest, _highest(request, live)),
             request.gamma[0] if request.gamma_inside else None,
@@ -202,7 +202,7 @@ def _numbers(live: refinement.LiveRefinement) -> str:
 
 def map_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the map; there is nothing to refine. A large image's bounds are computed when asked for."""
-    st.subheader("How large can the error be within Γ?", anchor=False)
+    st.subheader("How large can the error be within the attack range Γ?", anchor=False)
     axis, norms = run.sampled_norms(request)
     chart, numbers, note = st.empty(), st.empty(), st.empty()
     worst_button(request)

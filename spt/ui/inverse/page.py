@@ -130,7 +130,7 @@ def _show_numbers(request: InverseRequest, found: Found, part: int, number: int)
     with st.container(key="inverse_metrics"):
         first, second = st.columns(2)
         third, fourth = st.columns(2)
-    first.metric("Γ that survives", f"{rounded_up(100 * one.share)} %", help="Share of Γ that is not excluded.")
+    first.metric("Survives of the range Γ", f"{rounded_up(100 * one.share)} %", help="Share of Γ that is not excluded.")
     second.metric("Splits left", f"{len(one.boxes):,}", help="Parts of Γ that some original explains so far.")
     if hull is None:
         return
