@@ -23,7 +23,8 @@ def show(request: CertifyRequest) -> None:
     run = certify_run.current(request)
     slots = _make_slots(request)
     running = run.status == "running"
-    certify_run.draw_samples(request, slots, None if running else run.certificate, running)
+    if running:
+        certify_run.draw_samples(request, slots, None, running=True)
     slots.formulas.caption("The numbers appear when the run has ended.")
     slots.export.caption("There is something to export when the run has ended.")
     if running:
@@ -54,6 +55,7 @@ def show(request: CertifyRequest) -> None:
 
 def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
     """What a run that is not going on says, and all that rests on it."""
+    certify_run.draw_samples(request, slots, run.certificate)
     again = run.certificate is not None or run.status == "stopped"
     slots.button.button(
         "Run again" if again else "Run",

@@ -237,8 +237,8 @@ def _choose_point(request: InterpolationRequest) -> tuple[float, ...]:
         limits = [("sample", "Landing point b′", 120.0, 20.0, 1.0)]
     else:
         limits = [
-            ("sample_dx", "Landing point b′₁ to the right", 6.0, 0.3, 0.05),
-            ("sample_dy", "Landing point b′₂ down", 6.0, 0.7, 0.05),
+            ("sample_dx", "Landing point b′₁, to the right", 6.0, 0.3, 0.05),
+            ("sample_dy", "Landing point b′₂, down", 6.0, 0.7, 0.05),
         ]
     return tuple(
         state.slider(

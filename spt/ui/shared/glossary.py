@@ -60,6 +60,8 @@ SYMBOLS = (
         "p", "share of votes", "The probability that a vote is for the class; p ≥ … is a bound that holds with 1 − α."
     ),
     Entry("R", "certified radius", "Up to which angle (or shift) the answer cannot change."),
+    Entry("θ", "any angle", "Of a curve over all angles (or shifts): the place along it."),
+    Entry("Φ", "normal distribution", "Its distribution function, from 0 to 1; Φ⁻¹ is the inverse of that."),
     Entry("p(row, column)", "pixel of the original", "On the page Inverse: a value known only between two ends."),
     Entry("c", "source box", "On the page Inverse: where a received pixel can have been read."),
 )

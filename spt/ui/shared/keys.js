@@ -9,6 +9,15 @@ export const moved = (slider, key, shift) => {
   return Math.min(Number(slider.max), Math.max(Number(slider.min), Math.round(10 * value) / 10));
 };
 
+/** Take a slider of Streamlit's to a value: nearly there as the browser does it, and by an arrow key the last tenth, which is what
+    Streamlit hears. */
+const step = (slider, value, key) => {
+  const nearly = (value - ARROWS[key] * Number(TENTH)).toFixed(1);
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(slider, nearly);
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+  setTimeout(() => slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })), 0);
+};
+
 /** Let the keyboard reach what scrolls sideways: formulas and code. */
 export const reach = (page) => {
   for (const each of page.querySelectorAll(".katex-display, [data-testid='stCode'] pre")) {
@@ -33,13 +42,11 @@ export default function ({ parentElement, data }) {
       event.preventDefault();
       dialog.open ? dialog.close() : dialog.showModal();
     }
-    const value = moved(target, event.key, event.shiftKey);
+    const value = event.isTrusted ? moved(target, event.key, event.shiftKey) : null;
     if (value === null) return;
     event.preventDefault();
     event.stopPropagation();
-    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(target, String(value)); // as a person does, past React
-    target.dispatchEvent(new Event("input", { bubbles: true }));
-    target.dispatchEvent(new Event("change", { bubbles: true }));
+    if (value !== Number(target.value)) step(target, value, event.key);
   };
   let waiting = 0;
   const look = () => { waiting ||= setTimeout(() => { waiting = 0; reach(document); }, 300); };
