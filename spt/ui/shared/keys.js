@@ -15,7 +15,7 @@ const step = (slider, value, key) => {
   const nearly = (value - ARROWS[key] * Number(TENTH)).toFixed(1);
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(slider, nearly);
   slider.dispatchEvent(new Event("input", { bubbles: true }));
-  setTimeout(() => slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })), 0);
+  slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 };
 
 /** Let the keyboard reach what scrolls sideways: formulas and code. */
