@@ -6,11 +6,11 @@ script it runs, Streamlit would answer the first visitor of a link to a page wit
 
 import streamlit as st
 
-from spt.ui.server import headers, start, status
+from spt.ui.server import base, headers, start, status
 
 app = st.App(
     "pages/navigation.py",
     lifespan=start.prepare,
     routes=[status.ROUTE],
-    middleware=[headers.MIDDLEWARE],
+    middleware=[headers.MIDDLEWARE, base.MIDDLEWARE],
 )

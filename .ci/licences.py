@@ -12,7 +12,8 @@ HEAD = """# Licences of the dependencies
 
 Our own: [LICENSE](../LICENSE), [samples](../assets/samples/LICENSES.md). `make licences` writes this page from what is
 installed; nothing of it is part of this repository or of its wheel. A licence is what a package's metadata say; its files have
-the text. The CUDA libraries that PyTorch brings on Linux are NVIDIA's, under a licence of its own.
+the text. The CUDA libraries that PyTorch brings on Linux are NVIDIA's, under a licence of its own. `axe-playwright-python` has
+Deque's axe-core inside it, under the Mozilla Public License 2.0.
 """
 
 
@@ -28,7 +29,17 @@ def licence(found: Distribution) -> str:
         if each.startswith("License :: ") and not each.endswith("OSI Approved")
     ]
     said = metadata.get("License-Expression") or ", ".join(classified) or (metadata.get("License") or "").strip()
+    said = said or first_line_of_the_licence(found)
     return said.splitlines()[0] if said else "not stated"
+
+
+def first_line_of_the_licence(found: Distribution) -> str:
+    """Of the file that the metadata name, where they do not say it themselves: "MIT License", say."""
+    for name in found.metadata.get_all("License-File") or []:
+        for path in found.files or []:
+            if path.name == Path(name).name and ".dist-info" in str(path):
+                return path.read_text(encoding="utf-8").strip().partition("\n")[0]
+    return ""
 
 
 def table(*lines: tuple[str, ...]) -> str:

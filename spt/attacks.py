@@ -5,7 +5,7 @@ The attacker applies the transformation and, by default, stores the image in 8 b
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,16 @@ class AttackResult:
     def fooled(self) -> bool:
         """Whether f answers another class at the worst point."""
         return int(self.predictions[0]) != self.label
+
+    def apart(self, distance: float, count: int) -> "AttackResult":
+        """The worst ``count`` of these points of which no two are nearer than ``distance``: fewer if there are no more."""
+        kept: list[int] = []
+        for index in range(len(self.points)):
+            if len(kept) < count and all(
+                float((self.points[index] - self.points[other]).norm()) >= distance for other in kept
+            ):
+                kept.append(index)
+        return replace(self, points=self.points[kept], losses=self.losses[kept], predictions=self.predictions[kept])
 
 
 @dataclass(frozen=True)

@@ -281,3 +281,43 @@ test("mounting the address takes the page's own window", async () => {
   assert.equal(globalThis.window.sptAddress.visit, "");
   delete globalThis.window;
 });
+
+test("keys: a question mark opens and closes the words, unless it is typed; what scrolls sideways can be reached", async () => {
+  globalThis.addEventListener = globalThis.removeEventListener = () => {};
+  globalThis.MutationObserver = class { observe() {} disconnect() {} };
+  document.body = new Element("body");
+  const wide = Object.assign(new Element("pre"), { scrollWidth: 500 }), narrow = Object.assign(new Element("pre"), { scrollWidth: 100 });
+  document.querySelectorAll = () => [wide, narrow];
+  const page = new Element(), before = listeners.length;
+  const data = { symbols: [["γ", "attack", "The angle."]], words: [["", "PROVED", "By calculation."]] };
+  const leave = (await component("shared/keys"))({ parentElement: page, data });
+  const dialog = page.querySelector("dialog");
+  Object.assign(dialog, { showModal() { this.open = true; }, close() { this.open = false; } });
+  assert.deepEqual(page.querySelector("dl.symbols").children.map((each) => each.tag), ["dt", "dd"]);
+  assert.deepEqual(page.querySelector("dl.words").children.map((each) => each.textContent), ["PROVED", "By calculation."]);
+  const [[name, pressed]] = listeners.slice(before);
+  const press = (key, target) => pressed({ key, target, preventDefault() {} });
+  assert.equal(name, "keydown");
+  press("?", new Element("input"));
+  assert.ok(!dialog.open);
+  press("?", new Element("body"));
+  assert.ok(dialog.open);
+  press("?", new Element("body"));
+  assert.ok(!dialog.open);
+  (await script("shared/keys")).reach(document);
+  assert.deepEqual([wide.tabIndex, narrow.tabIndex], [0, undefined]);
+  leave();
+});
+
+test("keys: an arrow takes an angle's slider one degree on, with Shift a tenth, and never beyond its ends", async () => {
+  const { moved } = await script("shared/keys");
+  const slider = (value, rest = {}) => ({ type: "range", step: "0.1", min: "-180", max: "180", value: String(value), ...rest });
+  const cases = [
+    [12.5, "ArrowRight", false, 13.5], [12.5, "ArrowRight", true, 12.6], [12.5, "ArrowDown", false, 11.5], [12.5, "ArrowLeft", true, 12.4],
+    [179.7, "ArrowUp", false, 180], [-180, "ArrowLeft", false, -180], [0.3, "ArrowLeft", true, 0.2],
+  ];
+  for (const [from, key, shift, to] of cases) assert.equal(moved(slider(from), key, shift), to);
+  assert.equal(moved(slider(1, { step: "0.05" }), "ArrowRight", false), null);
+  assert.equal(moved(slider(1, { type: "text" }), "ArrowRight", false), null);
+  assert.equal(moved(slider(1), "Home", false), null);
+});

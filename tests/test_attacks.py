@@ -91,6 +91,18 @@ def test_fooled():
     assert result.fooled and not dataclasses.replace(result, label=3).fooled
 
 
+def test_worst_points_that_are_apart():
+    """The worst is among them, each is worse than those after it, and no two are neighbours; fewer where there are no more."""
+    points = torch.tensor([[10.0], [10.0], [10.5], [-3.0], [9.0], [20.0]], dtype=torch.float64)
+    losses = torch.tensor([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
+    found = AttackResult(points, losses, torch.tensor([1, 1, 1, 0, 2, 2]), 0, 100)
+    for distance, count, kept in ((1.0, 3, [0, 3, 4]), (5.0, 3, [0, 3, 5]), (0.0, 2, [0, 1]), (40.0, 3, [0])):
+        apart = found.apart(distance, count)
+        assert apart.points.tolist() == points[kept].tolist() and apart.losses.tolist() == losses[kept].tolist()
+        assert apart.predictions.tolist() == found.predictions[kept].tolist()
+        assert (apart.label, apart.tried, apart.fooled) == (0, 100, True)
+
+
 def test_chunks_do_not_matter(classifier, image, monkeypatch):
     attack = WorstOfK(Rotation(), 60.0, k=100)
     whole = attack(classifier, image, 1)

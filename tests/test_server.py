@@ -11,7 +11,7 @@ import websockets
 
 from benchmarks import load
 from spt.__main__ import main
-from spt.ui.server import headers, status
+from spt.ui.server import base, headers, status
 from spt.ui.shared.gate import GATE
 
 
@@ -64,6 +64,65 @@ def test_websockets_pass_through_as_they_are() -> None:
 
     answered(headers.Headers(app), "websocket")
     assert len(seen) == 1
+
+
+PAGE = b"<!DOCTYPE html><html><head><title>Streamlit</title></head><body>\xc3\xa9</body></html>"
+
+
+def sent_by(app: Any, kind: bytes, *parts: bytes) -> tuple[dict[str, str], bytes]:
+    """Headers and body of an application's answer that comes in parts, behind the middleware `base.Base`."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        length = str(sum(map(len, parts))).encode()
+        start = {"type": "http.response.start", "status": 200}
+        await send(start | {"headers": [(b"content-type", kind), (b"content-length", length)]})
+        for number, part in enumerate(parts, 1):
+            await send({"type": "http.response.body", "body": part, "more_body": number < len(parts)})
+
+    asyncio.run(app(answer)({"type": "http", "method": "GET", "path": "/votes", "headers": []}, None, send))
+    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return found, b"".join(each["body"] for each in sent[1:])
+
+
+@pytest.mark.parametrize("cut", [len(PAGE), 20, 1])
+def test_a_page_is_told_where_its_server_is(cut: int) -> None:
+    headers, body = sent_by(base.Base, b"text/html; charset=utf-8", PAGE[:cut], PAGE[cut:])
+    assert body == PAGE.replace(b"<head>", b"<head>" + base.script())
+    assert headers["content-length"] == str(len(body))
+
+
+@pytest.mark.parametrize(("asked", "offered"), [(b"text/html,*/*", False), (b"*/*", True)])
+def test_a_page_is_asked_for_as_it_is(asked: bytes, offered: bool) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(scope["headers"])
+
+    sent = [(b"accept", asked), (b"accept-encoding", b"gzip")]
+    asyncio.run(base.Base(app)({"type": "http", "method": "GET", "path": "/votes", "headers": sent}, None, None))
+    assert seen == (sent if offered else sent[:1])
+
+
+def test_what_is_no_page_stays_as_it_is() -> None:
+    headers, body = sent_by(base.Base, b"application/json", PAGE)
+    assert body == PAGE and headers["content-length"] == str(len(PAGE))
+
+
+@pytest.mark.parametrize(
+    ("path", "server"),
+    [
+        *(("/", "/"), ("/votes", "/"), ("/votes/", "/"), ("/inverse", "/"), ("/talk", "/talk"), ("/talk/", "/talk/")),
+        *(("/talk/votes", "/talk/"), ("/votes/certify", "/votes/"), ("/my-votes", "/my-votes")),
+    ],
+)
+def test_the_server_is_where_the_page_is_without_its_name(path: str, server: str) -> None:
+    found = re.search(rb'new RegExp\((".*")\), "/"\)', base.script())
+    assert found is not None
+    assert re.sub(json.loads(found[1]), "/", path, count=1) == server
 
 
 def test_status_tells_the_queue_and_nothing_of_a_visitor() -> None:

@@ -3,13 +3,14 @@
 import streamlit as st
 
 from spt.ui.certify import page, request
-from spt.ui.shared import controls, state
+from spt.ui.shared import controls, state, title
 
-st.header("Certify: how far can no attack change the answer?", anchor=False)
-st.markdown(
-    "DistSPT accounts for the interpolation error: for every sampled **b′** it bounds by **r** how far what the classifier "
-    "can be shown may differ, and tests whether its answer holds on that whole ball. Enough passes are a **proof** for this "
-    "image. *Try:* double Γ and run again, or attack the certificate."
+title.show(
+    "Certify: how far can no attack change the answer?",
+    "Samples are tested one by one; enough passes are a **proof** for this image. *Try:* double the range, or attack the proof.",
+    "DistSPT accounts for the interpolation error: for every sampled landing point **b′** it bounds by **r** how far what the "
+    "classifier can be shown may differ, and tests whether its answer holds on that whole ball. Enough passes prove that no "
+    "attack within the range **Γ** changes the answer for this image.",
 )
 with st.sidebar:
     image_area = st.container()

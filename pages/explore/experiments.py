@@ -3,12 +3,14 @@
 import streamlit as st
 
 from spt.ui.experiments import page, request
-from spt.ui.shared import state
+from spt.ui.shared import state, title
 
-st.header("Experiments: how do our numbers stand beside the paper’s?", anchor=False)
-st.markdown(
-    "Every table of the paper, measured again by the code of this explorer, image by image. *Try:* choose an experiment, start "
-    "a **quick** run and watch its rows come in, then open one of its images on another page."
+title.show(
+    "Experiments: how do our numbers stand beside the paper’s?",
+    "Every table of the paper, measured again, image by image. *Try:* a **quick** run, then open one of its images elsewhere.",
+    "Every table of the paper, measured again by the code of this explorer. Choose an experiment on the left; stored results are "
+    "there at once, a quick run measures a few images here and now. Each row is an image, which opens on the other pages with "
+    "the settings of the experiment.",
 )
 with st.sidebar:
     chosen = request.choose()

@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from spt.ui.shared import controls, state
+from spt.ui.shared import controls, state, title
 from spt.ui.votes import attack, page, request
 
-st.header("Votes: what does the smoothed classifier answer?", anchor=False)
-st.markdown(
-    "An attacker turns or shifts the image **x** by **γ**; the smoothed classifier **g** turns or shifts what it "
-    "receives by random **β** and lets the base classifier **f** vote. "
-    "*Try:* move the slider until f is wrong, and see whether g still holds."
+title.show(
+    "Votes: what does the smoothed classifier answer?",
+    "An attacker turns the image; **g** lets the network **f** vote on many random turns of it. *Try:* turn until f is wrong.",
+    "An attacker turns or shifts the image **x** by **γ**; the smoothed classifier **g** turns or shifts what it receives by "
+    "random **β** and lets the base classifier **f** vote. The class that wins is g’s answer, if the votes are clear enough. "
+    "Move the attack until f is wrong, and see whether g still holds.",
 )
 attack.move_sliders()
 with st.sidebar:

@@ -22,8 +22,10 @@ def rounded_up(value: float, digits: int = 3) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A radius or noise level with its unit, three significant digits, rounded down: 26.4° or 1.25 px."""
-    return f"{rounded_down(value)}{'' if unit == '°' else ' '}{unit}"
+    """A radius or noise level with its unit, always three significant digits, rounded down: 26.4°, 6.00° or 3.90 px."""
+    kept = float(rounded_down(value))
+    digits = f"{kept:#.3g}".rstrip(".") if kept else "0"
+    return f"{digits}{'' if unit == '°' else ' '}{unit}"
 
 
 def confidence(alpha: float) -> str:

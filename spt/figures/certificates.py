@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
 from spt.certificates.per_sample import IndividualCertificate
-from spt.figures.style import plain, style
+from spt.figures.style import LIVE, plain, style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
 
@@ -76,7 +76,7 @@ def samples_specification(
     across = {"domain": [-most, most], "nice": False}
     if dimensions == 1:
         top = 0.2 * math.ceil(max(most_radius, 0.01) * 1.1 / 0.2)
-        x_title, y_title = f"sample {symbol} in {unit}", f"error radius r({symbol})"
+        x_title, y_title = f"sample {symbol}, in {unit}", f"error radius r({symbol})"
         up: dict[str, Any] = {"domain": [0, round(top, 6)], "nice": False}
         size: dict[str, Any] = {
             "field": "votes",
@@ -121,8 +121,7 @@ def samples_specification(
         "mark": {"type": "point", "filled": True, "opacity": 0.85},
         "encoding": encoding,
         "height": height,
-        "background": "transparent",
-        "config": {"view": {"stroke": None}},
+        **LIVE,
     }
 
 
@@ -176,7 +175,7 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
         )
     shown = max([limit, *(abs(answer.point[0]) for answer in answers)])
     half = 180.0 if shown > 100 else max(60.0, shown)
-    style(figure, 380, top=30, sides=24, legend=-0.12)
+    style(figure, 300, top=30, sides=24, legend=-0.12)
     ticks = _dial_ticks(limit, certified if certificate.label is not None else 0.0, half)
     figure.update_layout(
         showlegend=True,
@@ -251,7 +250,7 @@ def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
             text=[_answer_in_words(answer) for answer in group],
             hovertemplate=f"dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<br>%{{text}}<extra></extra>",
         )
-    style(figure, 460, top=30, sides=24)
+    style(figure, 330, top=10, sides=24)
     shown = 1.1 * max([limit, *(abs(value) for answer in answers for value in answer.point)])
     axis = {"zeroline": False, "constrain": "domain", "gridcolor": "rgba(136,136,136,0.25)"}
     figure.update_xaxes(title=f"dx in {unit}", range=[-shown, shown], **axis)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.figures.style import style
+from spt.figures.style import LIVE, style
 
 SAMPLED, CHORD, INTERVAL, SHIFTED, RECENTRED = "#8C8C8C", "#0072B2", "#D55E00", "#E69F00", "#009E73"
 _RD_BU = (
@@ -170,7 +170,7 @@ def lines_specification(
         layers.append(
             {"data": once, "mark": {"type": "rule", "strokeDash": [6, 4], "color": "#888888"}, "encoding": {"x": x}}
         )
-    return {"layer": layers, "height": height, "background": "transparent", "config": {"view": {"stroke": None}}}
+    return {"layer": layers, "height": height, **LIVE}
 
 
 def histogram_bars(samples: np.ndarray, x_range: tuple[float, float], height: float, count: int = 30) -> Rows:
@@ -244,8 +244,7 @@ def level_specification(error: float, height: int = 240) -> dict[str, Any]:
     return {
         "layer": [bars, rule | {"encoding": {"x": x, "tooltip": {"field": "name", "title": " "}}}],
         "height": height,
-        "background": "transparent",
-        "config": {"view": {"stroke": None}},
+        **LIVE,
     }
 
 

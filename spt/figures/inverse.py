@@ -339,6 +339,11 @@ def steps_svg(trace: Trace, done: int, truth: float | None) -> str:
         f'<text x="{x(tick):.1f}" y="{height - 5}" font-size="12" text-anchor="middle">{tick:g}</text>'
         for tick in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
+    if truth is not None:
+        parts.append(
+            f'<line x1="{x(truth):.1f}" x2="{x(truth):.1f}" y1="4" y2="{height - 20}" stroke="{TRUE}" stroke-width="2" '
+            'stroke-dasharray="4 3"/>'
+        )
     for number, (name, union, known) in enumerate(rows):
         y = 18 + 24 * number
         bold = ' font-weight="bold"' if number == done else ""
@@ -349,23 +354,32 @@ def steps_svg(trace: Trace, done: int, truth: float | None) -> str:
                 f'stroke-width="3"><title>{escape(interval(union))}</title></line>'
             )
         if known[0] <= known[1]:
-            width = max(x(known[1]) - x(known[0]), 2)
-            parts.append(
-                f'<rect x="{x(known[0]):.1f}" y="{y - 2}" width="{width:.1f}" height="9" fill="{KNOWN}">'
-                f"<title>{escape(interval(known))}</title></rect>"
-            )
+            parts.append(_known_bar(x(known[0]), x(known[1]), y, known))
         else:
             parts.append(
                 f'<text x="{x(0.5):.1f}" y="{y + 7}" font-size="12" text-anchor="middle">nothing is left</text>'
             )
-    if truth is not None:
-        parts.append(
-            f'<line x1="{x(truth):.1f}" x2="{x(truth):.1f}" y1="4" y2="{height - 20}" stroke="{TRUE}" stroke-width="2" '
-            'stroke-dasharray="4 3"/>'
-        )
     known = rows[-1][2]
     return _svg(
         410, height, "".join(parts), f"After {done} of {len(trace.steps)} steps the pixel is in {interval(known)}"
+    )
+
+
+NARROWEST_BAR = 8.0
+
+
+def _known_bar(left: float, right: float, y: float, known: Ends) -> str:
+    """What is known as a bar; one too narrow to be seen is a diamond in its place, with its width beside it."""
+    title = f"<title>{escape(interval(known))}</title>"
+    if right - left >= NARROWEST_BAR:
+        return f'<rect x="{left:.1f}" y="{y - 2}" width="{right - left:.1f}" height="9" fill="{KNOWN}">{title}</rect>'
+    middle, half = (left + right) / 2, NARROWEST_BAR / 2 + 1
+    corners = ((middle - half, y + 2.5), (middle, y + 2.5 - half), (middle + half, y + 2.5), (middle, y + 2.5 + half))
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
+    side, anchor = (middle - half - 4, "end") if middle > 250 else (middle + half + 4, "start")
+    return (
+        f'<polygon points="{points}" fill="{KNOWN}">{title}</polygon>'
+        f'<text x="{side:.1f}" y="{y + 6.5}" font-size="11" text-anchor="{anchor}">{at_most(known[1] - known[0])} wide</text>'
     )
 
 

@@ -1,8 +1,12 @@
-"""The style that the plotly figures share: a transparent ground, narrow margins and the legend below; names as plain text."""
+"""The style that figures share: a transparent ground, narrow margins and the legend below; names as plain text."""
 
 import html
+from typing import Any
 
 import plotly.graph_objects as go
+
+LIVE: dict[str, Any] = {"background": "transparent", "config": {"view": {"stroke": None}, "mark": {"aria": False}}}
+"""What all Vega-Lite charts share: a transparent ground; to screen readers each is one picture, with its page's words."""
 
 
 def plain(name: str) -> str:

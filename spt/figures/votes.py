@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.figures.style import plain, style
+from spt.figures.style import LIVE, plain, style
 
 CLASS_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
@@ -71,7 +71,7 @@ def bars_specification(
     x = {
         "field": "class",
         "type": "nominal",
-        "sort": {"field": "position"},
+        "sort": None,  # as the rows come
         "axis": {"title": None, "labelAngle": -40 if slanted else 0, "labelOverlap": not slanted, "labelLimit": 90},
     }
     y = {
@@ -113,16 +113,16 @@ def bars_specification(
                 "data": once,
                 "mark": {
                     "type": "text",
-                    "align": "right",
-                    "dy": -6,
-                    "fontSize": 11,
+                    "align": "left",
+                    "dx": 5,
+                    "fontSize": 12,
                     "color": "#888888",
-                    "text": line_label,
+                    "text": line_label.split(" "),  # a word a line: it stands beside the bars, where none can be
                 },
                 "encoding": {"y": rule, "x": {"value": "width"}},
             }
         )
-    return {"layer": layers, "height": height, "background": "transparent", "config": {"view": {"stroke": None}}}
+    return {"layer": layers, "height": height, **LIVE}
 
 
 def response_curve(
@@ -146,7 +146,10 @@ def response_curve(
     """
     figure = go.Figure()
     if sigma:
-        figure.add_vrect(at - sigma, at + sigma, fillcolor="#888888", opacity=0.12, line_width=0)
+        name = f"two of three votes: {symbol} ± σ_γ"
+        figure.add_vrect(
+            at - sigma, at + sigma, fillcolor="#888888", opacity=0.12, line_width=0, name=name, showlegend=True
+        )
     shown = [index for index in range(len(class_names)) if probabilities[:, index].max() >= 0.05]
     for index in sorted(shown, key=lambda index: -probabilities[:, index].max())[:MOST_BARS]:
         figure.add_scatter(
@@ -175,7 +178,9 @@ def response_curve(
         x=at, y=1.04, yref="paper", text=f"{symbol} = {at:g}{unit}".replace("-", "−"), showarrow=False, yanchor="bottom"
     )
     style(figure, 340, top=34)
-    figure.update_xaxes(title=f"{symbol} in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False)
+    figure.update_xaxes(
+        title=f"turned by {symbol}, in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False
+    )
     figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
     return figure
 
@@ -238,6 +243,8 @@ def response_map(
     )
     style(figure, 440, top=34)
     limit = float(axis[-1])
-    figure.update_xaxes(title=f"dx in {unit}", range=[-limit, limit], constrain="domain")
-    figure.update_yaxes(title=f"dy in {unit} (down)", range=[limit, -limit], scaleanchor="x", constrain="domain")
+    figure.update_xaxes(title=f"shifted right (dx), in {unit}", range=[-limit, limit], constrain="domain")
+    figure.update_yaxes(
+        title=f"shifted down (dy), in {unit}", range=[limit, -limit], scaleanchor="x", constrain="domain"
+    )
     return figure

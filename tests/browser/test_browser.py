@@ -150,7 +150,7 @@ def test_a_link_to_a_page_is_the_first_visit_of_a_fresh_server(server: str, page
     expect(page.get_by_role("heading", name="Votes: what does")).to_be_visible()
     expect(page.get_by_text("Page not found")).to_have_count(0)
     finished(page, 500)
-    expect(page.get_by_role("slider", name=re.compile("angle"))).to_have_value("-40")
+    expect(page.get_by_test_id("stSidebar").get_by_role("slider", name="Attack: turned by γ")).to_have_value("-40")
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
@@ -236,7 +236,7 @@ def test_stop_works_at_once_and_leaves_a_provisional_result(server: str, page: P
 def test_moving_the_slider_changes_the_address_and_the_result(server: str, page: Page) -> None:
     page.goto(f"{server}/votes?n=200&pace=fast")
     finished(page, 200)
-    slider = page.get_by_role("slider", name=re.compile("angle"))
+    slider = page.get_by_test_id("stSidebar").get_by_role("slider", name="Attack: turned by γ")
     slider.focus()
     for value in ("24.9", "24.8", "24.7"):
         slider.press("ArrowLeft")
@@ -363,7 +363,7 @@ def test_presets_of_the_interpolation_page_set_the_controls(server: str, page: P
     page.get_by_role("button", name="Rotations do not compose").click()
     expect(page.get_by_text("by γ = 25.00°, then β = 20.00°")).to_be_visible()
     expect(page.get_by_text("(40 splits").first).to_be_visible()
-    expect(page.get_by_role("slider", name="β in °")).to_have_value("20")
+    expect(page.get_by_role("slider", name="Vote: turned by β")).to_have_value("20")
 
 
 def test_the_numbers_can_be_downloaded(server: str, page: Page) -> None:

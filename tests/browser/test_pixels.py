@@ -182,7 +182,7 @@ def test_dragging_turns_the_image_and_python_answers_with_the_same(server: str, 
     expect(badge).to_be_hidden()
     page.wait_for_url(re.compile(rf"angle={re.escape(f'{angle:g}')}"))
     assert np.abs(levels_of(canvas) - turned).max() <= 1
-    expect(page.locator('[data-testid="stSidebar"]').get_by_role("slider", name=re.compile("angle"))).to_have_value(
+    expect(page.locator('[data-testid="stSidebar"]').get_by_role("slider", name="Attack: turned by γ")).to_have_value(
         f"{angle:g}"
     )
 

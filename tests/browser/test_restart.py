@@ -49,7 +49,7 @@ def test_a_run_begins_again_and_the_page_says_why(server: ExplorerServer, page: 
     expect(page.get_by_text(LINE)).to_be_visible()
     expect(page.get_by_text("5,000 of 5,000 votes").first).to_be_visible()
     assert "angle=12" in page.url and "digits_image=3" in page.url
-    expect(page.get_by_role("slider", name="angle γ in °")).to_have_value("12")
+    expect(page.get_by_role("slider", name="Attack: turned by γ")).to_have_value("12")
 
 
 def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerServer, page: Page) -> None:

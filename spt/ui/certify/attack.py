@@ -18,6 +18,7 @@ from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
+from spt.ui.certify.run import CertifySlots
 from spt.ui.shared import failures, own_names, pixel_grid, state
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
@@ -32,15 +33,13 @@ ANSWERS = SessionResults("certify_answers", 8)
 ATTACK = CurrentRun("certify_attack_run", PageRun)
 
 
-def area(request: CertifyRequest, certificate: DistCertificate) -> None:
-    """Draw the range with the images at its border, the button that attacks it, and what the last attack found."""
+def area(request: CertifyRequest, certificate: DistCertificate, slots: CertifySlots) -> None:
+    """Draw the range, the images at its border, the button that attacks it, and what the last attack found."""
     answers: list[Answer] | str | None = ANSWERS.get(request.key) if certificate.label is not None else None
     points = answers if isinstance(answers, list) else []
-    left, right = st.columns([1.25, 1], gap="large")
     alt = f"Certified range: {certificate.statement()}"
-    with left:
-        st.plotly_chart(figures.certified_range(certificate, points), alt=alt)
-    with right:
+    slots.dial.plotly_chart(figures.certified_range(certificate, points), alt=alt)
+    with slots.border.container():
         if certificate.label is None:
             st.markdown("Nothing is certified, so there is nothing to attack: f and g may answer anything within Γ.")
             return
@@ -70,7 +69,8 @@ def area(request: CertifyRequest, certificate: DistCertificate) -> None:
         elif isinstance(answers, str):
             st.error(answers)
     if isinstance(answers, list):
-        _show_answers(request, certificate, answers)
+        with slots.answers.container():
+            _show_answers(request, certificate, answers)
 
 
 def _start(key: Key) -> None:

@@ -22,11 +22,12 @@ def show(request: CertifyRequest) -> None:
         _ = request.defence
     run = certify_run.current(request)
     slots = _make_slots(request)
-    certify_run.draw_samples(request, slots, None if run.status == "running" else run.certificate)
+    running = run.status == "running"
+    if running:
+        certify_run.draw_samples(request, slots, None, running=True)
     slots.formulas.caption("The numbers appear when the run has ended.")
     slots.export.caption("There is something to export when the run has ended.")
-    if run.status == "running":
-        slots.range.caption("The range is drawn when all samples are in.")
+    if running:
         slots.check.caption("There is something to check when the run has ended.")
         slots.button.button(
             "Stop",
@@ -54,7 +55,8 @@ def show(request: CertifyRequest) -> None:
 
 def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
     """What a run that is not going on says, and all that rests on it."""
-    again = run.certificate is not None
+    certify_run.draw_samples(request, slots, run.certificate)
+    again = run.certificate is not None or run.status == "stopped"
     slots.button.button(
         "Run again" if again else "Run",
         key="certify_start",
@@ -68,7 +70,7 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
         conclusion.show(request, run)
     certificate = run.certificate if run.status == "done" else None
     if certificate is None:
-        slots.range.caption("A range is certified only when all samples of a run are in.")
+        slots.dial.caption("A range is certified only when all samples of a run are in.")
     else:
         _show_proof(request, certificate, slots)
     with slots.check.container():  # last, because a check may run here
@@ -80,25 +82,30 @@ def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: Ce
         formulas.show(request, certificate)
     with slots.export.container():
         export.show(request, certificate)
-    with slots.range.container():
-        attack.area(request, certificate)
+    attack.area(request, certificate, slots)
 
 
 def _make_slots(request: CertifyRequest) -> CertifySlots:
-    left, middle, right = st.columns([0.9, 2.2, 1.3], gap="medium")
+    left, middle, right = st.columns([0.9, 1.6, 1.4], gap="medium")
     with left:
         caption = f"image x: {request.subject.caption}"
         pixel_grid.show("certify_image", [Picture(request.subject.image, caption, "The image that is certified.")])
-    with middle:
-        chart, progress = st.empty(), st.empty()
+    with middle, st.container(key="certify_dial"):
+        dial = st.empty()
     with right:
         button, panel = st.empty(), st.empty()
-    st.subheader("The certified range, and g under attack", anchor=False)
-    area = st.empty()
+    left, right = st.columns([1.5, 1.4], gap="medium")
+    with left:
+        st.subheader("The samples b′, and how far each may differ", anchor=False)
+        progress, chart = st.empty(), st.empty()
+    with right:
+        st.subheader("The smoothed classifier g under attack", anchor=False)
+        border = st.empty()
+    answers = st.empty()
     with st.expander("How it works, with this image's numbers"):
         formulas = st.empty()
     with st.expander("Export: certificate, picture, command, Python"):
         export = st.empty()
     with st.expander("Check: is this certificate true? Or one from a file?"):
         check = st.empty()
-    return CertifySlots(chart, progress, button, panel, area, formulas, export, check)
+    return CertifySlots(chart, progress, button, panel, dial, border, answers, formulas, export, check)

@@ -28,7 +28,7 @@ def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
     """Attack range, attacker, smoothing and statistics."""
     first, unit = transform.parameters[0], transform.unit
     limit = state.slider(
-        f"Attack range Γ: ± {unit}",
+        f"Attack range Γ: plus and minus, in {unit}",
         first.step,
         _MOST_LIMIT[unit],
         _FIRST_LIMIT[unit],

@@ -35,13 +35,15 @@ CERTIFICATES = SessionResults("certificates", MOST_KEPT)
 
 @dataclass(frozen=True)
 class CertifySlots:
-    """Where the run is drawn."""
+    """Where the run is drawn; ``dial``: the certified range; ``border``: its ends, and the button that attacks it."""
 
     chart: Any
     progress: Any
     button: Any
     panel: Any
-    range: Any
+    dial: Any
+    border: Any
+    answers: Any
     formulas: Any
     export: Any
     check: Any
@@ -107,17 +109,18 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
 def draw_samples(
     request: CertifyRequest, slots: CertifySlots, certificate: DistCertificate | None, running: bool = False
 ) -> None:
-    """The samples so far, as a chart, and how many there are."""
+    """The samples so far, as a chart, and how many there are; as long as they come in, where their range will be drawn."""
     rows = figures.sample_rows(certificate) if certificate else []
     n, done, most = request.settings.n_gamma, len(rows), max((row["radius"] for row in rows), default=0.3)
     farthest = max((abs(value) for point in certificate.points for value in point), default=0.0) if certificate else 0.0
     columns = None if rows else ["sample", "x", "y", "radius", "radius_shown", "votes", "share", "outcome"]
     specification = figures.samples_specification(
-        request.transform.dimensions, request.transform.unit, request.settings.parameter_sigma, most, farthest
+        request.transform.dimensions, request.transform.unit, request.settings.parameter_sigma, most, farthest, 230
     )
     passes = certificate.passes if certificate else 0
     alt = f"{done} of {n} samples b′ with their error radii; {passes} passed their inner test."
-    slots.chart.vega_lite_chart(pd.DataFrame(rows, columns=columns), specification, alt=alt)
+    chart = slots.dial if running else slots.chart
+    chart.vega_lite_chart(pd.DataFrame(rows, columns=columns), specification, alt=alt)
     text = f"{done:,} of {n:,} samples"
     if certificate:
         text += f" · {certificate.network_calls:,} network calls · {certificate.seconds:.1f} s"

@@ -82,9 +82,28 @@ def show_table(experiment: Experiment, result: Result | None) -> None:
     names = [name for name in rows[0] if name and any(row[name] != "–" for row in rows)]
     heads = [head + " " * heads[:k].count(head) for k, head in enumerate(heads)]  # pandas wants different names
     table = pd.DataFrame({head: [_cell(row[name]) for name in names] for head, row in zip(heads, rows, strict=True)})
-    table.index = pd.Index([escape(name).replace(" ", NARROW) for name in names])
+    table.index = pd.Index([escape(_in_words(name)).replace(" ", NARROW) for name in names])
     words = "; ".join(f"{name}: {', '.join(str(row[name]) for row in rows)}" for name in names)
     st.table(table, alt=f"{experiment.title}. {words}")
+
+
+_WORDS = {
+    "Γ": "range",
+    "σ_γ": "noise",
+    "σ_ε": "pixel noise",
+    "n_γ": "samples",
+    "n": "votes",
+    "n₀": "selection votes",
+    "α": "failure probability",
+    "E": "error bound",
+    "ρ": "share beyond E",
+    "q_E": "share within E",
+}
+
+
+def _in_words(name: str) -> str:
+    """The name of a quantity, with words before what is only a symbol."""
+    return f"{_WORDS[name]} {name}" if name in _WORDS else name
 
 
 def _cell(text: str) -> str:

@@ -234,12 +234,15 @@ def area(request: InterpolationRequest) -> tuple[tuple[float, ...], Callable[[],
 def _choose_point(request: InterpolationRequest) -> tuple[float, ...]:
     columns = st.columns(2 if not request.rotates else [1, 1])
     if request.rotates:
-        limits = [("sample", "b′", 120.0, 20.0, 1.0)]
+        limits = [("sample", "Landing point b′", 120.0, 20.0, 1.0)]
     else:
-        limits = [("sample_dx", "b′ (dx)", 6.0, 0.3, 0.05), ("sample_dy", "b′ (dy)", 6.0, 0.7, 0.05)]
+        limits = [
+            ("sample_dx", "Landing point b′₁, to the right", 6.0, 0.3, 0.05),
+            ("sample_dy", "Landing point b′₂, down", 6.0, 0.7, 0.05),
+        ]
     return tuple(
         state.slider(
-            f"{label} in {request.transform.unit}",
+            f"{label}, in {request.transform.unit}",
             -limit,
             limit,
             value,
@@ -289,7 +292,7 @@ def _plane(request: InterpolationRequest, point: tuple[float, ...], found: Cloud
 
     def draw() -> go.Figure:
         colours = found.gammas[:, 0] if request.rotates else np.hypot(found.gammas[:, 0], found.gammas[:, 1])
-        title = "γ in °" if request.rotates else "|γ| in px"
+        title = "attack γ, in °" if request.rotates else "size of the attack |γ|, in px"
         return figures.plane(found.points, colours, title, found.balls, line=request.rotates)
 
     return FIGURES.once((_key(request), point, tuple(ball.proved for ball in found.balls)), draw)
@@ -313,7 +316,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     generator = torch.Generator().manual_seed(SEED)
     votes = request.transform.sample(DRAWN_SAMPLES, request.sigma, generator)[:, 0].numpy()
     bars = figures.histogram_bars(votes, reach, 0.45 * most)
-    unit, name = request.transform.unit, "b′" if request.rotates else "b′ (dx)"
+    unit, name = request.transform.unit, "landing point b′" if request.rotates else "landing point b′₁"
     st.markdown(f"**Radius over {name}**, and where {DRAWN_SAMPLES} votes land (σ_γ = {quantity(request.sigma, unit)})")
     chart, button, progress, working = st.empty(), st.empty(), st.empty(), st.empty()
     marked = point[0] if reach[0] <= point[0] <= reach[1] else None
@@ -321,7 +324,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     def draw() -> None:
         series = profile_series(where, sampled, profile.proved)
         specification = figures.lines_specification(
-            series, f"{name} in {unit}", "radius of K(b′)", reach, most, marked, bars, height=380
+            series, f"{name}, in {unit}", "radius of K(b′)", reach, most, marked, bars, height=380
         )
         alt = (
             f"Radius over b′: shifted up to {sampled['shifted'].max():.3g}, recentred {sampled['recentred'].max():.3g}."

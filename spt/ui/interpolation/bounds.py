@@ -65,13 +65,12 @@ def _reset() -> None:
 
 def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the curve; returns what goes on refining, and says whether it did."""
-    st.subheader("How large can the error be within Γ?", anchor=False)
-    left, right = st.columns([2, 1], vertical_alignment="center")
-    numbers, chart = left.empty(), st.empty()
-    with right, st.container(key="refine_controls"):
-        first, second = st.columns(2)
-    button, again, progress = first.empty(), second.empty(), right.empty()
-    with right:
+    st.subheader("How large can the error be within the attack range Γ?", anchor=False)
+    chart, numbers = st.empty(), st.empty()
+    with st.container(key="refine_controls"):
+        first, second, third = st.columns([1, 1, 1.6])
+    button, again, progress = first.empty(), second.empty(), st.empty()
+    with third:
         worst_button(request)
     live = refinement.current(request)
     highest = _highest(request, live)
@@ -81,11 +80,12 @@ def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
         series = curve_series(request, live)
         specification = figures.lines_specification(
             series,
-            "γ in °",
-            "‖e(γ)‖",
+            "attack: turned by γ, in °",
+            "size of the error ‖e(γ)‖",
             request.limits,
             1.05 * max(highest, _highest(request, live)),
             request.gamma[0] if request.gamma_inside else None,
+            height=320,
         )
         most = f", at most {at_most(live.chord.bound)}" if not live.waiting else ""
         alt = f"Error norm over gamma: at least {at_least(live.sampled)}{most}."
@@ -202,13 +202,10 @@ def _numbers(live: refinement.LiveRefinement) -> str:
 
 def map_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the map; there is nothing to refine. A large image's bounds are computed when asked for."""
-    st.subheader("How large can the error be within Γ?", anchor=False)
+    st.subheader("How large can the error be within the attack range Γ?", anchor=False)
     axis, norms = run.sampled_norms(request)
-    left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
-    with right:
-        numbers, note = st.empty(), st.empty()
-        worst_button(request)
-    chart = left.empty()
+    chart, numbers, note = st.empty(), st.empty(), st.empty()
+    worst_button(request)
 
     def draw(exact: ErrorBound | None, interval: ErrorBound | None) -> None:
         numbers.markdown("\n\n".join(_map_numbers(request, norms, exact, interval)))

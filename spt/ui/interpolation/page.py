@@ -31,8 +31,11 @@ def show_presets() -> None:
 
 
 def _show(request: InterpolationRequest) -> None:
-    _show_images(request)
-    refine = bounds.curve_area(request) if request.rotates else bounds.map_area(request)
+    left, right = st.columns([1, 1.2], gap="medium")
+    with left:
+        _show_images(request)
+    with right:
+        refine = bounds.curve_area(request) if request.rotates else bounds.map_area(request)
     draw_enclosure = bounds.enclosure_area(request)
     draw_enclosure(not (request.rotates and refinement.current(request).remaining))
     parts.show(request)

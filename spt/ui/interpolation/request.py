@@ -13,6 +13,7 @@ from spt.transforms import Rotation, Transform
 from spt.ui.shared import controls, state
 from spt.ui.shared.controls import Subject
 from spt.ui.shared.full_preprocessing import full_preprocessing
+from spt.ui.shared.pixel_grid import SAID
 from spt.ui.shared.session import Key
 
 LARGE = 3 * 64 * 64  # image values from which bounds take seconds: samples at once, bounds when asked for, live
@@ -83,7 +84,7 @@ def choose(
     limits = controls.choose_range(transform, "The bounds speak about every γ in Γ", "the same for dx and dy")
     beta = tuple(
         state.slider(
-            f"β {symbol}in {first.unit}",
+            f"Vote: {SAID[name].lower()} {symbol}, in {first.unit}",
             -limit,
             limit,
             value,
@@ -91,10 +92,10 @@ def choose(
             key=key,
             help="The smoothing parameter of one vote: it is applied after γ.",
         )
-        for key, symbol, limit, value, step in (
-            [("beta", "", 180.0, 20.0, 0.5)]
+        for key, name, symbol, limit, value, step in (
+            [("beta", "angle", "β", 180.0, 20.0, 0.5)]
             if rotates
-            else [("beta_dx", "(dx) ", 8.0, 0.3, 0.05), ("beta_dy", "(dy) ", 8.0, 0.7, 0.05)]
+            else [("beta_dx", "dx", "β₁", 8.0, 0.3, 0.05), ("beta_dy", "dy", "β₂", 8.0, 0.7, 0.05)]
         )
     )
     left, right = st.columns(2)
@@ -103,13 +104,13 @@ def choose(
     )
     blur = state.switch("Blur", True, key="blur", help="P blurs, which removes most of the error.", where=right)
     splits = state.pick(
-        "Splits of Γ" + ("" if rotates else " on each axis"),
+        "Splits of the attack range Γ" + ("" if rotates else " on each axis"),
         [10, 20, 40, 60, 120, 240] if rotates else [2, 4, 8, 12, 16, 24],
         40 if rotates else 8,
         key="splits" if rotates else "splits_px",
         help="Uniform splits that the bounds begin with. More splits: sharper and slower.",
     )
-    with st.expander("Smoothing (for b′)"):
+    with st.expander("Smoothing, for the landing points b′"):
         smoothing = controls.choose_smoothing(transform)
     chosen = with_parts(full_preprocessing(classifier, transform), vignette, blur)
     return InterpolationRequest(

@@ -57,7 +57,7 @@ def choose(transform: Transform, classifier: Classifier) -> Plan:
         left, right = st.columns(2, vertical_alignment="bottom")
         if form == ONLINE:
             error = state.number(
-                "E, fixed beforehand",
+                "Error bound E, fixed beforehand",
                 0.01,
                 100.0,
                 0.5,
@@ -68,7 +68,7 @@ def choose(transform: Transform, classifier: Classifier) -> Plan:
                 where=left,
             )
         n_test = state.pick(
-            "β that test E",
+            "Moves of votes β that test E",
             [50, 100, 200, 400, 1000, 2000],
             400,
             key="indiv_betas",

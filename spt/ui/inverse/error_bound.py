@@ -81,14 +81,14 @@ def area(request: InverseRequest, found: Found) -> Bounded | None:
 def _choose_beta(request: InverseRequest) -> tuple[float, ...]:
     rotates, unit = isinstance(request.transform, Rotation), request.transform.unit
     wanted = (
-        [("beta", "", 180.0, 20.0, 0.5)]
+        [("beta", "angle", "β", 180.0, 20.0, 0.5)]
         if rotates
-        else [("beta_dx", "(dx) ", 8.0, 0.3, 0.05), ("beta_dy", "(dy) ", 8.0, 0.7, 0.05)]
+        else [("beta_dx", "dx", "β₁", 8.0, 0.3, 0.05), ("beta_dy", "dy", "β₂", 8.0, 0.7, 0.05)]
     )
     columns = st.columns(2)
     return tuple(
         state.slider(
-            f"β {symbol}in {unit}",
+            f"Vote: {pixel_grid.SAID[name].lower()} {symbol}, in {unit}",
             -limit,
             limit,
             value,
@@ -97,7 +97,7 @@ def _choose_beta(request: InverseRequest) -> tuple[float, ...]:
             help="The smoothing parameter of one vote.",
             where=column,
         )
-        for column, (key, symbol, limit, value, step) in zip(columns, wanted, strict=False)
+        for column, (key, name, symbol, limit, value, step) in zip(columns, wanted, strict=False)
     )
 
 

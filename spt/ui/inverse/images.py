@@ -76,7 +76,7 @@ def pictures(request: InverseRequest, found: Found, part: int, number: int) -> l
             depends=True,
             frames=tuple(upper),
         ),
-        Drawing(tuple(dials), "what survives of Γ"),
+        Drawing(tuple(dials), "what survives of the range Γ"),
         Picture(
             widths[-1],
             f"width: dark 0, yellow {WIDTH_SCALE:g} and more",

@@ -123,7 +123,7 @@ def _choose_split(request: InverseRequest, found: Found, part: int, where: "st.d
         ]
         first = inside.index(True) if True in inside else 0
     chosen = state.select(
-        "Split of Γ",
+        "Split of the attack range Γ",
         names,
         names[first],
         key="inverse_split",
@@ -202,7 +202,7 @@ def _draw(request: InverseRequest, shown: Shown) -> None:
             st.markdown(f"After {done} of {len(trace.steps)} steps: p({own}) in **{interval(known)}**{truth}")
         drawing.show("inverse_steps", figures.steps_svg(trace, done, shown.truth), 560)
         st.caption(
-            "Orange: what the step says; blue: what is known after it"
+            "Orange: what the step says; blue: what is known after it (a diamond where that is too narrow to be drawn)"
             + ("; green dashes: the true value." if shown.truth is not None else ".")
         )
     if not trace.steps:

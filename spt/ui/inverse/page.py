@@ -64,12 +64,14 @@ def _found(request: InverseRequest) -> Found | None:
 def _show(request: InverseRequest, found: Found) -> None:
     st.html(_STYLE)
     surviving.point_at_contradiction(request, found)
-    surviving.show(request, found)
-    left, right = st.columns([1.3, 1], gap="large", vertical_alignment="bottom")
-    part = _choose_part(request, found, left)
-    number = _choose_pass(found, right)
-    images.show(request, found, part, number, one_pixel.chosen_pixel(request), one_pixel.choose_pixel)
-    _show_numbers(request, found, part, number)
+    left, right = st.columns([1.5, 1], gap="medium")
+    with right:
+        surviving.show(request, found)
+        part = _choose_part(request, found, right)
+        number = _choose_pass(found, right)
+        _show_numbers(request, found, part, number)
+    with left:
+        images.show(request, found, part, number, one_pixel.chosen_pixel(request), one_pixel.choose_pixel)
     shown = one_pixel.area(request, found, part)
     bounded = error_bound.area(request, found)
     _show_words(request)
@@ -126,8 +128,9 @@ def _show_numbers(request: InverseRequest, found: Found, part: int, number: int)
     one = found.passes[number]
     hull = one.hulls[part]
     with st.container(key="inverse_metrics"):
-        first, second, third, fourth = st.columns(4)
-    first.metric("Γ that survives", f"{rounded_up(100 * one.share)} %", help="Share of Γ that is not excluded.")
+        first, second = st.columns(2)
+        third, fourth = st.columns(2)
+    first.metric("Survives of the range Γ", f"{rounded_up(100 * one.share)} %", help="Share of Γ that is not excluded.")
     second.metric("Splits left", f"{len(one.boxes):,}", help="Parts of Γ that some original explains so far.")
     if hull is None:
         return

@@ -166,7 +166,7 @@ def choose(classifier: Classifier, subject: Subject, transform: Transform) -> In
     gamma = None if received else controls.choose_parameters(transform)
     limits = controls.choose_range(transform, "All that the receiver knows: γ lies somewhere in here", "dx and dy both")
     splits = state.pick(
-        "Splits of Γ" + ("" if rotates else " on each axis"),
+        "Splits of the attack range Γ" + ("" if rotates else " on each axis"),
         [1, 10, 30, 60, 120, 300, 600, 1200, 3000] if rotates else [1, 2, 5, 10, 20, 40],
         600 if rotates else 20,
         key="inverse_splits" if rotates else "inverse_splits_px",

@@ -17,7 +17,7 @@ from spt.datasets import DATASETS
 from spt.images import image_digest
 from spt.threat_model import BOUNDED, Attacker
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui.shared import cache, failures, own_names, pixel_grid, state, uploads
+from spt.ui.shared import cache, failures, own_names, pixel_grid, state, title, uploads
 from spt.ui.shared.markdown import escape
 
 UPLOAD, CAMERA = "upload", "camera"
@@ -153,16 +153,26 @@ def _own_picture(source: str, shape: Shape) -> Subject:
     upload = uploads.find(digest)
     if upload is None:
         if digest:
-            st.info(
+            words = (
                 "This link is to a picture that was uploaded in another browser, or too long ago. Choose it again here."
             )
         else:
-            st.info("Choose a picture to begin." if source == UPLOAD else "Take a picture to begin.")
+            words = "Choose a picture to begin." if source == UPLOAD else "Take a picture to begin."
+        st.info(words)
+        title.say(f"{words} {_HOW_TO_BEGIN[source]}")
         state.stop()
     st.caption(f"Your picture: {escape(upload.name)}. It stays chosen on the other pages; another one takes its place.")
     image, remark = cache.decoded(hashlib.sha256(upload.data).hexdigest(), shape, invert, upload.data)
     caption = "; ".join(filter(None, (upload.name, remark)))
     return Subject(image, image_digest(image), None, f"your picture ({caption})", None)
+
+
+_HOW_TO_BEGIN = {
+    UPLOAD: "On the left (on a telephone: under *Controls*), at **Picture**, press *Upload* or drop a file of at most 20 MB there. "
+    "It stays on the machine that runs this app.",
+    CAMERA: "On the left (on a telephone: under *Controls*) allow the browser to use the camera, and press *Take photo*.",
+}
+"""What the main area says as long as there is no picture."""
 
 
 def _download(name: str, shape: Shape) -> None:
@@ -191,14 +201,18 @@ def choose_parameters(transform: Transform) -> tuple[float, ...]:
     """The attack parameters gamma: one slider each."""
     return tuple(
         state.slider(
-            f"{parameter.name} {parameter.symbol} in {parameter.unit}",
+            f"Attack: {pixel_grid.SAID[parameter.name].lower()} {parameter.symbol}, in {parameter.unit}",
             -parameter.limit,
             parameter.limit,
             _FIRST_VALUES.get(parameter.name, 0.0),
             parameter.step,
             key=parameter.name,
             help=f"The transformation {parameter.symbol} of the attacker; 0 changes nothing. "
-            "Arrow keys move it by one step.",
+            + (
+                "Arrow keys move it by 1°, with Shift by 0.1°."
+                if parameter.unit == "°"
+                else "Arrow keys move it by one step."
+            ),
         )
         for parameter in transform.parameters
     )
@@ -219,7 +233,7 @@ def choose_parameter_sigma(transform: Transform, what: str) -> float:
     """The standard deviation of the smoothing in the transformation's unit; ``what`` is drawn with it, in words."""
     first = transform.parameters[0]
     return state.slider(
-        f"Smoothing noise σ_γ in {first.unit}",
+        f"Smoothing noise σ_γ, in {first.unit}",
         first.step,
         first.limit / 2,
         first.default_sigma,
@@ -241,7 +255,7 @@ def choose_smoothing(transform: Transform) -> Smoothing:
         transform, "Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more."
     )
     pixel_sigma = state.slider(
-        "Pixel noise σ_ε",
+        "Strength of the pixel noise σ_ε",
         0.0,
         1.0,
         0.0,
@@ -265,7 +279,7 @@ class Statistics:
 def choose_statistics() -> Statistics:
     """n, and behind "Advanced" n0, alpha and the seed."""
     n = state.pick(
-        "Votes n",
+        "Number of votes n",
         [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000],
         1000,
         key="n",
@@ -310,7 +324,7 @@ def choose_range(transform: Transform, what: str, both: str) -> tuple[float, flo
     rotates, unit = transform.dimensions == 1, transform.unit
     most, usual = (180.0, 30.0) if rotates else (4.0, 2.0)
     low, high = state.range_slider(
-        f"Attack range Γ in {unit}",
+        f"Attack range Γ, in {unit}",
         -most,
         most,
         (-usual, usual),

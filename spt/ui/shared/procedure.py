@@ -27,7 +27,7 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
     """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
     sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).")
     pixel_sigma = state.slider(
-        "Pixel noise σ_ε",
+        "Strength of the pixel noise σ_ε",
         0.0,
         1.0,
         0.3,
@@ -39,7 +39,7 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
     if classifier.pixel_sigma not in (0, pixel_sigma):
         st.caption(f"{escape(classifier.name)} was trained for σ_ε = {classifier.pixel_sigma:g}.")
     n_gamma = state.pick(
-        "Samples n_γ",
+        "Number of samples n_γ",
         [20, 50, 100, 200, 500, 1000, 2000],
         200,
         key="n_gamma",

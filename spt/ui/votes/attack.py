@@ -18,7 +18,7 @@ from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
-TRIES = 100
+TRIES, SHOWN = 100, 3
 ATTACKS = SessionResults("attacks", 8)
 ATTACK = CurrentRun("attack_run", PageRun)
 _FOUND = "attack_found"
@@ -53,13 +53,15 @@ def _start(key: Key) -> None:
 
 def _attack(request: VotesRequest, limit: float, place: Any) -> None:
     """Find the worst parameters, keep them, and say where the sliders are to go."""
-    attack = WorstOfK(request.transform, limit, k=TRIES, resolution=request.transform.parameters[0].step)
+    step = request.transform.parameters[0].step
+    attack = WorstOfK(request.transform, limit, keep=TRIES, k=TRIES, resolution=step)
     try:
         with (
             failures.faults_refused(),
             heavy_work("short", "attack", place=place, transform=request.transform.name, tries=TRIES),
         ):
-            result = attack(request.classifier, request.subject.image, request.truth, request.statistics.seed)
+            tried = attack(request.classifier, request.subject.image, request.truth, request.statistics.seed)
+            result = tried.apart(limit / 10, SHOWN)
     except ValueError as error:
         ATTACKS.keep(_key(request, limit), failures.sentence(error))
         return
@@ -78,7 +80,7 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     first = request.transform.parameters[0]
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
     limit = state.slider(
-        f"Attack range Γ: ± {first.unit}",
+        f"Attack range Γ: plus and minus, in {first.unit}",
         first.step,
         first.limit,
         _RANGES.get(first.unit, first.default_sigma),

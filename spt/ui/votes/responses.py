@@ -18,10 +18,18 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     """Make room for the figure; returns what draws it, with the votes of a run that has ended."""
     st.subheader(f"How f answers over the whole range of {request.transform.name}", anchor=False)
     slot = st.empty()
+    turned = request.transform.dimensions == 1
     st.caption(
-        "Curves: f(P T_θ x) for every θ. Points: the votes f(P T_β x′), drawn at γ + β. Transformed twice is not quite the "
-        "same as transformed once by the sum, because both interpolate: a vote may differ from the curve below it. This "
-        "difference is what stands between BaseSPT and a proof."
+        (
+            "Curves: how probable each class is to f when the image is turned by any angle θ, f(P T_θ x)."
+            if turned
+            else "Colours: the class that f finds most probable when the image is shifted to that place, f(P T_θ x); the stronger, "
+            "the more probable."
+        )
+        + " Points: the votes f(P T_β x′), drawn at γ + β."
+        + (" Grey band: where two of three votes land, γ ± σ_γ." if turned else "")
+        + " Transformed twice is not quite the same as transformed once by the sum, because both interpolate: a vote may differ "
+        f"from the {'curve' if turned else 'colour'} below it. This difference is what stands between BaseSPT and a proof."
     )
 
     def draw(run: VotesRun) -> None:

@@ -87,7 +87,7 @@ class VotesSlots:
         rows = figures.histogram_rows(counts, request.names)
         label = f"{needed:,} certify" if needed else ""
         specification = figures.bars_specification(
-            f"votes of {n:,}", 1.12 * n, needed, label, slanted=figures.need_slant(rows)
+            f"votes of {n:,}", 1.12 * n, needed, label, height=205, slanted=figures.need_slant(rows)
         )
         leader = max(range(len(counts)), key=lambda index: counts[index])
         alt = f"Vote histogram: {sum(counts)} of {n} votes, {counts[leader]} for {request.names[leader]}."
@@ -98,9 +98,9 @@ class VotesSlots:
 
 def make_slots() -> VotesSlots:
     """Make room for the run."""
-    st.subheader("The vote of g", anchor=False)
     left, right = st.columns([1.5, 1], gap="large")
     with left:
+        st.subheader("The vote of the smoothed classifier g", anchor=False)
         chart, progress = st.empty(), st.empty()
     with right:
         return VotesSlots(chart, progress, st.empty(), st.empty())

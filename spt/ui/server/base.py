@@ -1,0 +1,74 @@
+"""Tells Streamlit's frontend where its server is, in the page that it begins with.
+
+Of an address like /votes the frontend does not know whether votes is a page of a server at / or a server at /votes; it asks both,
+and every first visit of a link then has two answers 404. We know the names of our pages, and so where the server is.
+"""
+
+import json
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spt.bundled import bundled
+
+_HEAD = b"<head>"
+
+
+def script() -> bytes:
+    """An element for the page's head: the address without the name of a page."""
+    pages = "|".join(sorted(path.stem for path in bundled("pages").glob("*/*.py")))
+    ending = json.dumps(rf"(^|/)({pages})?/*$")
+    where = f'location.origin + location.pathname.replace(new RegExp({ending}), "/")'
+    return f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>".encode()
+
+
+class Base:
+    """ASGI middleware that puts the script into every page of HTML."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app, self.script = app, script()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on; hold back an answer in HTML until its head has come."""
+        start: Message | None = None
+        body = b""
+
+        async def send_with_script(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start" and _is_html(message):
+                start = message
+                return
+            if start is None or message["type"] != "http.response.body":
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            body = body.replace(_HEAD, _HEAD + self.script, 1)
+            if scope["method"] != "HEAD":
+                MutableHeaders(scope=start)["Content-Length"] = str(len(body))
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        if scope["type"] == "http":
+            await self.app(_uncompressed(scope), receive, send_with_script)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    """The request of a browser for a page, without the offer to compress the few kilobytes; of all else as it is."""
+    headers = Headers(scope=scope)
+    if not headers.get("Accept", "").startswith("text/html"):
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
+    return {**scope, "headers": kept}
+
+
+def _is_html(message: Message) -> bool:
+    headers = MutableHeaders(scope=message)
+    return headers.get("Content-Type", "").startswith("text/html") and "Content-Encoding" not in headers
+
+
+MIDDLEWARE = Middleware(Base)

@@ -1,0 +1,70 @@
+"""What axe-core (https://github.com/dequelabs/axe-core) finds on every page: all expanders open, both themes, three widths."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.test_browser import PATIENCE, browser, server, settled  # noqa: F401 (two are fixtures)
+
+pytestmark = pytest.mark.browser
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+PAGES = {
+    "start": "",
+    "votes": "votes?pace=fast&n=50",
+    "certify": "certify?n_gamma=50&rotation_limit=10",
+    "interpolation": "interpolation?splits=20",
+    "inverse": "inverse?inverse_splits=60",
+    "experiments": "experiments",
+}
+SIZES = ((1440, 900), (1280, 720), (400, 850))
+GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 22, 20)"}
+WHAT_COUNTS = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+    .filter((rule) => ["serious", "critical"].includes(rule.impact))
+    .flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 200)} (${node.failureSummary})`))"""
+
+
+@pytest.fixture(scope="module")
+def visitor(browser: Browser) -> Iterator[Page]:  # noqa: F811
+    """One page of one visitor, for all tests here."""
+    page = browser.new_page(color_scheme="light", reduced_motion="reduce")
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+
+
+def in_colours(page: Page, scheme: str) -> None:
+    """Change the theme of the system, which Streamlit follows."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    until = time.monotonic() + PATIENCE / 1000
+    while page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor") != GROUNDS[scheme]:
+        assert time.monotonic() < until, f"not {scheme}"
+        page.wait_for_timeout(50)
+
+
+def opened(page: Page, address: str) -> None:
+    """Open a page and all its expanders, and wait until it has drawn them."""
+    page.goto(address)
+    page.locator('[data-testid="stHeading"]').first.wait_for()
+    settled(page)
+    page.evaluate("document.querySelectorAll('details:not([open]) > summary').forEach(each => each.click())")
+    page.wait_for_timeout(300)
+    settled(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(server: str, visitor: Page, name: str) -> None:  # noqa: F811
+    opened(visitor, f"{server}/{PAGES[name]}")
+    visitor.evaluate(AXE)
+    found: dict[str, list[str]] = {}
+    for scheme in GROUNDS:
+        in_colours(visitor, scheme)
+        for width, height in SIZES:
+            visitor.set_viewport_size({"width": width, "height": height})
+            visitor.wait_for_timeout(500)
+            for violation in visitor.evaluate(WHAT_COUNTS):
+                found.setdefault(violation, []).append(f"{scheme} {width}")
+    assert not found, "\n".join(f"{violation} [{', '.join(where)}]" for violation, where in found.items())
