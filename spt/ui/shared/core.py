@@ -11,14 +11,21 @@ NO_MEMORY = (
     "The server has not enough memory to load the explorer: free some memory on that machine, and start it again."
 )
 _failed_for_memory = False
+_loaded = False
+
+
+def is_loaded() -> bool:
+    """Whether it is there, so that `load` takes no time."""
+    return _loaded
 
 
 def load() -> None:
     """Load it, if it is not there yet; ValueError, one sentence, if that fails."""
-    global _failed_for_memory
+    global _failed_for_memory, _loaded
     try:
         for name in _PARTS_OF_EACH_PAGE:
             importlib.import_module(name)
+        _loaded = True
     except Exception as error:  # whatever a package raises where it is damaged, or was loaded in part
         _LOGGER.warning("the explorer cannot be loaded: %s", error, exc_info=error)
         _failed_for_memory |= faults.out_of_memory(error)  # what was loaded in part then fails in other ways
