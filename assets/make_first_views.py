@@ -133,11 +133,16 @@ def state_after_visit(page: str) -> Any:
 
 def make_results() -> None:
     """The default runs of Votes and Certify."""
-    from spt.ui.votes import stored
+    from spt.ui.certify import stored as stored_certificate
+    from spt.ui.votes import stored as stored_votes
 
-    run = state_after_visit("votes")["votes_run"]
-    write("votes.json", stored.as_json(run))
-    write("certify.json", state_after_visit("certify")["certify_run"].certificate.to_json())
+    network = load_classifier(TRAINED)
+    vote_run = state_after_visit("votes")["votes_run"]
+    names = ("selection", "estimation", "prediction", "certificate")
+    found = stored_votes.Found(**{name: getattr(vote_run, name) for name in names})  # type: ignore[typeddict-item]
+    write(stored_votes.FILE, stored_votes.as_text(vote_run.key, network, found))
+    run = state_after_visit("certify")["certify_run"]
+    write(stored_certificate.FILE, stored_certificate.as_text(run.key, network, run.certificate))
 
 
 # --------------------------------------------------------------------------------------------------------- the pages' first views

@@ -54,7 +54,7 @@ def show(request: CertifyRequest) -> None:
 
 def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
     """What a run that is not going on says, and all that rests on it."""
-    again = run.certificate is not None
+    again = run.certificate is not None and not run.stored
     slots.button.button(
         "Run again" if again else "Run",
         key="certify_start",

@@ -82,7 +82,7 @@ def _stand_alone(element: Any, files: Mapping[str, tuple[bytes, str]]) -> None:
     kind = element.WhichOneof("type")
     content = getattr(element, kind)
     if kind == "imgs":
-        for image in content.imgs:
+        for image in (each for each in content.imgs if not each.url.startswith("data:")):
             data, mimetype = files[image.url]
             image.url = f"data:{mimetype};base64,{base64.b64encode(data).decode()}"
     if kind == "download_button":
