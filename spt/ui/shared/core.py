@@ -7,6 +7,10 @@ from spt import faults
 
 _LOGGER = logging.getLogger(__name__)
 _PARTS_OF_EACH_PAGE = ("spt.ui.shared.checking", "spt.ui.shared.controls", "spt.figures.votes", "pandas")
+_PARTS_OF_SOME = (
+    "scipy.special",
+    *(f"spt.ui.{page}.page" for page in ("certify", "votes", "interpolation", "inverse", "experiments")),
+)
 NO_MEMORY = (
     "The server has not enough memory to load the explorer: free some memory on that machine, and start it again."
 )
@@ -17,6 +21,12 @@ _loaded = False
 def is_loaded() -> bool:
     """Whether it is there, so that `load` takes no time."""
     return _loaded
+
+
+def load_the_rest() -> None:
+    """After `load`: what one page or another needs as well, before anybody goes there."""
+    for name in _PARTS_OF_SOME:
+        importlib.import_module(name)
 
 
 def load() -> None:

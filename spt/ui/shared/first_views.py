@@ -23,10 +23,13 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from spt.bundled import bundled
 from spt.ui.shared import core
+from spt.ui.shared.components import style
 
 FOLDER = bundled("assets") / "first_views"
 PAGES = ("votes", "certify", "interpolation", "inverse", "experiments")
 FORMAT = 1
+_MAIN = 0
+"""The main area, at the beginning of an element's path."""
 _BELONGS_TO = ("models/mnist-rotation.safetensors", "samples/digits.npz")
 """What the default state shows, in assets."""
 
@@ -131,4 +134,17 @@ def _show(page: str) -> bool:
     for message in view.messages:
         with context.run_with_active_hash(message.metadata.active_script_hash):
             context.enqueue(message)
+    last = max(message.metadata.delta_path[1] for message in view.messages if message.metadata.delta_path[0] == _MAIN)
+    context.enqueue(_said_to_be_stored(last + 1))
     return True
+
+
+def _said_to_be_stored(place: int) -> ForwardMsg:
+    """The line that says what is on the screen: over it, below all elements, so that none is moved by it."""
+    message = ForwardMsg()
+    message.metadata.delta_path[:] = [_MAIN, place]
+    message.delta.new_element.html.body = style(__file__) + (
+        '<div id="first-view" role="status"><b>STORED</b> The first view of this page, computed beforehand. The page itself is '
+        "loading …</div>"
+    )
+    return message
