@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ SIGMA, VOTES, VOTE_ALPHA = 40.0, 1000, 0.001
 PIXEL_SIGMA, LIMIT, SAMPLES, ALPHA, SEED = 0.3, 75.0, 200, 0.01, 0
 ANGLES = range(-180, 180)
 FRAMES_ACROSS = 20
+_PLAIN = {name: "" for name in first_views.OWN} | {"SPT_DATA": "no data set here"}
+"""A server without settings of its own."""
 
 
 def write(name: str, content: str | bytes) -> None:
@@ -125,7 +128,7 @@ def state_after_visit(page: str) -> Any:
     """The session's state after a page was opened in its default state, with nothing stored."""
     from tests.pages import assert_healthy, visit
 
-    with patch.object(first_views, "FOLDER", Path("nothing is stored here")):
+    with patch.object(first_views, "FOLDER", Path("nothing is stored here")), patch.dict(os.environ, _PLAIN):
         app = visit(f"explore/{page}.py", {}, timeout=300)
     assert_healthy(app)
     return app.session_state
@@ -180,7 +183,7 @@ def recorded(page: str) -> first_views.View:
     """The first view of a page, as its script draws it in the default state."""
     from tests.pages import assert_healthy, visit
 
-    with watched() as (messages, files):
+    with watched() as (messages, files), patch.dict(os.environ, _PLAIN):
         app = visit(f"explore/{page}.py", {}, timeout=300)
     assert_healthy(app)
     return first_views.View.of(messages, files)

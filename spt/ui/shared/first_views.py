@@ -11,6 +11,7 @@ anything else the page waits for the core, as it always did.
 import base64
 import hashlib
 import lzma
+import os
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from spt.ui.shared.components import style
 FOLDER = bundled("assets") / "first_views"
 PAGES = ("votes", "certify", "interpolation", "inverse", "experiments")
 FORMAT = 1
+OWN = ("SPT_CLASSIFIER", "SPT_DATASET", "SPT_RESULTS")
+"""Settings of a server that change what the default state shows."""
 _MAIN = 0
 """The main area, at the beginning of an element's path."""
 _BELONGS_TO = ("models/mnist-rotation.safetensors", "samples/digits.npz")
@@ -89,7 +92,7 @@ def _stand_alone(element: Any, files: Mapping[str, tuple[bytes, str]]) -> None:
             data, mimetype = files[image.url]
             image.url = f"data:{mimetype};base64,{base64.b64encode(data).decode()}"
     if kind == "download_button":
-        content.url = ""
+        content.url = content.deferred_file_id = ""
     if hasattr(content, "disabled"):
         content.disabled = True
 
@@ -116,7 +119,8 @@ def load_core(page: str) -> None:
     names the default state. Then the script begins again, and draws the page itself over it."""
     if page not in PAGES or core.is_loaded():
         return
-    shown = not st.query_params and _show(page)
+    default = not st.query_params and not any(os.environ.get(name) for name in OWN)
+    shown = default and _show(page)
     core.load()
     if shown:
         st.rerun()
