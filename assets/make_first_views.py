@@ -31,7 +31,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from spt import DistSPT, Rotation, SmoothedClassifier, load_classifier, load_dataset  # noqa: E402
 from spt.certificates import DistCertificate, rounded_down  # noqa: E402
-from spt.images import image_digest, to_8_bit  # noqa: E402
+from spt.images import to_8_bit  # noqa: E402
 from spt.ui.shared import first_views  # noqa: E402
 
 IMAGE, ALONE, TRAINED = "digits:22", "mnist-plain", "mnist-rotation"
@@ -39,7 +39,7 @@ SIGMA, VOTES, VOTE_ALPHA = 40.0, 1000, 0.001
 PIXEL_SIGMA, LIMIT, SAMPLES, ALPHA, SEED = 0.3, 75.0, 200, 0.01, 0
 ANGLES = range(-180, 180)
 FRAMES_ACROSS = 20
-_PLAIN = {name: "" for name in first_views.OWN} | {"SPT_DATA": "no data set here"}
+_PLAIN = dict.fromkeys(first_views.OWN, "") | {"SPT_DATA": "no data set here"}
 """A server without settings of its own."""
 
 

@@ -9,37 +9,35 @@
   };
   const isPicture = (element) => {
     const name = element.localName;
-    if (name !== "img" && name !== "canvas" && name !== "svg") return false;
-    if (name === "svg" && element.closest("[data-testid=stIconMaterial], button, a")) return false;
+    if (!["img", "canvas", "svg"].includes(name) || element.closest("button, a")) return false;
     if (name === "img" && !(element.complete && element.naturalWidth)) return false;
     return element.getBoundingClientRect().width >= 40;
+  };
+  const sidebar = (name) => document.querySelector(`[data-testid=stSidebar] ${name}`);
+  // What to use, and what changes when it has answered: [control, state, how to use it].
+  const control = (all) => {
+    const pause = all.find((element) => element.localName === "button" && /Pause|Turn/.test(element.textContent));
+    if (pause) return [pause, pause.textContent, () => pause.click()];
+    const plus = sidebar("[data-testid=stNumberInputStepUp]:not([disabled])");
+    if (plus) return [plus, all.find((element) => element.localName === "img" || element.localName === "canvas")?.src, () => plus.click()];
+    const quick = [...document.querySelectorAll("[data-testid=stSidebar] button[data-testid^=stBaseButton-segmented]:not([disabled])")].at(-1);
+    if (quick && /experiments/.test(location.pathname)) return [quick, document.querySelector("[data-testid=stMain]").innerText, () => quick.click()];
+    return [null];
   };
   const look = () => {
     const main = document.querySelector("[data-testid=stMain]");
     const all = main ? [...everything(main)] : [];
     const now = Math.round(performance.now());
-    const pictures = all.filter(isPicture);
-    if (!seen.picture && pictures.length) seen.picture = now;
-    const pause = all.find((element) => element.localName === "button" && /Pause|Turn/.test(element.textContent)
-      && element.getRootNode() !== document);
-    const plus = document.querySelector("[data-testid=stSidebar] [data-testid=stNumberInputStepUp]:not([disabled])");
-    const choice = document.querySelector("[data-testid=stSidebar] [data-testid=stSelectbox] input:not([disabled])");
-    const state = pause ? pause.textContent : plus ? document.querySelector("[data-testid=stSidebar] [data-testid=stNumberInput] input").value + all.filter((element) => element.localName === "img")[0]?.src
-      : choice ? document.querySelectorAll("[role=option]").length : "";
-    if (seen.used === undefined) {
-      const control = pause || plus || (/experiments/.test(location.pathname) ? choice : null);
-      if (control) {
-        seen.used = now;
-        seen.before = state;
-        control.focus();
-        if (control === choice) control.dispatchEvent(new MouseEvent("mousedown", { bubbles: true }));
-        control.click();
-      }
-    } else if (!seen.answers && !/undefined$/.test(String(state)) && state !== seen.before) {
-      const value = (text) => String(text).replace(/^\d+/, "");
-      if (!plus || value(state) !== value(seen.before)) seen.answers = now;
+    if (!seen.picture && all.some(isPicture)) seen.picture = now;
+    const [found, state, use] = control(all);
+    if (found && seen.used === undefined) {
+      seen.used = now;
+      seen.before = state;
+      use();
+    } else if (found && !seen.answers && state !== undefined && state !== seen.before) {
+      seen.answers = now;
     }
-    if (!seen.answers) requestAnimationFrame(look);
+    if (!seen.answers || !seen.picture) requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
 })();

@@ -173,7 +173,7 @@ def test_a_stored_result_belongs_to_its_key_alone(file):
     asked = Asked(file)
     assert stored_results.find(file, asked.key, asked.classifier) is not None
     for number, part in enumerate(asked.key):
-        changed = asked.key[:number] + (f"{part}?",) + asked.key[number + 1 :]
+        changed = (*asked.key[:number], f"{part}?", *asked.key[number + 1 :])
         assert stored_results.find(file, changed, asked.classifier) is None
     assert stored_results.find("nothing.json", asked.key, asked.classifier) is None
 
@@ -271,7 +271,9 @@ def test_the_stored_view_is_what_the_page_draws(page):
     assert [path for path, _ in drawn] == [path for path, _ in stored_ones], AGAIN
     for (path, one), (_, other) in zip(drawn, stored_ones, strict=True):
         for where, a, b in differing(one, other, str(path)):
-            assert where.endswith(PROCESS_OWN) or alike(a, b), f"{where}: {str(a)[:300]!r} is stored as {str(b)[:300]!r}; {AGAIN}"
+            assert where.endswith(PROCESS_OWN) or alike(a, b), (
+                f"{where}: {str(a)[:300]!r} is stored as {str(b)[:300]!r}; {AGAIN}"
+            )
 
 
 def differing(one: Any, other: Any, where: str) -> Iterator[tuple[str, Any, Any]]:

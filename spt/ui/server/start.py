@@ -17,8 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: as ma
 
 
 def load_core() -> None:
-    """Import what the pages need (torch above all, and first what all of them need), and tell Python's garbage collector that it stays: to look through all
-    of torch's objects takes a quarter of a second, in which nobody is served."""
+    """Import what the pages need (first what all of them need, torch above all), and tell Python's garbage collector that it
+    stays: to look through all of torch's objects takes a quarter of a second, in which nobody is served."""
     with contextlib.suppress(ValueError):  # then each page says so
         core.load()
         core.load_the_rest()
