@@ -142,7 +142,7 @@ def make_results() -> None:
     network = load_classifier(TRAINED)
     vote_run = state_after_visit("votes")["votes_run"]
     names = ("selection", "estimation", "prediction", "certificate")
-    found = stored_votes.Found(**{name: getattr(vote_run, name) for name in names})  # type: ignore[typeddict-item]
+    found = stored_votes.StoredVotes(**{name: getattr(vote_run, name) for name in names})  # type: ignore[typeddict-item]
     write(stored_votes.FILE, stored_votes.as_text(vote_run.key, network, found))
     run = state_after_visit("certify")["certify_run"]
     write(stored_certificate.FILE, stored_certificate.as_text(run.key, network, run.certificate))

@@ -14,28 +14,28 @@
     return element.getBoundingClientRect().width >= 40;
   };
   const sidebar = (name) => document.querySelector(`[data-testid=stSidebar] ${name}`);
-  // What to use, and what changes when it has answered: [control, state, how to use it].
+  // What to use, what changes when it has answered ("": the script has run once more), how to use it.
   const control = (all) => {
     const pause = all.find((element) => element.localName === "button" && /Pause|Turn/.test(element.textContent));
-    if (pause) return [pause, pause.textContent, () => pause.click()];
+    if (pause) return [pause, pause.textContent];
     const plus = sidebar("[data-testid=stNumberInputStepUp]:not([disabled])");
-    if (plus) return [plus, all.find((element) => element.localName === "img" || element.localName === "canvas")?.src, () => plus.click()];
-    const quick = [...document.querySelectorAll("[data-testid=stSidebar] button[data-testid^=stBaseButton-segmented]:not([disabled])")].at(-1);
-    if (quick && /experiments/.test(location.pathname)) return [quick, document.querySelector("[data-testid=stMain]").innerText, () => quick.click()];
-    return [null];
+    if (plus) return [plus, all.find((element) => element.localName === "img")?.src ?? ""];
+    return [sidebar("[data-testid=stRadio] input:not(:checked):not([disabled])"), ""];
   };
+  const running = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning";
   const look = () => {
     const main = document.querySelector("[data-testid=stMain]");
     const all = main ? [...everything(main)] : [];
     const now = Math.round(performance.now());
     if (!seen.picture && all.some(isPicture)) seen.picture = now;
-    const [found, state, use] = control(all);
+    const [found, state] = control(all);
     if (found && seen.used === undefined) {
       seen.used = now;
       seen.before = state;
-      use();
-    } else if (found && !seen.answers && state !== undefined && state !== seen.before) {
-      seen.answers = now;
+      found.click();
+    } else if (seen.used !== undefined && !seen.answers) {
+      seen.ran ||= running() && now - seen.used > 50;
+      if (state !== seen.before && state || seen.ran && !running()) seen.answers = now;
     }
     if (!seen.answers || !seen.picture) requestAnimationFrame(look);
   };

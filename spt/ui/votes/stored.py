@@ -15,7 +15,7 @@ from spt.ui.votes.request import VotesRequest
 FILE = "votes.json"
 
 
-class Found(TypedDict):
+class StoredVotes(TypedDict):
     """What a run has when it is done."""
 
     selection: Votes
@@ -24,7 +24,7 @@ class Found(TypedDict):
     certificate: Certificate
 
 
-def as_text(key: Key, classifier: Classifier, found: Found) -> str:
+def as_text(key: Key, classifier: Classifier, found: StoredVotes) -> str:
     """The votes of a run that is done as the text of the file."""
     content = {
         "selection": found["selection"].classes.tolist(),
@@ -34,7 +34,7 @@ def as_text(key: Key, classifier: Classifier, found: Found) -> str:
     return stored_results.as_text(key, classifier, content)
 
 
-def find(request: VotesRequest) -> Found | None:
+def find(request: VotesRequest) -> StoredVotes | None:
     """The stored votes of exactly this request, with the conclusions drawn anew; None if there are none."""
     content = stored_results.find(FILE, request.key, request.classifier)
     if content is None:
@@ -43,7 +43,7 @@ def find(request: VotesRequest) -> Found | None:
     drawn = zip(generators(statistics.seed, statistics.n0, statistics.n), ("selection", "estimation"), strict=True)
     selection, estimation = (_votes(request, content[name], generator) for generator, name in drawn)
     alpha, seed = statistics.alpha, statistics.seed
-    return Found(
+    return StoredVotes(
         selection=selection,
         estimation=estimation,
         prediction=smoothed.conclude_prediction(received, estimation, alpha, seed),
