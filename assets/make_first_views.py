@@ -180,9 +180,13 @@ def watched() -> Iterator[tuple[list[Any], dict[str, tuple[bytes, str]]]]:
 
 
 def recorded(page: str) -> first_views.View:
-    """The first view of a page, as its script draws it in the default state."""
+    """The first view of a page, as its script draws it in the default state on a server that nobody has visited."""
+    import streamlit as st
+
     from tests.pages import assert_healthy, visit
 
+    st.cache_data.clear()
+    st.cache_resource.clear()
     with watched() as (messages, files), patch.dict(os.environ, _PLAIN):
         app = visit(f"explore/{page}.py", {}, timeout=300)
     assert_healthy(app)

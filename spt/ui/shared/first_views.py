@@ -23,7 +23,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from spt.bundled import bundled
-from spt.ui.shared import core
+from spt.ui.shared import core, state
 from spt.ui.shared.components import style
 
 FOLDER = bundled("assets") / "first_views"
@@ -49,8 +49,11 @@ class View:
         address) in them."""
         kept = []
         for message in sent:
-            if message.WhichOneof("type") != "delta":
-                continue
+            if message.WhichOneof("type") != "delta" or message.delta.WhichOneof("type") not in (
+                "new_element",
+                "add_block",
+            ):
+                continue  # others come and go, such as spinners
             own = ForwardMsg()
             own.delta.CopyFrom(message.delta)
             own.metadata.delta_path[:] = message.metadata.delta_path
@@ -123,6 +126,7 @@ def load_core(page: str) -> None:
     shown = default and _show(page)
     core.load()
     if shown:
+        st.session_state.pop(state.SESSION, None)  # the page itself is the tab's first
         st.rerun()
 
 
@@ -136,6 +140,9 @@ def _show(page: str) -> bool:
     if context is None:
         return False
     for message in view.messages:
+        root, place = message.metadata.delta_path[:2]
+        if root in context.cursors and place < context.cursors[root].index:
+            continue  # this script has drawn it already
         with context.run_with_active_hash(message.metadata.active_script_hash):
             context.enqueue(message)
     last = max(message.metadata.delta_path[1] for message in view.messages if message.metadata.delta_path[0] == _MAIN)
