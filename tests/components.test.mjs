@@ -205,7 +205,7 @@ test("the turning digit says what the network answers alone and in the vote at e
   const page = new Element(), angles = Array.from({ length: 360 }, (_, k) => k - 180);
   const alone = angles.map((angle) => (angle === -3 ? "8" : "2")), voted = angles.map((angle) => (angle === -4 ? "–" : "2"));
   const data = { sheet: "s", angles, alone, voted, truth: "2", proved: "2", reach: 2.5, network: "one", trained: "other" };
-  (await component("start/turning"))({ parentElement: page, data });
+  (await component("start/turning"))({ parentElement: page, data: new TextEncoder().encode(JSON.stringify(data)) });
   const root = page.querySelector(".turning"), dial = root.querySelector(".dial");
   const said = () => [".angle", ".alone b", ".voted b", ".proof b"].map((name) => root.querySelector(name).textContent);
   const key = (name) => dial.onkeydown({ key: name, preventDefault() {} });

@@ -106,7 +106,7 @@ def test_start_says_what_is_stored(stored):
     assert f"wrong at **{alone}** of 360 angles" in shown and "at **360** of 360 angles" in shown
     assert f"less than **{stored['reach']:.3g}°**" in shown and "STORED" in shown
     (component,) = [one for one in app.get("bidi_component") if one.key == "turning"]
-    given = json.loads(component.proto.json)
+    given = json.loads(component.proto.bytes)
     assert (given["alone"], given["voted"], given["reach"]) == (stored["alone"], stored["voted"], stored["reach"])
 
 

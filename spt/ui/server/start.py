@@ -9,6 +9,8 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy  # noqa: F401  (for the first visit: Streamlit needs it, and Pillow, for the icon in the tab)
+import PIL.Image  # noqa: F401
 import streamlit as st
 
 from spt.ui.shared import core

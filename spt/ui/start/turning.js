@@ -53,7 +53,8 @@ function drawRings(group, data) {
   add("proved", 133, -data.reach, data.reach);
 }
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data: bytes }) {
+  const data = JSON.parse(new TextDecoder().decode(bytes));
   const root = parentElement.querySelector(".turning"), find = (name) => root.querySelector(name);
   const dial = find(".dial"), canvas = find("canvas"), context = canvas.getContext("2d"), button = find("button");
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -44,7 +44,10 @@ def show() -> None:
     shown = example()
     total, truth, reach = len(shown["angles"]), shown["truth"], f"{shown['reach']:.3g}°"
     played = ("angles", "truth", "network", "trained", "alone", "voted", "reach", "proved")
-    _turning_digit(key="turning", data={name: shown[name] for name in played} | {"sheet": _sheet()})
+    data = {name: shown[name] for name in played} | {"sheet": _sheet()}
+    _turning_digit(
+        key="turning", data=json.dumps(data).encode()
+    )  # bytes: in others Streamlit looks for tables, with pandas
     alone, trained = (wrong(shown[name], truth) for name in ("alone", "trained_alone"))
     held = sum(answer == truth for answer in shown["voted"])
     proof = shown["proof"]
