@@ -33,8 +33,8 @@ from tests.pages import assert_healthy, texts, visit
 REPOSITORY = Path(__file__).parent.parent
 TIPPED = 5
 """Votes of 1,000 that may go to another class on another machine."""
-PROCESS_OWN = "/bidiComponent/json/name"
-"""A hash that each process has its own of."""
+PROCESS_OWN = ("/json/name", "/json/frames/name")
+"""In the data of components: a hash that each process has its own of."""
 AGAIN = "run python assets/make_first_views.py"
 
 
