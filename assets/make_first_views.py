@@ -23,14 +23,16 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import streamlit as st
 import torch
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from spt import DistSPT, Rotation, SmoothedClassifier, load_classifier, load_dataset  # noqa: E402
+from spt import DistSPT, Rotation, SmoothedClassifier, load_classifier, load_dataset, networks  # noqa: E402
 from spt.certificates import DistCertificate, rounded_down  # noqa: E402
+from spt.classifiers import forget_loaded  # noqa: E402
 from spt.images import to_8_bit  # noqa: E402
 from spt.ui.shared import first_views  # noqa: E402
 
@@ -39,6 +41,9 @@ SIGMA, VOTES, VOTE_ALPHA = 40.0, 1000, 0.001
 PIXEL_SIGMA, LIMIT, SAMPLES, ALPHA, SEED = 0.3, 75.0, 200, 0.01, 0
 ANGLES = range(-180, 180)
 FRAMES_ACROSS = 20
+FORMATS = {"float32": False, "bfloat16": True}
+"""What processors are fast with: in bfloat16 only some, see `spt.networks.has_fast_bfloat16`."""
+RECORDED = "bfloat16"
 _PLAIN = dict.fromkeys(first_views.OWN, "") | {"SPT_DATA": "no data set here"}
 """A server without settings of its own."""
 
@@ -49,6 +54,21 @@ def write(name: str, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     (first_views.FOLDER / name).write_bytes(data)
     print(f"{name}: {len(data):,} bytes")
+
+
+@contextmanager
+def computing_in(number_format: str) -> Iterator[None]:
+    """Networks compute in these numbers, whatever this processor is fast with; nothing is in a cache."""
+    with patch.object(networks, "has_fast_bfloat16", lambda: FORMATS[number_format]):
+        _forget()
+        yield
+    _forget()
+
+
+def _forget() -> None:
+    forget_loaded()
+    st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 # ---------------------------------------------------------------------------------------------------------- the turning digit
@@ -95,6 +115,11 @@ def sprite(frames: torch.Tensor) -> bytes:
 
 def make_start() -> None:
     """The turning digit."""
+    with computing_in(RECORDED):
+        _make_start()
+
+
+def _make_start() -> None:
     data = load_dataset("digits")
     voted = [vote(ALONE, frame) for frame in range(len(ANGLES))]
     proof = certificate()
@@ -135,17 +160,27 @@ def state_after_visit(page: str) -> Any:
 
 
 def make_results() -> None:
-    """The default runs of Votes and Certify."""
+    """The default runs of Votes and Certify, in both kinds of numbers that processors are fast with."""
+    for number_format in FORMATS:
+        with computing_in(number_format):
+            _make_results()
+
+
+def _make_results() -> None:
     from spt.ui.certify import stored as stored_certificate
+    from spt.ui.shared import stored_results
     from spt.ui.votes import stored as stored_votes
 
     network = load_classifier(TRAINED)
     vote_run = state_after_visit("votes")["votes_run"]
     names = ("selection", "estimation", "prediction", "certificate")
     found = stored_votes.StoredVotes(**{name: getattr(vote_run, name) for name in names})  # type: ignore[typeddict-item]
-    write(stored_votes.FILE, stored_votes.as_text(vote_run.key, network, found))
+    write(stored_results.file_of(stored_votes.NAME, network), stored_votes.as_text(vote_run.key, network, found))
     run = state_after_visit("certify")["certify_run"]
-    write(stored_certificate.FILE, stored_certificate.as_text(run.key, network, run.certificate))
+    write(
+        stored_results.file_of(stored_certificate.NAME, network),
+        stored_certificate.as_text(run.key, network, run.certificate),
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- the pages' first views
@@ -181,13 +216,9 @@ def watched() -> Iterator[tuple[list[Any], dict[str, tuple[bytes, str]]]]:
 
 def recorded(page: str) -> first_views.View:
     """The first view of a page, as its script draws it in the default state on a server that nobody has visited."""
-    import streamlit as st
-
     from tests.pages import assert_healthy, visit
 
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    with watched() as (messages, files), patch.dict(os.environ, _PLAIN):
+    with computing_in(RECORDED), watched() as (messages, files), patch.dict(os.environ, _PLAIN):
         app = visit(f"explore/{page}.py", {}, timeout=300)
     assert_healthy(app)
     return first_views.View.of(messages, files)

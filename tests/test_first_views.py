@@ -38,10 +38,11 @@ PROCESS_OWN = ("/json/name", "/json/frames/name")
 AGAIN = "run python assets/make_first_views.py"
 
 
-@pytest.fixture(scope="module")
-def stored() -> dict[str, Any]:
-    """The turning digit."""
-    return turning.example()
+@pytest.fixture
+def stored() -> Iterator[dict[str, Any]]:
+    """The turning digit, with networks that compute as they did for it."""
+    with make.computing_in(make.RECORDED):
+        yield turning.example()
 
 
 # ---------------------------------------------------------------------------------------------------------- the turning digit
@@ -162,34 +163,36 @@ class Asked:
     """A request: what a stored result is looked up by."""
 
     def __init__(self, file: str) -> None:
-        key = json.loads(first_views.read(file) or "")["key"]
         self.classifier = load_classifier("mnist-rotation")
+        self.file = stored_results.file_of(file, self.classifier)
+        key = json.loads(first_views.read(self.file) or "")["key"]
         assert key[-2:] == [self.classifier.device.type, self.classifier.number_format]
         self.key = tuple(key[:-2])
 
 
-@pytest.mark.parametrize("file", [stored_votes.FILE, stored_certificate.FILE])
+@pytest.mark.parametrize("file", [stored_votes.NAME, stored_certificate.NAME])
 def test_a_stored_result_belongs_to_its_key_alone(file):
     asked = Asked(file)
     assert stored_results.find(file, asked.key, asked.classifier) is not None
     for number, part in enumerate(asked.key):
         changed = (*asked.key[:number], f"{part}?", *asked.key[number + 1 :])
         assert stored_results.find(file, changed, asked.classifier) is None
-    assert stored_results.find("nothing.json", asked.key, asked.classifier) is None
+    assert stored_results.find("nothing", asked.key, asked.classifier) is None
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"format": 0}'])
 def test_a_damaged_file_is_as_none(damage, tmp_path, monkeypatch):
-    asked = Asked(stored_votes.FILE)
-    (tmp_path / "votes.json").write_text(damage)
+    asked = Asked(stored_votes.NAME)
+    (tmp_path / asked.file).write_text(damage)
     monkeypatch.setattr(first_views, "FOLDER", tmp_path)
-    assert stored_results.find("votes.json", asked.key, asked.classifier) is None
+    assert stored_results.find("votes", asked.key, asked.classifier) is None
 
 
 def test_a_certificate_that_says_more_than_its_evidence_is_not_shown(tmp_path, monkeypatch):
-    file = json.loads(first_views.read(stored_certificate.FILE) or "")
+    name = Asked(stored_certificate.NAME).file
+    file = json.loads(first_views.read(name) or "")
     file["content"]["radius"] *= 1.5
-    (tmp_path / stored_certificate.FILE).write_text(json.dumps(file))
+    (tmp_path / name).write_text(json.dumps(file))
     monkeypatch.setattr(first_views, "FOLDER", tmp_path)
     app = visit("explore/certify.py", {}, timeout=120)
     assert_healthy(app)
@@ -246,6 +249,16 @@ def test_the_stored_view_is_shown_once_in_the_default_state(no_core):
     assert no_core == ["certify"]
     app.run()
     assert no_core == ["certify"] and "first-view" not in str([element.proto for element in app.main])
+
+
+def test_a_core_that_cannot_be_loaded_is_said_in_one_sentence(no_core, monkeypatch):
+    def load() -> None:
+        raise ValueError("The explorer cannot be loaded.")
+
+    monkeypatch.setattr(core, "load", load)
+    app = visit("explore/certify.py", {})
+    assert no_core == ["certify"]
+    assert not app.exception and [element.value for element in app.error] == ["The explorer cannot be loaded."]
 
 
 @pytest.mark.parametrize("parameters", [{"seed": "1", "pace": "fast"}, {"digits_image": "3", "pace": "fast"}])

@@ -8,7 +8,7 @@ from spt.ui.certify.request import CertifyRequest
 from spt.ui.shared import stored_results
 from spt.ui.shared.session import Key
 
-FILE = "certify.json"
+NAME = "certify"
 
 
 def as_text(key: Key, classifier: Classifier, certificate: DistCertificate) -> str:
@@ -18,7 +18,7 @@ def as_text(key: Key, classifier: Classifier, certificate: DistCertificate) -> s
 
 def find(request: CertifyRequest) -> DistCertificate | None:
     """The stored certificate of exactly this request, if what it says follows from its evidence; None if there is none."""
-    content = stored_results.find(FILE, request.key, request.classifier)
+    content = stored_results.find(NAME, request.key, request.classifier)
     if content is None:
         return None
     try:

@@ -9,6 +9,7 @@ anything else the page waits for the core, as it always did.
 """
 
 import base64
+import contextlib
 import hashlib
 import lzma
 import os
@@ -31,6 +32,8 @@ PAGES = ("votes", "certify", "interpolation", "inverse", "experiments")
 FORMAT = 1
 OWN = ("SPT_CLASSIFIER", "SPT_DATASET", "SPT_RESULTS")
 """Settings of a server that change what the default state shows."""
+SHOWN = "first_view_shown"
+"""In the session: once is enough, also where the core cannot be loaded."""
 _MAIN = 0
 """The main area, at the beginning of an element's path."""
 _BELONGS_TO = ("models/mnist-rotation.safetensors", "samples/digits.npz")
@@ -123,11 +126,13 @@ def load_core(page: str) -> None:
     if page not in PAGES or core.is_loaded():
         return
     default = not st.query_params and not any(os.environ.get(name) for name in OWN)
-    shown = default and _show(page)
-    core.load()
-    if shown:
+    if default and SHOWN not in st.session_state and _show(page):
+        st.session_state[SHOWN] = True
+        with contextlib.suppress(ValueError):  # the next run says so
+            core.load()
         st.session_state.pop(state.SESSION, None)  # the page itself is the tab's first
         st.rerun()
+    core.load()
 
 
 def _show(page: str) -> bool:

@@ -26,10 +26,15 @@ def as_text(key: Key, classifier: Classifier, content: Any) -> str:
     return json.dumps(stored, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
+def file_of(name: str, classifier: Classifier) -> str:
+    """The file of a result: networks that compute in other numbers have others."""
+    return f"{name}-{classifier.number_format}.json"
+
+
 def find(name: str, key: Key, classifier: Classifier) -> Any:
     """What was stored under this name for exactly this key; None if nothing was."""
     try:
-        stored = json.loads(first_views.read(name) or "{}")
+        stored = json.loads(first_views.read(file_of(name, classifier)) or "{}")
     except ValueError:
         return None
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:

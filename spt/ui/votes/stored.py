@@ -12,7 +12,7 @@ from spt.ui.shared import stored_results
 from spt.ui.shared.session import Key
 from spt.ui.votes.request import VotesRequest
 
-FILE = "votes.json"
+NAME = "votes"
 
 
 class StoredVotes(TypedDict):
@@ -36,7 +36,7 @@ def as_text(key: Key, classifier: Classifier, found: StoredVotes) -> str:
 
 def find(request: VotesRequest) -> StoredVotes | None:
     """The stored votes of exactly this request, with the conclusions drawn anew; None if there are none."""
-    content = stored_results.find(FILE, request.key, request.classifier)
+    content = stored_results.find(NAME, request.key, request.classifier)
     if content is None:
         return None
     statistics, smoothed, received = request.statistics, request.smoothed, request.received
