@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import core, failures, gate, keys, restarts, screen, state
+from spt.ui.shared import failures, first_views, gate, keys, restarts, screen, state
 from spt.ui.shared.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
@@ -21,7 +21,7 @@ screen.set_up()
 keys.listen()
 with state.of(page.url_path), failures.in_one_sentence():
     restarts.say(page.url_path)
-    core.load()
+    first_views.load_core(page.url_path)
     with gate.drawing():
         if page.url_path != "experiments" and "experiment_worker" in st.session_state:
             st.session_state["experiment_worker"].stop()

@@ -36,7 +36,7 @@ class Element {
 
 const listeners = [];
 globalThis.document = {
-  createElement: (tag) => new Element(tag),
+  createElement: (tag) => new Element(tag), createElementNS: (_, tag) => new Element(tag),
   addEventListener: (name, listener) => listeners.push([name, listener]), removeEventListener() {},
   dispatchEvent: (event) => listeners.forEach(([name, listener]) => name === event.type && listener(event)),
 };
@@ -198,21 +198,41 @@ test("values that a control offers are steps within its range; keys go by 1, wit
   assert.deepEqual([0.5, -1, 2, 0.5 / 255, 1.5 / 255].map(level), [128, 0, 255, 0, 2]);
 });
 
-test("the turning digit says what both classifiers answer at each angle", async () => {
-  const page = new Element();
-  const data = { frames: Buffer.alloc(3 * 784).toString("base64"), angles: [-2, 0, 2], base: ["7", "7", "9"], smoothed: ["7", "7", "–"], truth: "7", radius: 1 };
-  (await component("start/turning"))({ parentElement: page, data });
-  const root = page.querySelector(".turning");
-  const said = (name) => root.querySelector(name).textContent;
-  assert.deepEqual([said(".base"), said(".smoothed"), said(".angle")], ["7", "7", "0°"]);
-  const slider = root.querySelector("input");
-  slider.value = "2";
-  slider.oninput();
-  assert.deepEqual([said(".base"), said(".smoothed"), said(".angle")], ["9 ✗", "–", "2°"]);
-  assert.equal(root.querySelector(".base").attributes["class wrong"], true);
-  slider.value = "0";
-  slider.oninput();
-  assert.equal(said(".angle"), "−2°");
+const turning = async () => import("data:text/javascript," + encodeURIComponent(
+  readFileSync(new URL("../spt/ui/start/turning.js", import.meta.url), "utf-8")));
+
+test("the turning digit says what the network answers alone and in the vote at each angle, and what is proved", async () => {
+  const page = new Element(), angles = Array.from({ length: 360 }, (_, k) => k - 180);
+  const alone = angles.map((angle) => (angle === -3 ? "8" : "2")), voted = angles.map((angle) => (angle === -4 ? "–" : "2"));
+  const data = { sheet: "s", angles, alone, voted, truth: "2", proved: "2", reach: 2.5, network: "one", trained: "other" };
+  (await component("start/turning"))({ parentElement: page, data: new TextEncoder().encode(JSON.stringify(data)) });
+  const root = page.querySelector(".turning"), dial = root.querySelector(".dial");
+  const said = () => [".angle", ".alone b", ".voted b", ".proof b"].map((name) => root.querySelector(name).textContent);
+  const key = (name) => dial.onkeydown({ key: name, preventDefault() {} });
+  assert.deepEqual(said(), ["Turned by 0°", "2", "2", "2"]);
+  for (let k = 0; k < 3; k++) key("ArrowRight");
+  assert.deepEqual(said(), ["Turned by −3°", "8 ✗", "2", "–"]);
+  assert.equal(root.querySelector(".alone b").attributes["class wrong"], true);
+  key("ArrowRight");
+  assert.deepEqual(said(), ["Turned by −4°", "2", "–", "–"]);
+  assert.equal(dial.attributes["aria-valuetext"], "−4°: alone 2, vote –, nothing proved");
+  key("Home");
+  assert.equal(dial.attributes["aria-valuenow"], 0);
+  dial.setPointerCapture = dial.focus = () => {};
+  dial.onpointerdown({ button: 0, clientX: 50, clientY: 0, pointerId: 1, preventDefault() {} });
+  dial.onpointermove({ clientX: 0, clientY: 50 });  // a quarter of a turn to the left
+  dial.onpointerup();
+  assert.equal(said()[0], "Turned by 90°");
+  dial.onpointermove({ clientX: 100, clientY: 50 });  // not held any more
+  assert.equal(said()[0], "Turned by 90°");
+});
+
+test("angles beyond a turn, and rings of answers", async () => {
+  const { frameAt, arcsOf } = await turning();
+  const angles = Array.from({ length: 360 }, (_, k) => k - 180);
+  assert.deepEqual([0, 179.6, 180, 540, -181, 361].map((angle) => angles[frameAt(angle, angles)]), [0, -180, -180, -180, 179, 1]);
+  assert.deepEqual(arcsOf(["2", "2", "8", "–"], [0, 1, 2, 3], "2"),
+    [{ kind: "right", from: -0.5, to: 1.5 }, { kind: "wrong", from: 1.5, to: 2.5 }, { kind: "open", from: 2.5, to: 3.5 }]);
 });
 
 test("a figure of ours becomes part of the page", async () => {

@@ -40,7 +40,7 @@ def votes_page() -> Iterator[AppTest]:
 def test_start_page_shows_the_example_without_a_click() -> None:
     app = open_page("explore/start.py")
     assert_healthy(app)
-    assert "A handwritten 7" in texts(app)
+    assert "Training gives accuracy" in texts(app)
     assert [element.key for element in app.get("bidi_component")] == ["page_keys", "address", "turning"]
 
 

@@ -7,6 +7,7 @@ from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.requirements import needed
 from spt.ui.certify.run import CertifyRun
+from spt.ui.shared import stored_results
 from spt.ui.shared.markdown import escape
 
 
@@ -27,6 +28,8 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
     if certificate is None:
         st.markdown(f"No run for these settings yet: press **Run**.\n\n{needed(request)}")
         return
+    if run.stored:
+        st.caption(stored_results.NOTE.format(button="Run"))
     with st.container(border=True):
         if certificate.label is None:
             st.markdown(f":orange-badge[ABSTAIN] nothing is certified\n\n{_why_not(request, certificate)}")

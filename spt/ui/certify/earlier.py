@@ -38,11 +38,15 @@ def show(request: CertifyRequest, place: "st.delta_generator.DeltaGenerator") ->
         place.empty()
         return
     now, statement = _in_words(request), escape(last.certificate.statement())
-    other = [f"{name} {escape(words)} (now {escape(now[name])})" for name, words in last.words.items() if words != now[name]]
+    other = [
+        f"{name} {escape(words)} (now {escape(now[name])})" for name, words in last.words.items() if words != now[name]
+    ]
     badge = ":gray-badge[ABSTAIN]" if last.certificate.label is None else ":gray-badge[CERTIFIED]"
     with place.container(key="certify_earlier", border=True):
         st.html(_STYLE)
-        st.markdown(f":gray-badge[EARLIER] for {', '.join(other) or 'another network of this name'}:\n\n{badge} {statement}")
+        st.markdown(
+            f":gray-badge[EARLIER] for {', '.join(other) or 'another network of this name'}:\n\n{badge} {statement}"
+        )
 
 
 def _in_words(request: CertifyRequest) -> dict[str, str]:

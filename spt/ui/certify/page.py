@@ -56,7 +56,7 @@ def show(request: CertifyRequest) -> None:
 def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
     """What a run that is not going on says, and all that rests on it."""
     certify_run.draw_samples(request, slots, run.certificate)
-    again = run.certificate is not None or run.status == "stopped"
+    again = (run.certificate is not None and not run.stored) or run.status == "stopped"
     slots.button.button(
         "Run again" if again else "Run",
         key="certify_start",

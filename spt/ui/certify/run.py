@@ -13,6 +13,7 @@ import streamlit as st
 
 from spt.certificates import DistCertificate
 from spt.figures import certificates as figures
+from spt.ui.certify import stored
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.requirements import needed
 from spt.ui.shared import failures
@@ -24,9 +25,14 @@ MOST_KEPT = 16  # certificates of this session, so that going back to a setting 
 
 @dataclass
 class CertifyRun(PageRun):
-    """The certificate of a run so far; only that of a run that is done certifies."""
+    """The certificate of a run so far; only that of a run that is done certifies.
+
+    Attributes:
+        stored: whether it was not run here, but computed beforehand.
+    """
 
     certificate: DistCertificate | None = None
+    stored: bool = False
 
 
 RUN = CurrentRun("certify_run", CertifyRun)
@@ -50,13 +56,16 @@ class CertifySlots:
 
 
 def current(request: CertifyRequest) -> CertifyRun:
-    """The run of this request. The first one of a visit starts by itself, later ones wait for the button."""
+    """The run of this request: one of this session, or the stored one. If there is neither, the first one of a visit starts by
+    itself, later ones wait for the button."""
     run = RUN.of(request.key)
     if run is not None:
         return run
     if st.session_state.pop("certify_requested", False):
         return RUN.put(CertifyRun(request.key))
     kept = CERTIFICATES.get(request.key)
+    if kept is None and (found := stored.find(request)) is not None:
+        return RUN.put(CertifyRun(request.key, "done", certificate=found, stored=True))
     status: Status = "done" if kept else "running" if RUN.last() is None else "idle"
     return RUN.put(CertifyRun(request.key, status, certificate=kept))
 

@@ -4,10 +4,13 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy  # noqa: F401  (for the first visit: Streamlit needs it, and Pillow, for the icon in the tab)
+import PIL.Image  # noqa: F401
 import streamlit as st
 
 from spt.ui.shared import core
@@ -15,14 +18,24 @@ from spt.ui.shared.gate import LOGGER
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: as many computations as cores, a thread each
 
+SWITCH_WHILE_LOADING = 0.0005
+"""Seconds for which the importing thread has the interpreter to itself: whoever serves the first visitor asks for it a hundred
+times, and would else wait 0.005 s each time."""
+
 
 def load_core() -> None:
-    """Import what the pages need (torch above all), and tell Python's garbage collector that it stays: to look through all
-    of torch's objects takes a quarter of a second, in which nobody is served."""
-    with contextlib.suppress(ValueError):  # then each page says so
-        core.load()
-        gc.collect()
-        gc.freeze()
+    """Import what the pages need (first what all of them need, torch above all), and tell Python's garbage collector that it
+    stays: to look through all of torch's objects takes a quarter of a second, in which nobody is served."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_WHILE_LOADING)
+    try:
+        with contextlib.suppress(ValueError):  # then each page says so
+            core.load()
+            core.load_the_rest()
+            gc.collect()
+            gc.freeze()
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def log_work() -> None:

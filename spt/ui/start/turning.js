@@ -1,55 +1,127 @@
+const ACROSS = 20, SIDE = 28, TURN = 360, SPEED = 14; // frames in a row of the sheet; pixels; degrees; degrees a second
+const NAMES = "http://www.w3.org/2000/svg";
 const motions = new WeakMap();
-export default function ({ parentElement, data }) {
-  const root = parentElement.querySelector(".turning");
-  const find = (name) => root.querySelector(name);
-  const bytes = Uint8Array.from(atob(data.frames), (c) => c.charCodeAt(0));
-  const context = find("canvas").getContext("2d");
-  const arc = (from, to) => {
-    const at = (degrees) => { const t = (-90 - degrees) * Math.PI / 180; return `${90 * Math.cos(t)} ${90 * Math.sin(t)}`; };
-    return `M ${at(from)} A 90 90 0 0 0 ${at(to)}`;
+
+export function inWords(degrees) {
+  return `${degrees < 0 ? "−" : ""}${Math.abs(degrees)}°`;
+}
+
+/** The place of the frame that is nearest to an angle, which may be any number of turns away. */
+export function frameAt(angle, angles) {
+  const first = angles[0];
+  return ((Math.round(angle - first) % TURN) + TURN) % TURN;
+}
+
+/** Arcs of a ring: where one answer follows the other, from which angle to which, and how the answer counts. */
+export function arcsOf(answers, angles, truth) {
+  const kind = (answer) => (answer === truth ? "right" : answer === "–" ? "open" : "wrong");
+  const arcs = [];
+  answers.forEach((answer, k) => {
+    const last = arcs[arcs.length - 1];
+    if (last && last.kind === kind(answer)) last.to = angles[k] + 0.5;
+    else arcs.push({ kind: kind(answer), from: angles[k] - 0.5, to: angles[k] + 0.5 });
+  });
+  return arcs;
+}
+
+/** The angle in the picture's sense (counter-clockwise, 0 at the top) of a point, y downward, around the middle. */
+export function angleOf(x, y) {
+  return Math.atan2(-x, -y) * 180 / Math.PI;
+}
+
+function path(radius, from, to) {
+  const at = (degrees) => {
+    const t = (-90 - degrees) * Math.PI / 180;
+    return `${(radius * Math.cos(t)).toFixed(2)} ${(radius * Math.sin(t)).toFixed(2)}`;
   };
-  const limit = -data.angles[0], radius = Math.min(data.radius, limit);
-  find(".track").setAttribute("d", arc(-limit, limit));
-  find(".range").setAttribute("d", radius > 0 ? arc(-radius, radius) : "");
-  find(".left").textContent = `+${limit}°`; find(".right").textContent = `−${limit}°`;
-  const slider = find("input"), button = find("button");
-  slider.min = 0; slider.max = data.angles.length - 1; slider.step = 1;
-  const previous = motions.get(root);
-  const motion = { position: previous ? previous.position : (data.angles.length - 1) / 2, speed: previous ? previous.speed : 0.45,
-    playing: previous ? previous.playing : !matchMedia("(prefers-reduced-motion: reduce)").matches };
-  if (previous) cancelAnimationFrame(previous.frame);
+  const middle = (from + to) / 2; // two halves: an arc may be a whole turn
+  return `M ${at(from)} A ${radius} ${radius} 0 0 0 ${at(middle)} A ${radius} ${radius} 0 0 0 ${at(to)}`;
+}
+
+function drawRings(group, data) {
+  group.replaceChildren();
+  const add = (kind, radius, from, to) => {
+    const one = document.createElementNS(NAMES, "path");
+    one.setAttribute("class", kind);
+    one.setAttribute("d", path(radius, from, to));
+    group.append(one);
+  };
+  [data.alone, data.voted].forEach((answers, ring) => {
+    for (const arc of arcsOf(answers, data.angles, data.truth)) add(arc.kind, 97 + 18 * ring, arc.from, arc.to);
+  });
+  add("track", 133, -180, 180);
+  add("proved", 133, -data.reach, data.reach);
+}
+
+export default function ({ parentElement, data: bytes }) {
+  const data = JSON.parse(new TextDecoder().decode(bytes));
+  const root = parentElement.querySelector(".turning"), find = (name) => root.querySelector(name);
+  const dial = find(".dial"), canvas = find("canvas"), context = canvas.getContext("2d"), button = find("button");
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const motion = motions.get(root) || { angle: 0, playing: !still };
+  cancelAnimationFrame(motion.frame);
   motions.set(root, motion);
+  const sheet = new Image();
   const draw = () => {
-    const k = Math.round(motion.position), pixels = context.createImageData(28, 28);
-    for (let i = 0; i < 784; i++) { pixels.data.fill(bytes[k * 784 + i], 4 * i, 4 * i + 3); pixels.data[4 * i + 3] = 255; }
-    context.putImageData(pixels, 0, 0);
-    const angle = data.angles[k], label = `${angle < 0 ? "−" : ""}${Math.abs(angle)}°`;
-    find(".needle").setAttribute("transform", `rotate(${-angle})`);
-    find(".angle").textContent = label;
-    find("canvas").setAttribute("aria-label", `A handwritten ${data.truth}, turned by ${label}`);
-    for (const [name, answer] of [[".base", data.base[k]], [".smoothed", data.smoothed[k]]]) {
-      find(name).textContent = answer + (answer === data.truth ? "" : answer === "–" ? "" : " ✗");
-      find(name).classList.toggle("wrong", answer !== data.truth);
+    const k = frameAt(motion.angle, data.angles), angle = data.angles[k], label = inWords(angle);
+    if (sheet.complete) {
+      context.drawImage(sheet, SIDE * (k % ACROSS), SIDE * Math.floor(k / ACROSS), SIDE, SIDE, 0, 0, SIDE, SIDE);
     }
-    slider.value = k; slider.setAttribute("aria-valuetext", label);
-    button.textContent = motion.playing ? "❚❚ Pause" : "▶ Turn";
+    find(".hand").setAttribute("transform", `rotate(${-angle})`);
+    find(".angle").textContent = `Turned by ${label}`;
+    canvas.setAttribute("aria-label", `A handwritten ${data.truth}, turned by ${label}`);
+    for (const [name, answer] of [[".alone b", data.alone[k]], [".voted b", data.voted[k]]]) {
+      const fooled = answer !== data.truth && answer !== "–";
+      find(name).textContent = answer + (fooled ? " ✗" : "");
+      find(name).classList.toggle("wrong", fooled);
+    }
+    const proved = Math.abs(angle) < data.reach;
+    find(".proof b").textContent = proved ? data.proved : "–";
+    find(".proof b").classList.toggle("shown", proved);
+    dial.setAttribute("aria-valuenow", angle);
+    dial.setAttribute("aria-valuetext", `${label}: alone ${data.alone[k]}, vote ${data.voted[k]}, ${proved ? `proved ${data.proved}` : "nothing proved"}`);
+    const words = motion.playing ? "❚❚ Pause" : "▶ Turn";
+    if (button.textContent !== words) button.textContent = words;
   };
-  let last = 0;
+  const words = { ".alone": `${data.network}: inner ring`, ".voted": `${data.network}: middle ring`,
+    ".proof": `${data.trained}: outer ring, up to ±${data.reach}°` };
+  for (const name in words) find(`${name} small`).textContent = words[name];
+  drawRings(find(".rings"), data);
+  let last = performance.now();
   const step = (now) => {
     if (!root.isConnected) return;
-    if (motion.playing && now - last > 33) {
-      last = now;
-      motion.position += motion.speed;
-      if (motion.position >= data.angles.length - 1 || motion.position <= 0) {
-        motion.speed = -motion.speed;
-        motion.position = Math.min(Math.max(motion.position, 0), data.angles.length - 1);
-      }
+    if (motion.playing) {
+      motion.angle += SPEED * Math.min(0.1, (now - last) / 1000);
       draw();
     }
+    last = now;
     motion.frame = requestAnimationFrame(step);
   };
+  const turnTo = (angle) => { motion.playing = false; motion.angle = angle; draw(); };
+  const under = (event) => {
+    const box = dial.getBoundingClientRect();
+    return angleOf(event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2);
+  };
+  dial.onpointerdown = (event) => {
+    if (event.button) return;
+    dial.setPointerCapture(event.pointerId);
+    motion.held = under(event) - motion.angle;
+    event.preventDefault();
+    dial.focus({ preventScroll: true });
+  };
+  dial.onpointermove = (event) => { if (motion.held !== undefined) turnTo(under(event) - motion.held); };
+  dial.onpointerup = dial.onpointercancel = () => { delete motion.held; };
+  dial.onkeydown = (event) => {
+    const by = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: -1, ArrowDown: -1, PageUp: 15, PageDown: -15 }[event.key];
+    if (by) turnTo(motion.angle + by);
+    else if (event.key === "Home") turnTo(0);
+    else if (event.key === " ") button.onclick();
+    else return;
+    event.preventDefault();
+  };
   button.onclick = () => { motion.playing = !motion.playing; draw(); };
-  slider.oninput = () => { motion.playing = false; motion.position = Number(slider.value); draw(); };
+  sheet.onload = draw;
+  sheet.src = data.sheet;
   draw();
   motion.frame = requestAnimationFrame(step);
   return () => cancelAnimationFrame(motion.frame);

@@ -4,6 +4,7 @@ import streamlit as st
 
 from spt.certificates import HEURISTIC_NOTE, Certificate, Prediction, quantity
 from spt.statistics import largest_certified_radius
+from spt.ui.shared import stored_results
 from spt.ui.shared.markdown import escape
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
@@ -21,6 +22,8 @@ def show(request: VotesRequest, run: VotesRun) -> None:
         return
     if run.prediction is None or run.certificate is None:
         return
+    if run.stored:
+        st.caption(stored_results.NOTE.format(button="Run"))
     _show_prediction(request, run.prediction)
     _show_certificate(request, run.certificate)
 

@@ -42,11 +42,11 @@ def show(request: VotesRequest) -> None:
         votes_run.count_with_stop(request, run, slots)
     slots.draw(request, run)
     slots.button.button(
-        "Run again",
+        "Run" if run.stored else "Run again",
         key="again",
-        icon=":material/replay:",
-        on_click=votes_run.RUN.forget,
-        help="Count the same votes again (same seed).",
+        icon=":material/play_arrow:" if run.stored else ":material/replay:",
+        on_click=votes_run.start,
+        help="Count the votes here and now (same seed)." if run.stored else "Count the same votes again (same seed).",
         shortcut="g",
     )
     with slots.panel.container():

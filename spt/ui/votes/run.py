@@ -21,6 +21,7 @@ from spt.ui.shared import failures
 from spt.ui.shared.gate import Work, heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentRun, PageRun
+from spt.ui.votes import stored
 from spt.ui.votes.request import VotesRequest
 
 WATCH_UPDATES, WATCH_PAUSE = 40, 0.05  # a watched run takes about three seconds, however fast the network
@@ -30,20 +31,38 @@ MOST_SHORT = 2000  # votes that are taken in the lane of short work
 
 @dataclass
 class VotesRun(PageRun):
-    """The votes of a run so far, and its conclusions when it is done."""
+    """The votes of a run so far, and its conclusions when it is done.
+
+    Attributes:
+        stored: whether it was not run here, but computed beforehand.
+    """
 
     selection: Votes | None = None
     estimation: Votes | None = None
     prediction: Prediction | None = None
     certificate: Certificate | None = None
+    stored: bool = False
 
 
 RUN = CurrentRun("votes_run", VotesRun)
+REQUESTED = "votes_requested"
 
 
 def current(request: VotesRequest) -> VotesRun:
-    """The session's run, if it belongs to the request, else a new one, which begins at once."""
-    return RUN.of(request.key) or RUN.put(VotesRun(request.key))
+    """The session's run, if it belongs to the request; else the stored one, unless the button asked for a live one; else a new one,
+    which begins at once."""
+    run = RUN.of(request.key)
+    if run is not None:
+        return run
+    live = st.session_state.pop(REQUESTED, False)
+    found = None if live else stored.find(request)
+    return RUN.put(VotesRun(request.key) if found is None else VotesRun(request.key, "done", **found, stored=True))
+
+
+def start() -> None:
+    """What the button "Run again" does."""
+    st.session_state[REQUESTED] = True
+    RUN.forget()
 
 
 def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -> None:
