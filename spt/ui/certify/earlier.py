@@ -1,11 +1,13 @@
-"""The certificate before this one: it stays on the page, dimmed and with what it is for, until there is one for what the controls say."""
+"""The certificate before this one: it stays, dimmed and with what it is for, until there is one for what the controls say."""
 
 from dataclasses import dataclass
 
 import streamlit as st
 
 from spt.certificates import DistCertificate
+from spt.figures import certificates as figures
 from spt.ui.certify.request import CertifyRequest
+from spt.ui.certify.run import CertifySlots
 from spt.ui.shared.components import style
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import CurrentState, Key
@@ -31,22 +33,39 @@ def keep(request: CertifyRequest, certificate: DistCertificate) -> None:
     EARLIER.put(Earlier(request.key, _in_words(request), certificate))
 
 
-def show(request: CertifyRequest, place: "st.delta_generator.DeltaGenerator") -> None:
-    """Draw the last certificate if it is for other settings than the controls'."""
+def of_others(request: CertifyRequest) -> Earlier | None:
+    """The last certificate, if it is for other settings than the controls'."""
     last = EARLIER.last()
-    if last is None or last.key == request.key:
-        place.empty()
+    return None if last is None or last.key == request.key else last
+
+
+def show(request: CertifyRequest, slots: CertifySlots) -> None:
+    """Draw what the last certificate says, if it is for other settings than the controls'."""
+    last = of_others(request)
+    if last is None:
+        slots.earlier.empty()
         return
     now, statement = _in_words(request), escape(last.certificate.statement())
     other = [
         f"{name} {escape(words)} (now {escape(now[name])})" for name, words in last.words.items() if words != now[name]
     ]
     badge = ":gray-badge[ABSTAIN]" if last.certificate.label is None else ":gray-badge[CERTIFIED]"
-    with place.container(key="certify_earlier", border=True):
+    with slots.earlier.container(key="certify_earlier", border=True):
         st.html(_STYLE)
         st.markdown(
             f":gray-badge[EARLIER] for {', '.join(other) or 'another network of this name'}:\n\n{badge} {statement}"
         )
+
+
+def show_dial(request: CertifyRequest, slots: CertifySlots) -> None:
+    """Draw the range of the last certificate, if it is for other settings; else a word in its place."""
+    last = of_others(request)
+    if last is None:
+        slots.dial.caption("A range is certified only when all samples of a run are in.")
+        return
+    with slots.dial.container(key="certify_earlier_dial"):
+        alt = f"Earlier certified range: {last.certificate.statement()}"
+        st.plotly_chart(figures.certified_range(last.certificate, []), alt=alt, key="certify_earlier_range")
 
 
 def _in_words(request: CertifyRequest) -> dict[str, str]:

@@ -7,7 +7,7 @@ the controls is never drawn. While a run goes on only counts are shown: the boun
 import streamlit as st
 
 from spt.certificates import DistCertificate
-from spt.ui.certify import attack, conclusion, export, formulas
+from spt.ui.certify import attack, conclusion, earlier, export, formulas
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots
@@ -23,6 +23,7 @@ def show(request: CertifyRequest) -> None:
     run = certify_run.current(request)
     slots = _make_slots(request)
     running = run.status == "running"
+    earlier.show(request, slots)
     if running:
         certify_run.draw_samples(request, slots, None, running=True)
     slots.formulas.caption("The numbers appear when the run has ended.")
@@ -70,7 +71,7 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
         conclusion.show(request, run)
     certificate = run.certificate if run.status == "done" else None
     if certificate is None:
-        slots.dial.caption("A range is certified only when all samples of a run are in.")
+        earlier.show_dial(request, slots)
     else:
         _show_proof(request, certificate, slots)
     with slots.check.container():  # last, because a check may run here
@@ -83,6 +84,8 @@ def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: Ce
     with slots.export.container():
         export.show(request, certificate)
     attack.area(request, certificate, slots)
+    earlier.keep(request, certificate)
+    slots.earlier.empty()
 
 
 def _make_slots(request: CertifyRequest) -> CertifySlots:
@@ -93,7 +96,7 @@ def _make_slots(request: CertifyRequest) -> CertifySlots:
     with middle, st.container(key="certify_dial"):
         dial = st.empty()
     with right:
-        button, panel = st.empty(), st.empty()
+        button, panel, before = st.empty(), st.empty(), st.empty()
     left, right = st.columns([1.5, 1.4], gap="medium")
     with left:
         st.subheader("The samples b′, and how far each may differ", anchor=False)
@@ -108,4 +111,4 @@ def _make_slots(request: CertifyRequest) -> CertifySlots:
         export = st.empty()
     with st.expander("Check: is this certificate true? Or one from a file?"):
         check = st.empty()
-    return CertifySlots(chart, progress, button, panel, dial, border, answers, formulas, export, check)
+    return CertifySlots(chart, progress, button, panel, dial, border, answers, before, formulas, export, check)

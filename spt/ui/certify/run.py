@@ -50,6 +50,7 @@ class CertifySlots:
     dial: Any
     border: Any
     answers: Any
+    earlier: Any
     formulas: Any
     export: Any
     check: Any
