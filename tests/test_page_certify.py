@@ -79,7 +79,7 @@ def test_every_control_leads_to_another_case_and_back_to_the_kept_result(page):
         assert_healthy(page)
         other = page.session_state["certify_run"]
         assert other.key != run.key and other.status == "idle" and other.certificate is None, key
-        assert "No run for these settings" in texts(page) and "CERTIFIED" not in texts(page), key
+        assert "No run for these settings" in texts(page) and ":green-badge" not in texts(page), key
         getattr(page, kind)(key=key).set_value(before).run()
         assert_healthy(page)
         back = page.session_state["certify_run"]
@@ -368,3 +368,21 @@ def test_the_photograph_of_the_preset_is_certified() -> None:
     )
     assert certificate.class_name == "bird" and certificate.radius > limit and certificate.verify()
     assert 1.5 < sorted(certificate.radii)[50] / sigma < 2.5
+
+
+def test_the_certificate_before_this_one_stays_dimmed_and_says_what_it_is_for() -> None:
+    app = open_page()
+    statement = app.session_state["certify_run"].certificate.statement()
+    assert "EARLIER" not in texts(app)
+    app.slider(key="rotation_limit").set_value(3.0).run()
+    app.text_input(key="seed_typed").set_value("4").run()
+    assert_healthy(app)
+    (line,) = [element.value for element in app.markdown if "EARLIER" in element.value]
+    assert "Γ = ±2° (now ±3°), the seed 0 (now 4)" in line and statement in line.replace("\\", "")
+    assert ":green-badge" not in line, "it proves nothing for what the controls say"
+    app.button(key="certify_start").click().run()
+    assert_healthy(app)
+    assert app.session_state["certify_run"].status == "done" and "EARLIER" not in texts(app)
+    app.slider(key="rotation_limit").set_value(2.0).run()
+    (line,) = [element.value for element in app.markdown if "EARLIER" in element.value]
+    assert "Γ = ±3° (now ±2°)" in line and "seed" not in line
