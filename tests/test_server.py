@@ -91,7 +91,7 @@ def sent_by(app: Any, kind: bytes, *parts: bytes) -> tuple[dict[str, str], bytes
 @pytest.mark.parametrize("cut", [len(PAGE), 20, 1])
 def test_a_page_is_told_where_its_server_is(cut: int) -> None:
     headers, body = sent_by(base.Base, b"text/html; charset=utf-8", PAGE[:cut], PAGE[cut:])
-    assert body == PAGE.replace(b"<head>", b"<head>" + base.script())
+    assert body == PAGE.replace(b"<head>", b"<head>" + base.in_head())
     assert headers["content-length"] == str(len(body))
 
 
@@ -120,7 +120,7 @@ def test_what_is_no_page_stays_as_it_is() -> None:
     ],
 )
 def test_the_server_is_where_the_page_is_without_its_name(path: str, server: str) -> None:
-    found = re.search(rb'new RegExp\((".*")\), "/"\)', base.script())
+    found = re.search(rb'new RegExp\((".*")\), "/"\)', base.in_head())
     assert found is not None
     assert re.sub(json.loads(found[1]), "/", path, count=1) == server
 

@@ -1,4 +1,4 @@
-"""Tells Streamlit's frontend where its server is, in the page that it begins with.
+"""What the page has in its head that Streamlit's frontend begins with: where its server is, and a style that must not come late.
 
 Of an address like /votes the frontend does not know whether votes is a page of a server at / or a server at /votes; it asks both,
 and every first visit of a link then has two answers 404. We know the names of our pages, and so where the server is.
@@ -11,30 +11,32 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spt.bundled import bundled
+from spt.ui.shared import address
 
 _HEAD = b"<head>"
 
 
-def script() -> bytes:
-    """An element for the page's head: the address without the name of a page."""
+def in_head() -> bytes:
+    """Elements for the page's head: a script that says the address without the name of a page, and the style."""
     pages = "|".join(sorted(path.stem for path in bundled("pages").glob("*/*.py")))
     ending = json.dumps(rf"(^|/)({pages})?/*$")
     where = f'location.origin + location.pathname.replace(new RegExp({ending}), "/")'
-    return f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>".encode()
+    script = f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>"
+    return (script + address.STYLE).encode()
 
 
 class Base:
-    """ASGI middleware that puts the script into every page of HTML."""
+    """ASGI middleware that puts them into every page of HTML."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app, self.script = app, script()
+        self.app, self.in_head = app, in_head()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on; hold back an answer in HTML until its head has come."""
         start: Message | None = None
         body = b""
 
-        async def send_with_script(message: Message) -> None:
+        async def send_with_head(message: Message) -> None:
             nonlocal start, body
             if message["type"] == "http.response.start" and _is_html(message):
                 start = message
@@ -45,14 +47,14 @@ class Base:
             body += message.get("body", b"")
             if message.get("more_body", False):
                 return
-            body = body.replace(_HEAD, _HEAD + self.script, 1)
+            body = body.replace(_HEAD, _HEAD + self.in_head, 1)
             if scope["method"] != "HEAD":
                 MutableHeaders(scope=start)["Content-Length"] = str(len(body))
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
         if scope["type"] == "http":
-            await self.app(_uncompressed(scope), receive, send_with_script)
+            await self.app(_uncompressed(scope), receive, send_with_head)
         else:
             await self.app(scope, receive, send)
 

@@ -14,12 +14,12 @@ VISIT = "visit"
 """Which Back or Forward an address comes from, and, behind a point, how many states were opened on pages themselves."""
 
 _script = component(__file__, "js")
-_STYLE = style(__file__)
+STYLE = style(__file__)
+"""For the head of the page (`spt.ui.server.base`): the script takes no room, from the first moment on."""
 
 
 def listen() -> None:
     """Have the script in the browser; it draws nothing."""
-    st.html(_STYLE)
     _script(key="address")
 
 
