@@ -313,8 +313,6 @@ test("keys: a question mark opens and closes the words, unless it is typed; what
   const leave = (await component("shared/keys"))({ parentElement: page, data });
   const dialog = page.querySelector("dialog");
   Object.assign(dialog, { showModal() { this.open = true; }, close() { this.open = false; } });
-  assert.deepEqual(page.querySelector("dl.symbols").children.map((each) => each.tag), ["dt", "dd"]);
-  assert.deepEqual(page.querySelector("dl.words").children.map((each) => each.textContent), ["PROVED", "By calculation."]);
   const [[name, pressed]] = listeners.slice(before);
   const press = (key, target) => pressed({ key, target, preventDefault() {} });
   assert.equal(name, "keydown");
@@ -322,8 +320,12 @@ test("keys: a question mark opens and closes the words, unless it is typed; what
   assert.ok(!dialog.open);
   press("?", new Element("body"));
   assert.ok(dialog.open);
+  assert.deepEqual(page.querySelector("dl.symbols").children.map((each) => each.tag), ["dt", "dd"]);
+  assert.deepEqual(page.querySelector("dl.words").children.map((each) => each.textContent), ["PROVED", "By calculation."]);
   press("?", new Element("body"));
+  dialog.onclose();
   assert.ok(!dialog.open);
+  assert.deepEqual(page.querySelector("dl.words").children, []);
   (await script("shared/keys")).reach(document);
   assert.deepEqual([wide.tabIndex, narrow.tabIndex], [0, undefined]);
   leave();

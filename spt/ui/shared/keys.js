@@ -28,19 +28,24 @@ export const reach = (page) => {
 export default function ({ parentElement, data }) {
   const dialog = parentElement.querySelector("dialog"), opener = parentElement.querySelector(".open");
   const write = (tag, text, ...inside) => { const made = document.createElement(tag); made.textContent = text; made.append(...inside); return made; };
-  for (const name of ["symbols", "words"]) {
-    parentElement.querySelector("dl." + name).replaceChildren(...data[name].flatMap(([symbol, words, meaning]) => symbol
-      ? [write("dt", symbol), write("dd", "", write("b", words), write("span", meaning))]
-      : [write("dt", words), write("dd", meaning)]));
-  }
-  opener.onclick = () => dialog.showModal();
+  const lists = ["symbols", "words"].map((name) => [name, parentElement.querySelector("dl." + name)]);
+  const open = () => { // what is not open is not in the page: nobody finds a word of it there
+    for (const [name, list] of lists) {
+      list.replaceChildren(...data[name].flatMap(([symbol, words, meaning]) => symbol
+        ? [write("dt", symbol), write("dd", "", write("b", words), write("span", meaning))]
+        : [write("dt", words), write("dd", meaning)]));
+    }
+    dialog.showModal();
+  };
+  dialog.onclose = () => lists.forEach(([, list]) => list.replaceChildren());
+  opener.onclick = open;
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   const pressed = (event) => {
     const target = event.composedPath?.()[0] ?? event.target;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "?" && !typing(target)) {
       event.preventDefault();
-      dialog.open ? dialog.close() : dialog.showModal();
+      dialog.open ? dialog.close() : open();
     }
     const value = event.isTrusted ? moved(target, event.key, event.shiftKey) : null;
     if (value === null) return;
