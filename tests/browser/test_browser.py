@@ -230,7 +230,7 @@ def test_moving_the_slider_changes_the_address_and_the_result(server: str, page:
     slider = page.get_by_test_id("stSidebar").get_by_role("slider", name="Attack: turned by γ")
     slider.focus()
     for value in ("24.9", "24.8", "24.7"):
-        slider.press("ArrowLeft")
+        slider.press("Shift+ArrowLeft")
         expect(slider).to_have_value(value)
     page.wait_for_url(re.compile(r"angle=24\.7"))
     finished(page, 200)
