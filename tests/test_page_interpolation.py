@@ -311,14 +311,6 @@ def open_preset(title: str) -> AppTest:
     return app
 
 
-def test_presets_set_every_control_that_they_rely_on() -> None:
-    for preset in INTERPOLATION:
-        app = open_interpolation(**preset.parameters)
-        keys = {element.key for kind in (app.slider, app.select_slider, app.toggle) for element in kind}
-        own = {key for key in keys if key and not key.startswith(("sample", "rotation_s", "translation_s", "pixel"))}
-        assert own <= set(preset.parameters), f"{preset.title} leaves {own - set(preset.parameters)} as they are"
-
-
 def test_presets_in_turn_show_what_their_links_show() -> None:
     """Also back to defaults, and from a page where everything is set otherwise."""
     app = open_interpolation(
