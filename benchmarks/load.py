@@ -171,7 +171,7 @@ class Person:
             last = step == MOVES - 1
             self._angle = float(self.random.randrange(-60, 61))
             began = time.monotonic()
-            await self.tab.move("angle", self._angle)
+            await self.tab.move("Attack: turned by", self._angle)
             try:
                 took = await asyncio.wait_for(self._image(began), STARVED if last else BETWEEN_MOVES)
                 if last:  # of the others only the quick ones would count
@@ -234,10 +234,13 @@ class Person:
 
 def _caption_of_received(found: ForwardMsg) -> str | None:
     """The words below the moved image, None if this is something else."""
-    if found.WhichOneof("type") != "delta" or found.delta.new_element.WhichOneof("type") != "imgs":
+    element = found.delta.new_element if found.WhichOneof("type") == "delta" else None
+    if element is None or element.WhichOneof("type") != "bidi_component":
         return None
-    caption = str(found.delta.new_element.imgs.imgs[0].caption)
-    return caption if caption.startswith("received") else None
+    content = element.bidi_component
+    pictures = json.loads(content.json or content.mixed.json or "{}").get("pictures", [])
+    captions = [str(picture["title"]) for picture in pictures if "title" in picture]
+    return next((caption for caption in captions if caption.startswith("received")), None)
 
 
 def _is_conclusion(found: ForwardMsg) -> bool:

@@ -243,63 +243,57 @@ test("a figure of ours becomes part of the page", async () => {
   assert.equal(drawing.style.maxWidth, "300px");
 });
 
-/** A pretended window with a history: the addresses that Back would lead through, and what a listener of Back is told. */
+/** A pretended window with a history: the addresses that Back would lead through. */
 const pretendedWindow = (address) => {
-  const entries = [address], listeners = [], told = [];
-  const window = {
-    location: { get href() { return entries[at]; } },
+  const entries = [address], listeners = [];
+  let at = 0;
+  return {
+    location: { get href() { return entries[at]; }, get pathname() { return new URL(entries[at]).pathname; } },
     history: {
       state: null,
       pushState: (_data, _title, to) => { entries.splice(++at, entries.length, new URL(to, entries[at - 1]).href); },
       replaceState: (_data, _title, to) => { entries[at] = new URL(to, entries[at]).href; },
     },
     addEventListener: (_name, listener) => listeners.push(listener),
-    dispatchEvent: (event) => { told.push(window.location.href); listeners.forEach((each) => each(event)); },
-    back: () => { at -= 1; window.dispatchEvent(new Event("popstate")); },
-    told,
+    back: () => { at -= 1; listeners.forEach((each) => each()); },
     entries,
   };
-  let at = 0;
-  return window;
-};
-
-const addressScript = async () => {
-  const script = readFileSync(new URL("../spt/ui/shared/address.js", import.meta.url), "utf-8");
-  return import("data:text/javascript," + encodeURIComponent(script));
 };
 
 test("what changes on a page replaces its entry of the history, another page and a preset make one", async () => {
-  const window = pretendedWindow("http://localhost/votes?angle=5"), { own } = await addressScript();
-  assert.equal(own(window), own(window));
-  window.history.pushState({}, "", "/votes?angle=6&visit=.0");
-  window.history.pushState({}, "", "/votes?angle=7&visit=.0");
+  const window = pretendedWindow("http://localhost/votes?angle=5"), own = await component("shared/address");
+  own(window);
+  window.history.pushState({}, "", "/votes?angle=6&visit=.0.votes");
+  window.history.pushState({}, "", "/votes?angle=7&visit=.0.votes");
   assert.deepEqual(window.entries, ["http://localhost/votes?angle=7"]);
   window.history.pushState({}, "", "/inverse");
-  window.history.pushState({}, "", "/inverse?angle=7&visit=.0");
-  window.history.pushState({}, "", "/inverse?angle=25&visit=.1");
-  window.history.replaceState({}, "", "/inverse?angle=26&visit=.1");
+  window.history.pushState({}, "", "/inverse?angle=7&visit=.0.inverse");
+  window.history.pushState({}, "", "/inverse?angle=25&visit=.1.inverse");
+  window.history.replaceState({}, "", "/inverse?angle=26&visit=.1.inverse");
   assert.deepEqual(window.entries.map((each) => each.slice(16)), ["/votes?angle=7", "/inverse?angle=7", "/inverse?angle=26"]);
 });
 
-test("Back is told by a number in the address, and what came too late from the state before it is not shown", async () => {
-  const window = pretendedWindow("http://localhost/votes?angle=5"), { own } = await addressScript();
-  const state = own(window);
-  window.history.pushState({}, "", "/inverse");
-  window.history.pushState({}, "", "/inverse?angle=7&visit=.0");
-  window.back();
-  assert.match(window.location.href, /^http:\/\/localhost\/votes\?angle=5&visit=[0-9]+$/);
-  assert.deepEqual(window.told, ["http://localhost/votes?angle=5", window.location.href]);
-  window.history.pushState({}, "", "/votes?angle=7&visit=.0");
-  assert.match(window.location.href, /angle=5/);
-  window.history.replaceState({}, "", `/votes?angle=5&visit=${state.visit}.0`);
-  assert.equal(window.location.href, "http://localhost/votes?angle=5");
+test("an address that comes before its page is not written over the page before, and the page has it", async () => {
+  const window = pretendedWindow("http://localhost/spt/votes?angle=5"), own = await component("shared/address");
+  own(Object.assign(window, { __streamlit: { BACKEND_BASE_URL: "http://localhost/spt/" } }));
+  window.history.pushState({}, "", "/spt/votes?angle=7&n=5&visit=.0.inverse");
+  window.history.pushState({}, "", "/spt/inverse?angle=7&n=5&visit=.0.inverse");
+  window.history.pushState({}, "", "/spt/");
+  window.history.pushState({}, "", "/spt/?visit=.0.");
+  assert.deepEqual(window.entries.map((each) => each.slice(20)), ["/votes?angle=5", "/inverse?angle=7&n=5", "/"]);
 });
 
-test("mounting the address takes the page's own window", async () => {
-  globalThis.window = pretendedWindow("http://localhost/start");
-  (await component("shared/address"))({});
-  assert.equal(globalThis.window.sptAddress.visit, "");
-  delete globalThis.window;
+test("Back is told by a number in the address, and what came too late from the state before it is not shown", async () => {
+  const window = pretendedWindow("http://localhost/votes?angle=5"), own = await component("shared/address");
+  const state = own(window);
+  window.history.pushState({}, "", "/inverse");
+  window.history.pushState({}, "", "/inverse?angle=7&visit=.0.inverse");
+  window.back();
+  assert.match(window.location.href, /^http:\/\/localhost\/votes\?angle=5&visit=[0-9]+$/);
+  window.history.pushState({}, "", "/votes?angle=7&visit=.0.votes");
+  assert.match(window.location.href, /angle=5/);
+  window.history.replaceState({}, "", `/votes?angle=5&visit=${state.visit}.0.votes`);
+  assert.equal(window.location.href, "http://localhost/votes?angle=5");
 });
 
 test("keys: a question mark opens and closes the words, unless it is typed; what scrolls sideways can be reached", async () => {

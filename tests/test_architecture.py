@@ -211,7 +211,7 @@ def test_scripts_and_styles_have_files_of_their_own():
     for path in sorted((PACKAGE / "ui").rglob("*")):
         if path.suffix in (".css", ".js", ".html"):
             mounts = path.with_suffix(".py").read_text(encoding="utf-8")
-            assert ("style(__file__)" if path.suffix == ".css" else "component(__file__") in mounts or (
+            assert ("style(__file__)" if path.suffix == ".css" else "script(__file__)") in mounts or (
                 "component(__file__)" in mounts
             ), f"{path.name} is not mounted"
     for path in (PACKAGE / "ui").rglob("*.py"):

@@ -41,7 +41,7 @@ def test_start_page_shows_the_example_without_a_click() -> None:
     app = open_page("explore/start.py")
     assert_healthy(app)
     assert "Training gives accuracy" in texts(app)
-    assert [element.key for element in app.get("bidi_component")] == ["page_keys", "address", "turning"]
+    assert [element.key for element in app.get("bidi_component")] == ["page_keys", "turning"]
 
 
 def preset(title: str) -> AppTest:

@@ -49,6 +49,8 @@ def show(request: CertifyRequest, slots: CertifySlots) -> None:
     other = [
         f"{name} {escape(words)} (now {escape(now[name])})" for name, words in last.words.items() if words != now[name]
     ]
+    if last.key[0] != request.key[0] and last.words["the image"] == now["the image"]:
+        other.insert(0, "another image of this name")
     badge = ":gray-badge[ABSTAIN]" if last.certificate.label is None else ":gray-badge[CERTIFIED]"
     with slots.earlier.container(key="certify_earlier", border=True):
         st.html(_STYLE)

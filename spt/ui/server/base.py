@@ -1,4 +1,4 @@
-"""What the page has in its head that Streamlit's frontend begins with: where its server is, and a style that must not come late.
+"""What the page has in its head that Streamlit's frontend begins with: where its server is, and who owns the address bar.
 
 Of an address like /votes the frontend does not know whether votes is a page of a server at / or a server at /votes; it asks both,
 and every first visit of a link then has two answers 404. We know the names of our pages, and so where the server is.
@@ -17,12 +17,12 @@ _HEAD = b"<head>"
 
 
 def in_head() -> bytes:
-    """Elements for the page's head: a script that says the address without the name of a page, and the style."""
+    """Elements for the page's head: a script that says the address without the name of a page, and `address`'s."""
     pages = "|".join(sorted(path.stem for path in bundled("pages").glob("*/*.py")))
     ending = json.dumps(rf"(^|/)({pages})?/*$")
     where = f'location.origin + location.pathname.replace(new RegExp({ending}), "/")'
     script = f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>"
-    return (script + address.STYLE).encode()
+    return (script + address.SCRIPT).encode()
 
 
 class Base:

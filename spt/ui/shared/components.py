@@ -6,18 +6,19 @@ from typing import Any
 import streamlit as st
 
 
-def component(python_file: str, *parts: str) -> Any:
-    """Register the component whose .html, .css and .js (or those ``parts`` of it) lie beside ``python_file`` (its
-    ``__file__``), read once, at import.
+def component(python_file: str) -> Any:
+    """Register the component whose .html, .css and .js lie beside ``python_file`` (its ``__file__``), read once, at import.
 
     Returns what mounts it, see ``st.components.v2.component``.
     """
-    path, parts = Path(python_file), parts or ("html", "css", "js")
-    html, css, js = (
-        path.with_suffix(f".{part}").read_text(encoding="utf-8") if part in parts else None
-        for part in ("html", "css", "js")
-    )
+    path = Path(python_file)
+    html, css, js = (path.with_suffix(end).read_text(encoding="utf-8") for end in (".html", ".css", ".js"))
     return st.components.v2.component(f"spt_{path.stem}", html=html, css=css, js=js)
+
+
+def script(python_file: str) -> str:
+    """The .js beside ``python_file`` as an element for the head of the page, where it runs by itself."""
+    return f'<script type="module">\n{Path(python_file).with_suffix(".js").read_text(encoding="utf-8")}</script>'
 
 
 def style(python_file: str) -> str:

@@ -306,7 +306,7 @@ def choose_selection_level_seed(what: str, drawn: str) -> tuple[int, float, int]
         0.5,
         0.01,
         0.001,
-        format="%.4f",
+        format="%g",
         key="alpha",
         help=f"{what} is wrong with probability at most α over the sampling.",
     )

@@ -296,7 +296,7 @@ class Images {
     this.build(items);
     if (control) {
       this.serial = Math.max(this.serial, control.answered);
-      if (!this.drag && !(this.waiting > control.answered)) this.endPreview();
+      if (!this.drag && !this.timer && !(this.waiting > control.answered)) this.endPreview();
       this.makeSliders();
     } else this.sliders.replaceChildren();
     this.startFrames();
@@ -676,6 +676,7 @@ class Images {
   commit() {
     const control = this.data.control, values = this.preview;
     clearTimeout(this.timer);
+    this.timer = null;
     if (!values || !control.tells) return;
     if (same(values, control.axes.map((axis) => axis.value)) && !this.waiting) { this.endPreview(); this.draw(); return; }
     this.waiting = ++this.serial;

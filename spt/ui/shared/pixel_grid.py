@@ -205,7 +205,8 @@ def show(
         found: Any = st.session_state[key].moved
         if found is not None and control is not None and control.move is not None:
             st.session_state[answered] = int(found["serial"])
-            control.move(_within(control, found["values"]))
+            if len(found["values"]) == len(control.axes):  # else of a transformation that was left
+                control.move(_within(control, found["values"]))
 
     data = contents(key, pictures, control, frames)
     if control is not None:

@@ -132,7 +132,7 @@ PRESETS = (
         "Votes",
         "Pick an image, turn or shift it, attack it, and watch the smoothed classifier count its votes.",
         "explore/votes.py",
-        {},
+        {"source": "digits"},
     ),
     Preset(
         ":material/rotate_right:",
@@ -168,7 +168,7 @@ PRESETS = (
         "A proof",
         "DistSPT bounds that error for every sample and certifies the digit against all attacks up to 30°.",
         "explore/certify.py",
-        {},
+        {"source": "digits"},
     ),
     Preset(
         ":material/flutter_dash:",
@@ -192,7 +192,7 @@ PRESETS = (
         "Beside the paper",
         "Every table of the paper, measured again image by image: stored results, or a quick run while you watch.",
         "explore/experiments.py",
-        {},
+        {"experiment": "table4"},
     ),
     Preset(
         ":material/palette:",

@@ -26,6 +26,7 @@ SESSION = "page_state"
 SHOWN = 40
 """Characters of a wrong value that are shown."""
 
+Parameters = dict[str, str | list[str]]
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -59,7 +60,7 @@ class State:
     page: str
     settings: tuple[Setting, ...] = ()
 
-    def address(self) -> dict[str, str | list[str]]:
+    def address(self) -> Parameters:
         """What the address names: all that is not the default; where everything is, the first setting nevertheless, as an
         address that names nothing carries on."""
         named = [one for one in self.settings if not one.is_default] or list(self.settings[:1])
@@ -75,9 +76,10 @@ class _Session:
         given: what the address says of controls that have not been drawn since it was opened.
         made: what each control's value had to be, and its default, when it was last drawn.
         wrong: what the address said wrongly, in words. told: whether its names that no control has are among it.
-        page, state: the page, and its state as far as it is known. opened: the state that its address led to.
+        page, state: the page (None before the first run), and its state as far as it is known.
+        shown: what the address bar names. opened: what the controls were set to by the address, as far as they were drawn.
         visit, presets: see `address`.
-        drawn: the controls of this run. whole: whether it began with an address that is a whole state. first: of the tab.
+        drawn: the controls of this run. whole: whether it began with an address that is a whole state.
         turned: whether the run before was of another page.
         renamed: whether the address has the path of a file where it should have a label.
         line: where what is wrong is said.
@@ -88,14 +90,14 @@ class _Session:
     made: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     told: bool = False
-    page: str = ""
+    page: str | None = None
     state: State | None = None
-    opened: State | None = None
+    shown: Parameters = field(default_factory=dict)
+    opened: dict[str, Setting] = field(default_factory=dict)
     visit: str = ""
     presets: int = 0
     drawn: dict[str, Setting] = field(default_factory=dict)
     whole: bool = False
-    first: bool = True
     turned: bool = True
     renamed: bool = False
     line: DeltaGenerator | None = None
@@ -103,8 +105,9 @@ class _Session:
     def open(self, given: Mapping[str, Texts]) -> None:
         """Take a whole state: what is not given becomes the default."""
         for name in self.made:
-            st.session_state.pop(name, None)
-        self.values, self.made, self.wrong, self.opened, self.told = {}, {}, [], None, False
+            for key in (name, f"{name}_typed"):
+                st.session_state.pop(key, None)
+        self.values, self.made, self.wrong, self.opened, self.told = {}, {}, [], {}, False
         self.given = dict(given)
 
 
@@ -131,21 +134,20 @@ def of(page: str) -> Iterator[None]:
 
 def _begin(page: str) -> None:
     session = _session()
-    address.listen()
     session.line = st.empty()
     given, visit = address.read()
-    session.first, session.turned = not session.page, page != session.page
-    session.whole = session.first or visit != session.visit or (session.turned and bool(given))
+    named: Parameters = {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}
+    went = visit not in ("", session.visit)  # Back or Forward
+    session.turned = page != session.page
+    session.whole = session.page is None or went or (session.turned and bool(given))
     if session.turned:
-        session.state = session.opened = None
-        session.wrong = []
+        session.state, session.opened, session.wrong, session.shown = None, {}, [], {}
+    session.page, session.visit, session.drawn, session.renamed = page, visit or session.visit, {}, False
     if session.whole:
         session.open(given)
-    if not session.first and visit != session.visit:  # Back or Forward: its number leaves the address
-        address.show(
-            {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}, visit, session.presets
-        )
-    session.page, session.visit, session.drawn, session.renamed = page, visit, {}, False
+        session.shown = named
+    if went:
+        address.show(page, named, visit, session.presets)  # without its number
 
 
 def write() -> None:
@@ -157,7 +159,7 @@ def write() -> None:
     before = session.state.settings if session.state else ()
     rest = [one for one in before if one.name not in session.drawn]
     rest += [Setting(name, tuple(texts), False) for name, texts in session.given.items()]
-    _put(session, State(session.page, (*session.drawn.values(), *rest)))
+    _put(session, tuple(session.drawn.values()) + tuple(rest))
 
 
 def stop() -> NoReturn:
@@ -169,26 +171,30 @@ def stop() -> NoReturn:
 
 def _finish() -> None:
     session = _session()
-    state = State(session.page, tuple(session.drawn.values()))
-    if session.opened not in (None, state):
-        session.wrong = []
-    session.opened = session.opened or state
     if not session.told:
         session.told = True
-        session.wrong += [f"{_quoted(name, texts)} is no setting of this page" for name, texts in session.given.items()]
+        session.wrong += [
+            f"{_quoted(name, texts)} has no control on this page now" for name, texts in session.given.items()
+        ]
     _say_what_is_wrong(session)
-    _put(session, state)
+    _put(session, tuple(session.drawn.values()))
 
 
-def _put(session: _Session, state: State) -> None:
-    """Make this the state of the page, and have the address say it: but not in the first run, whose address led to it, and in
-    which the browser may not have `address.listen` yet (unless it is a path, which nobody else should see)."""
-    if (state != session.state or session.whole) and (session.renamed or not session.first):
-        address.show(state.address(), session.visit, session.presets)
-    session.state = state
+def _put(session: _Session, settings: tuple[Setting, ...]) -> None:
+    """Make this the state of the page, and have the address say it; one that names nothing may go on to mean all defaults."""
+    session.state = State(session.page or "", settings)
+    wanted = session.state.address()
+    all_default = session.whole and not session.shown and all(one.is_default for one in settings)
+    if wanted != session.shown and not all_default:
+        address.show(session.state.page, wanted, session.visit, session.presets)
+        session.shown = wanted
 
 
 def _say_what_is_wrong(session: _Session) -> None:
+    """Say it as long as no control has been moved since the address was opened."""
+    if any(session.opened.get(name, one) != one for name, one in session.drawn.items()):
+        session.wrong = []
+    session.opened |= {name: one for name, one in session.drawn.items() if name not in session.opened}
     if session.line is None:
         return
     if not session.wrong:
@@ -338,12 +344,18 @@ def typed_number(label: str, low: int, high: int, default: int, *, key: str, hel
     return keep(key, kind, default, now)
 
 
-def pick(label: str, options: Sequence[T], default: T, *, key: str, help: str | None = None, where: Any = st) -> T:
-    """One of several values in order."""
+def pick(
+    label: str, options: Sequence[int], default: int, *, key: str, help: str | None = None, where: Any = st
+) -> int:
+    """One of several whole numbers in order; an address may give any between the first and the last one."""
+    asked = _session().given.get(key, [str(_session().values.get(key, default))])
+    try:
+        options = sorted({*options, Number(min(options), max(options)).read(asked)})
+    except ValueError:
+        options = list(options)
     kind = Choice(tuple(options))
     value_of(key, kind, default)
-    shown: T = where.select_slider(label, list(options), key=key, help=help)
-    return keep(key, kind, default, shown)
+    return keep(key, kind, default, int(where.select_slider(label, options, key=key, help=help)))
 
 
 def choose(
