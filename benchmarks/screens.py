@@ -2,8 +2,8 @@
 
     python -m benchmarks.screens [page ...]
 
-Writes docs/screens/<page>-<width>-<theme>.webp (what is seen without scrolling) and the long pictures of README and docs/pages.md
-(assets/screenshot*.png). Needs a Chromium, named by CHROMIUM or installed as chromium. About four minutes.
+Writes what is seen without scrolling into the folder screens of docs, as <page>-<width>-<theme>.webp, and the long pictures of
+README and docs/pages.md. Needs a Chromium, named by CHROMIUM or installed as chromium. About four minutes.
 """
 
 import os

@@ -61,7 +61,6 @@ def assert_slots_are_free() -> None:
 # ---------------------------------------------------------------------------------------------------- damaged classifiers
 
 EVERY_PAGE: dict[str, dict[str, str]] = {
-    "explore/start.py": {},
     **{page: {"classifier": VICTIM, **parameters} for page, parameters in PAGES.items()},
     "explore/experiments.py": {"experiment": "table4", "results": "quick", "experiment_classifier": VICTIM},
 }
@@ -77,9 +76,7 @@ def test_a_damaged_classifier_is_one_sentence_on_every_page(
     app = visit(page, EVERY_PAGE[page], timeout=240)
     said = the_sentence(app)
     assert VICTIM in said and "damaged" in said and str(tmp_path) not in said
-    if page == "explore/start.py":
-        assert "Go on" in [each.value for each in app.subheader]
-    elif page == "explore/votes.py":
+    if page == "explore/votes.py":
         app.selectbox(key="classifier").set_value("mnist-plain").run()
         assert_healthy(app)
 
@@ -209,6 +206,7 @@ def test_a_refinement_that_needs_too_much_memory_does_not_begin_again_by_itself(
 
 def test_too_little_memory_for_the_core_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is loaded; what was loaded in part fails in other ways after that, and the sentence stays."""
+    monkeypatch.setattr(core, "_loaded", False)
     for error in (MemoryError(), AttributeError("partially initialized module 'torch'")):
         monkeypatch.setattr(core, "_PARTS_OF_EACH_PAGE", (raising(error),))
         assert the_sentence(visit("explore/votes.py", {})) == core.NO_MEMORY

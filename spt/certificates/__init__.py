@@ -9,7 +9,7 @@ from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, Ima
 from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate, IndividualCertificate
-from spt.certificates.rounding import confidence, quantity, rounded_down, rounded_up
+from spt.certificates.rounding import confidence, given, quantity, rounded_down, rounded_up
 
 __all__ = [
     "HEURISTIC_NOTE",
@@ -25,6 +25,7 @@ __all__ = [
     "ReceivedErrorLevel",
     "VoteEvidence",
     "confidence",
+    "given",
     "quantity",
     "rounded_down",
     "rounded_up",

@@ -22,10 +22,15 @@ def rounded_up(value: float, digits: int = 3) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A radius or noise level with its unit, always three significant digits, rounded down: 26.4°, 6.00° or 3.90 px."""
+    """A radius that was computed, with its unit, always three significant digits, rounded down: 26.4°, 6.00° or 3.90 px."""
     kept = float(rounded_down(value))
     digits = f"{kept:#.3g}".rstrip(".") if kept else "0"
     return f"{digits}{'' if unit == '°' else ' '}{unit}"
+
+
+def given(value: float, unit: str) -> str:
+    """A number that was given, exactly as it is, with its unit: 50° or 0.25 px."""
+    return f"{value:.10g}{'' if unit == '°' else ' '}{unit}"
 
 
 def confidence(alpha: float) -> str:

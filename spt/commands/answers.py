@@ -44,10 +44,10 @@ def predict(
 
 def in_words(smoothed: "SmoothedClassifier", arguments: argparse.Namespace) -> str:
     """What the g that was named is, and from how much its answers come."""
-    from spt.certificates import quantity
+    from spt.certificates import given
 
     transform = smoothed.transform
-    beta = f"{transform.name}s β ~ N(0, ({quantity(smoothed.parameter_sigma, transform.unit)})²)"
+    beta = f"{transform.name}s β ~ N(0, ({given(smoothed.parameter_sigma, transform.unit)})²)"
     pixels = f"pixel noise N(0, {smoothed.pixel_sigma:g}²)"
     if arguments.g == "nested":
         return f"g is the majority over {beta} of h, the majority of f's answers over {pixels}; at most {arguments.n} β each"

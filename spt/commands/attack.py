@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 
 def _attack(arguments: argparse.Namespace) -> str:
     from spt.attacks import Grid, WorstOfK
-    from spt.certificates import quantity
+    from spt.certificates import given
 
     case = GivenImage.read(arguments)
     smoothed, classifier, transform = case.smoothed, case.smoothed.classifier, case.smoothed.transform
@@ -74,7 +74,7 @@ def _attack(arguments: argparse.Namespace) -> str:
         case.caption,
         f"f ({classifier.name}) answers {names[clean]}; {'true' if known else 'taken as true'}: {names[label]}",
         asked,
-        f"The worst of {result.tried} {transform.name}s within ±{quantity(limit, transform.unit)}, 8-bit images:",
+        f"The worst of {result.tried} {transform.name}s within ±{given(limit, transform.unit)}, 8-bit images:",
     ]
     for point, loss, prediction, answer in worst:
         lines.append(f"  {transform.describe(point)}: f answers {names[prediction]}, loss {loss:.3g}")

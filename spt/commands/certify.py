@@ -263,13 +263,13 @@ def _limit(case: GivenImage, arguments: argparse.Namespace) -> float:
 
 def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:
     """Say on standard error if --at is no attack of the range that the certificate for its result is about."""
-    from spt.certificates import quantity
+    from spt.certificates import given
 
     limit = _limit(case, arguments)
     if any(abs(value) > limit for value in arguments.at or ()):
         print(
             f"warning: --at {' '.join(f'{value:g}' for value in arguments.at)} lies outside the attack range of "
-            f"±{quantity(limit, case.smoothed.transform.unit)}, so a certificate for its result says nothing about the image it "
+            f"±{given(limit, case.smoothed.transform.unit)}, so a certificate for its result says nothing about the image it "
             "was made from; raise --limit",
             file=sys.stderr,
         )
@@ -277,13 +277,13 @@ def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:
 
 def _warn_if_out_of_reach(largest: float, case: GivenImage, limit: float, option: str) -> None:
     """Say on standard error if not even samples that all agree certify the whole attack range."""
-    from spt.certificates import quantity
+    from spt.certificates import given, quantity
 
     if largest < limit:
         unit = case.smoothed.transform.unit
         reach = f"only {quantity(largest, unit)} of" if largest > 0 else "nothing in"
         print(
-            f"warning: so few samples certify {reach} the attack range of ±{quantity(limit, unit)}, even if all agree; "
+            f"warning: so few samples certify {reach} the attack range of ±{given(limit, unit)}, even if all agree; "
             f"raise {option}",
             file=sys.stderr,
         )

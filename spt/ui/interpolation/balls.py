@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from spt.certificates import quantity
+from spt.certificates import given
 from spt.error_bounds import Search, find_centres, sample_bound
 from spt.error_bounds.balls import gammas_for_centre
 from spt.figures import errors as figures
@@ -317,7 +317,7 @@ def _profile_area(request: InterpolationRequest, point: tuple[float, ...]) -> Ca
     votes = request.transform.sample(DRAWN_SAMPLES, request.sigma, generator)[:, 0].numpy()
     bars = figures.histogram_bars(votes, reach, 0.45 * most)
     unit, name = request.transform.unit, "landing point b′" if request.rotates else "landing point b′₁"
-    st.markdown(f"**Radius over {name}**, and where {DRAWN_SAMPLES} votes land (σ_γ = {quantity(request.sigma, unit)})")
+    st.markdown(f"**Radius over {name}**, and where {DRAWN_SAMPLES} votes land (σ_γ = {given(request.sigma, unit)})")
     chart, button, progress, working = st.empty(), st.empty(), st.empty(), st.empty()
     marked = point[0] if reach[0] <= point[0] <= reach[1] else None
 

@@ -6,7 +6,7 @@ A result is shown only under the settings that it belongs to: it is kept under a
 import streamlit as st
 import torch
 
-from spt.certificates import quantity
+from spt.certificates import given
 from spt.defences import IndivSPT
 from spt.ui.inverse import certificate_request, certificate_run, conclusion
 from spt.ui.inverse.certificate_request import IndividualOutcome, Plan, Result
@@ -36,7 +36,7 @@ def area(request: InverseRequest) -> IndividualOutcome | None:
     limit = max(abs(end) for end in request.limits)
     if request.limits != (-limit, limit):
         st.caption(
-            f"The certificate is about Γ = ±{quantity(limit, request.transform.unit)}, which contains the range above."
+            f"The certificate is about Γ = ±{given(limit, request.transform.unit)}, which contains the range above."
         )
     try:
         defence = IndivSPT(

@@ -47,7 +47,8 @@ export default function ({ parentElement, data }) {
       event.preventDefault();
       dialog.open ? dialog.close() : open();
     }
-    const value = event.isTrusted ? moved(target, event.key, event.shiftKey) : null;
+    const ofStreamlit = event.isTrusted && target?.closest?.('[data-testid="stSlider"]');  // images have keys of their own
+    const value = ofStreamlit ? moved(target, event.key, event.shiftKey) : null;
     if (value === null) return;
     event.preventDefault();
     event.stopPropagation();
