@@ -198,7 +198,7 @@ def watch_run(page: Page) -> dict[str, float]:
 
 
 def test_the_votes_come_in_live_without_flicker_and_run_to_the_end(server: str, page: Page) -> None:
-    page.goto(f"{server}/votes")
+    page.goto(f"{server}/votes?seed=1")
     finished(page, 1000)
     expect(page.get_by_text("PREDICT", exact=True).first).to_be_visible()
     expect(page.get_by_text("HEURISTIC", exact=True).first).to_be_visible()
@@ -253,7 +253,7 @@ def test_a_click_in_the_gallery_chooses_the_image(server: str, page: Page) -> No
 
 def test_uploading_a_picture_and_a_bad_one(server: str, page: Page) -> None:
     page.goto(f"{server}/votes?n=200&pace=fast&source=upload")
-    expect(page.get_by_text("Choose a picture to begin.")).to_be_visible()
+    expect(page.get_by_text("Choose a picture to begin.").first).to_be_visible()
     settled(page)
     chooser = page.locator('[data-testid="stSidebar"] input[type="file"]')
     chooser.set_input_files({"name": "cmyk.jpg", "mimeType": "image/jpeg", "buffer": odd_pictures()["cmyk.jpg"]})
