@@ -309,6 +309,7 @@ def differing(one: Any, other: Any, where: str) -> Iterator[tuple[str, Any, Any]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
 _SECONDS = re.compile(r"[\d.]+ m?s\b")
+_IDENTITY = re.compile(r"\$\$ID-[0-9a-f]{32}")  # of the folder that the explorer is started from
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -324,7 +325,7 @@ def alike(one: Any, other: Any) -> bool:
         return a.shape == b.shape and int(np.abs(a - b).max()) <= 1
     if len(one) > 200 and re.fullmatch(r"[A-Za-z0-9+/=]+", one):
         return _same_table(base64.b64decode(one), base64.b64decode(other))
-    one, other = (_SECONDS.sub("s", each) for each in (one, other))
+    one, other = (_IDENTITY.sub("$$ID", _SECONDS.sub("s", each)) for each in (one, other))
     if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
         return False
     pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=True)

@@ -116,11 +116,6 @@ def _session() -> _Session:
     return found
 
 
-def current() -> State | None:
-    """The state of the page, as far as its controls have been drawn; None before the first one of a page."""
-    return _session().state
-
-
 # ---------------------------------------------------------------------------------------------------- one run of a script
 
 
