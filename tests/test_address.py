@@ -88,6 +88,6 @@ def opened(page: str, numbers: random.Random) -> tuple[dict[str, str | list[str]
 @pytest.mark.parametrize("page", CONTROLS)
 def test_whatever_is_in_an_address_there_is_no_exception(page: str, request: pytest.FixtureRequest) -> None:
     numbers = random.Random(f"{page}")
-    for _ in range(170 if request.config.getoption("--slow") else 17):
+    for _ in range(170 if request.config.getoption("--slow") else 9):
         odd, app = opened(page, numbers)
         assert not app.exception, odd

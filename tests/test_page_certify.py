@@ -357,6 +357,7 @@ def test_the_code_on_the_page_gives_its_certificate(page, capsys):
     assert certificate.explain() in printed and printed.rstrip().endswith("True")
 
 
+@pytest.mark.slow
 def test_the_photograph_of_the_preset_is_certified() -> None:
     """What the card on the start page says, by the core with the page's settings."""
     chosen = next(preset for preset in PRESETS if preset.title == "A proof for a photograph").parameters

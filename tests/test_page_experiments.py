@@ -495,7 +495,7 @@ def opened(experiment: Experiment, stage: str, found: list[Row], index: int) -> 
     return rows.Opened(experiment, stage, found[index]["image"], rows.seed_of(experiment, stage, found, index))
 
 
-@pytest.mark.parametrize("transform", ["rotation", "translation"])
+@pytest.mark.parametrize("transform", ["rotation", pytest.param("translation", marks=pytest.mark.slow)])
 def test_links_set_controls_that_the_pages_have(transform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for page in (votes, certify, interpolation):  # all of their controls that a link names are drawn before
         monkeypatch.setattr(page, "show", lambda request: None)

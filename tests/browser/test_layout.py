@@ -81,7 +81,9 @@ def test_a_projector_shows_title_picture_and_figure(server: str, visitor: Page, 
         assert is_in_view(picture, PROJECTOR) and picture["width"] >= 120, picture
 
 
-@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in ("votes", "inverse") else pytest.mark.slow) for name in ADDRESSES]
+)
 def test_a_telephone_shows_picture_and_control_with_the_sheet_too(server: str, visitor: Page, name: str) -> None:  # noqa: F811
     opened(visitor, f"{server}/{ADDRESSES[name]}", TELEPHONE)
     for scrolls in ("document.documentElement", f"document.querySelector('{MAIN}')"):

@@ -34,7 +34,7 @@ WATCH = """() => {
     ("address", "first"),
     [
         ("votes?n=10000&pace=fast", "angle|γ"),
-        ("interpolation?splits=240", "angle|γ"),
+        pytest.param("interpolation?splits=240", "angle|γ", marks=pytest.mark.slow),
         ("inverse?inverse_splits=600&inverse_refinements=3", "angle|γ"),
     ],
 )

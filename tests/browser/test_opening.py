@@ -92,7 +92,10 @@ def test_a_person_who_wants_no_motion_has_none(fresh: str, page: Page) -> None:
     assert dial(page)[0] == 0
 
 
-@pytest.mark.parametrize("name", first_views.PAGES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("votes", "certify") else pytest.mark.slow) for name in first_views.PAGES],
+)
 def test_the_picture_is_there_before_the_core_and_nothing_jumps(name: str, fresh: str, page: Page) -> None:
     page.add_init_script(SEEN)
     page.goto(f"{fresh}/{name}", wait_until="commit")

@@ -147,7 +147,10 @@ def test_the_value_under_the_pointer_is_pythons_and_its_source_is_marked(server:
 def test_dragging_turns_the_image_and_python_answers_with_the_same(server: str, page: Page) -> None:
     images = opened(page, f"{server}/{QUICK}")
     canvas = images.locator("canvas.moves")
-    box = canvas.bounding_box()
+    box, before = canvas.bounding_box(), None
+    while box != before:  # until nothing above it moves any more
+        page.wait_for_timeout(400)
+        box, before = canvas.bounding_box(), box
     assert box is not None
     middle, far = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), 0.4 * box["width"]
     badge = images.locator(".badge").nth(1)
