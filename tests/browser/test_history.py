@@ -52,9 +52,7 @@ def move_a_slider(tab: Page, numbers: random.Random) -> None:
         slider.press(numbers.choice(("ArrowLeft", "ArrowRight")))
 
 
-@pytest.mark.parametrize(
-    "walk", [pytest.param(walk, marks=[pytest.mark.slow] if walk > 2 else []) for walk in range(10)]
-)
+@pytest.mark.parametrize("walk", [pytest.param(walk, marks=[pytest.mark.slow] if walk else []) for walk in range(10)])
 def test_back_and_forward_find_what_was_there(server: str, page: Page, walk: int) -> None:  # noqa: F811
     numbers, entries = random.Random(walk), []
     page.goto(f"{server}/votes?{CHEAP}&digits_image={numbers.randrange(40)}&angle={numbers.randint(-60, 60)}")

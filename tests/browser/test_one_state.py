@@ -35,7 +35,7 @@ WATCH = """() => {
     [
         ("votes?n=10000&pace=fast", "angle|γ"),
         pytest.param("interpolation?splits=240", "angle|γ", marks=pytest.mark.slow),
-        ("inverse?inverse_splits=600&inverse_refinements=3", "angle|γ"),
+        pytest.param("inverse?inverse_splits=600&inverse_refinements=3", "angle|γ", marks=pytest.mark.slow),
     ],
 )
 def test_what_is_of_the_state_before_is_dimmed(server: str, page: Page, address: str, first: str) -> None:  # noqa: F811
