@@ -81,6 +81,7 @@ def test_cards_name_settings_that_their_pages_have(controls_alone: None) -> None
         assert all("no control" in wrong for wrong in session.wrong), name
 
 
+@pytest.mark.slow
 def test_abstain_says_what_its_card_promises_after_another_card() -> None:
     app = visit("explore/start.py", {})
     for title in ("The angle that fools it", "Abstain: too few samples"):

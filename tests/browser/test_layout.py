@@ -69,7 +69,9 @@ def is_in_view(where: FloatRect, size: dict[str, int], below: float = 0) -> bool
     )
 
 
-@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in ("votes", "certify") else pytest.mark.slow) for name in ADDRESSES]
+)
 def test_a_projector_shows_title_picture_and_figure(server: str, visitor: Page, name: str) -> None:  # noqa: F811
     opened(visitor, f"{server}/{ADDRESSES[name]}", PROJECTOR)
     title = place(visitor.locator(f"{MAIN} h2").first)
@@ -82,7 +84,7 @@ def test_a_projector_shows_title_picture_and_figure(server: str, visitor: Page, 
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in ("votes", "inverse") else pytest.mark.slow) for name in ADDRESSES]
+    "name", [pytest.param(name, marks=[] if name == "votes" else pytest.mark.slow) for name in ADDRESSES]
 )
 def test_a_telephone_shows_picture_and_control_with_the_sheet_too(server: str, visitor: Page, name: str) -> None:  # noqa: F811
     opened(visitor, f"{server}/{ADDRESSES[name]}", TELEPHONE)

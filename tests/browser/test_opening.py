@@ -94,7 +94,7 @@ def test_a_person_who_wants_no_motion_has_none(fresh: str, page: Page) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in ("votes", "certify") else pytest.mark.slow) for name in first_views.PAGES],
+    [pytest.param(name, marks=[] if name == "votes" else pytest.mark.slow) for name in first_views.PAGES],
 )
 def test_the_picture_is_there_before_the_core_and_nothing_jumps(name: str, fresh: str, page: Page) -> None:
     page.add_init_script(SEEN)
