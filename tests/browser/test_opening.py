@@ -26,9 +26,7 @@ SEEN = """
       seen.pictures = Math.max(seen.pictures, main.querySelectorAll("img, canvas, [data-testid^=stBidiComponent]").length);
     }
     const title = main && main.querySelector("h2");
-    const address = document.querySelector(".st-key-address"); // takes room until its style is there
-    const placed = address && getComputedStyle(address).position === "absolute";
-    if (seen.stored && placed && title && title.innerText) {
+    if (seen.stored && title && title.innerText) {
       const top = title.getBoundingClientRect().top;
       if (seen.top !== undefined && Math.abs(top - seen.top) > 1) seen.moved.push([seen.top, top]);
       seen.top = top;

@@ -4,72 +4,30 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from benchmarks.explorer_server import ExplorerServer
 from spt.datasets import load_dataset
 from spt.images import to_8_bit
 from spt.transforms import Rotation
+from tests.browser.test_browser import PATIENCE, browser, page, server  # noqa: F401
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-PATIENCE = 60_000  # milliseconds
 IMAGES = ".st-key-votes_images .pixel-grid"
 QUICK = "votes?n=50&pace=fast"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server for the tests here."""
-    folder = tmp_path_factory.mktemp("server")
-    server = ExplorerServer(SPT_RUNS=str(folder / "runs"), SPT_RESULTS=str(folder / "results"))
-    try:
-        server.start()
-        yield server.address
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """One Chromium for all tests here."""
-    with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        yield instance
-        instance.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new visitor's page, which logs no script error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="no-preference")
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    try:
-        yield page
-        assert errors == []
-    finally:
-        context.close()
-
-
-def opened(page: Page, address: str, grid: str = IMAGES) -> Locator:
+def opened(tab: Page, address: str, grid: str = IMAGES) -> Locator:
     """A page's pixel grid, when the page is done."""
-    page.goto(address)
-    images = page.locator(grid)
+    tab.goto(address)
+    images = tab.locator(grid)
     expect(images.locator("canvas").first).to_be_visible(timeout=PATIENCE)
-    expect(page.locator('[data-testid="stApp"]')).to_have_attribute(
+    expect(tab.locator('[data-testid="stApp"]')).to_have_attribute(
         "data-test-script-state", "notRunning", timeout=PATIENCE
     )
     return images
@@ -103,12 +61,12 @@ def preview_of(images: Locator) -> str | None:
     return found
 
 
-def without_preview(page: Page, images: Locator) -> None:
+def without_preview(tab: Page, images: Locator) -> None:
     """Wait until Python's images are there."""
     until = time.monotonic() + PATIENCE / 1000
     while preview_of(images) is not None:
         assert time.monotonic() < until, "the preview stays"
-        page.wait_for_timeout(20)
+        tab.wait_for_timeout(20)
 
 
 def digit(angle: float) -> np.ndarray:
@@ -117,7 +75,7 @@ def digit(angle: float) -> np.ndarray:
     return np.asarray((to_8_bit(Rotation()(image, [angle])[0])[0] * 255).round()).astype(int)
 
 
-def test_the_value_under_the_pointer_is_pythons_and_its_source_is_marked(server: str, page: Page) -> None:
+def test_the_value_under_the_pointer_is_pythons_and_its_source_is_marked(server: str, page: Page) -> None:  # noqa: F811
     images = opened(page, f"{server}/{QUICK}")
     original, received, preprocessed = (images.locator("canvas").nth(k) for k in range(3))
     words = images.locator(".words")
@@ -144,7 +102,7 @@ def test_the_value_under_the_pointer_is_pythons_and_its_source_is_marked(server:
     expect(words).to_contain_text("Point at a pixel")
 
 
-def test_dragging_turns_the_image_and_python_answers_with_the_same(server: str, page: Page) -> None:
+def test_dragging_turns_the_image_and_python_answers_with_the_same(server: str, page: Page) -> None:  # noqa: F811
     images = opened(page, f"{server}/{QUICK}")
     canvas = images.locator("canvas.moves")
     box, before = canvas.bounding_box(), None
@@ -190,7 +148,7 @@ def test_dragging_turns_the_image_and_python_answers_with_the_same(server: str, 
     )
 
 
-def test_keys_turn_by_a_degree_and_by_a_tenth(server: str, page: Page) -> None:
+def test_keys_turn_by_a_degree_and_by_a_tenth(server: str, page: Page) -> None:  # noqa: F811
     images = opened(page, f"{server}/{QUICK}&angle=10")
     turning = images.get_by_role("slider").first
     turning.focus()
@@ -207,7 +165,7 @@ def test_keys_turn_by_a_degree_and_by_a_tenth(server: str, page: Page) -> None:
     expect(beside).to_have_value("10.1")
 
 
-def test_a_grid_is_one_stop_with_arrow_keys_zoom_and_a_choice(server: str, page: Page) -> None:
+def test_a_grid_is_one_stop_with_arrow_keys_zoom_and_a_choice(server: str, page: Page) -> None:  # noqa: F811
     images = opened(
         page, f"{server}/inverse?inverse_splits=10&inverse_refinements=0", ".st-key-inverse_pixels .pixel-grid"
     )
@@ -232,7 +190,7 @@ def test_a_grid_is_one_stop_with_arrow_keys_zoom_and_a_choice(server: str, page:
     expect(words).to_contain_text("Chosen pixel row 5, column 7")
 
 
-def test_the_gallery_is_one_stop(server: str, page: Page) -> None:
+def test_the_gallery_is_one_stop(server: str, page: Page) -> None:  # noqa: F811
     opened(page, f"{server}/{QUICK}")
     gallery = page.get_by_role("listbox", name="Images to choose from")
     gallery.focus()
@@ -245,7 +203,7 @@ def test_the_gallery_is_one_stop(server: str, page: Page) -> None:
     assert not gallery.evaluate("list => list.getRootNode().activeElement === list")
 
 
-def test_images_are_saved_with_whole_pixels(server: str, page: Page) -> None:
+def test_images_are_saved_with_whole_pixels(server: str, page: Page) -> None:  # noqa: F811
     images = opened(page, f"{server}/{QUICK}")
     for name, end in (("Save the images as PNG", ".png"), ("Save the images with their marks as SVG", ".svg")):
         with page.expect_download(timeout=PATIENCE) as download:
@@ -261,11 +219,11 @@ def test_images_are_saved_with_whole_pixels(server: str, page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_images_lie_side_by_side(server: str, browser: Browser, width: int) -> None:
+def test_images_lie_side_by_side(server: str, browser: Browser, width: int) -> None:  # noqa: F811
     context = browser.new_context(viewport={"width": width, "height": 850})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    images = opened(page, f"{server}/{QUICK}")
+    tab = context.new_page()
+    tab.set_default_timeout(PATIENCE)
+    images = opened(tab, f"{server}/{QUICK}")
     boxes = [images.locator("canvas").nth(k).bounding_box() for k in range(3)]
     assert len({round(box["y"]) for box in boxes if box}) == 1
     sizes: Any = images.locator("canvas").first.evaluate(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from spt.certificates import DistCertificate
+from spt.certificates import DistCertificate, given
 from spt.figures import certificates as figures
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifySlots
@@ -72,14 +72,13 @@ def show_dial(request: CertifyRequest, slots: CertifySlots) -> None:
 
 def _in_words(request: CertifyRequest) -> dict[str, str]:
     settings, unit = request.settings, request.transform.unit
-    space = "" if unit == "°" else " "
     return {
         "the image": request.subject.caption,
         "the classifier": request.classifier.name,
         "the transformation": request.transform.name,
-        "Γ =": f"±{plain(settings.limit)}{space}{unit}",
+        "Γ =": f"±{given(settings.limit, unit)}",
         "the attacker": settings.attacker,
-        "σ_γ =": f"{plain(settings.parameter_sigma)}{space}{unit}",
+        "σ_γ =": given(settings.parameter_sigma, unit),
         "σ_ε =": plain(settings.pixel_sigma),
         "n_γ =": f"{settings.n_gamma:,}",
         "n₀ =": f"{settings.n0:,}",
