@@ -19,8 +19,8 @@
     const pause = all.find((element) => element.localName === "button" && /Pause|Turn/.test(element.textContent));
     if (pause) return [pause, pause.textContent];
     const plus = sidebar("[data-testid=stNumberInputStepUp]:not([disabled])");
-    if (plus) return [plus, all.find((element) => element.localName === "img")?.src ?? ""];
-    return [sidebar("[data-testid=stRadio] input:not(:checked):not([disabled])"), ""];
+    if (plus) return [plus, all.find((element) => element.localName === "figcaption")?.textContent ?? ""];
+    return [sidebar("[data-testid=stBaseButton-segmented_control]:not([disabled])"), ""];
   };
   const running = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning";
   const look = () => {

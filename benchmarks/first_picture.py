@@ -8,7 +8,8 @@ frame in which the thing was there:
 
 - picture: an image, canvas or drawing of the page's main area, loaded, at least 40 pixels wide;
 - answers: a control was used as soon as it was there (the image number's "+" in the sidebar, on the page Start the button Pause,
-  on the page Experiments the name of the experiment), and what it changes has changed.
+  on the page Experiments the button quick), and what it changes has changed: the first image (its caption), the button,
+  the page.
 
 To be run on a quiet machine: the load of the last minute is printed with the table. Needs playwright and Chromium (CHROMIUM names
 another than /usr/bin/chromium).

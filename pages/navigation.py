@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import failures, first_views, gate, keys, restarts, screen, state
+from spt.ui.shared import failures, first_views, gate, keys, restarts, state
 from spt.ui.shared.icon import ICON
 
 st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
@@ -17,7 +17,6 @@ page = st.navigation(
     ],
     position="top",
 )
-screen.set_up()
 keys.listen()
 with state.of(page.url_path), failures.in_one_sentence():
     restarts.say(page.url_path)

@@ -8,17 +8,20 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from spt.ui.shared import address, state
+from spt.ui.shared import address, components, folded, state
 from spt.ui.shared.state import State
 
 _VISITS = itertools.count(1)
+components.HEAD_START = 0  # no browser draws anything here
 SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
 
 
 def visit(page: str, parameters: dict[str, str], timeout: float = 60) -> AppTest:
-    """The page (relative to pages/) after its first run with these parameters in its address."""
+    """The page (relative to pages/) after its first run with these parameters in its address, what is folded on it open."""
     app = AppTest.from_file(SCRIPT, default_timeout=timeout)
     app.switch_page(page)
+    for key in (folded.HOW, folded.EXPORT, folded.CODE):
+        app.session_state[key] = True
     for name, value in parameters.items():
         app.query_params[name] = value
     return app.run()

@@ -374,10 +374,10 @@ def test_a_run_ends_when_the_controls_say_something_else_or_its_page_is_left(
     app = open_page(experiment="table11", table11_images="40")
     app.button(key="experiment_start").click().run()
     worker = app.session_state["experiment_worker"]
-    app.radio(key="experiment").set_value("bicubic").run()
+    app.selectbox(key="experiment").set_value("bicubic").run()
     assert_healthy(app)
     assert not worker.running and "Nothing has been measured" in texts(app)
-    app.radio(key="experiment").set_value("table11").run()
+    app.selectbox(key="experiment").set_value("table11").run()
     app.button(key="experiment_start").click().run()
     worker = app.session_state["experiment_worker"]
     app.switch_page("explore/start.py").run()
@@ -464,7 +464,7 @@ def test_the_python_on_the_page_gives_its_line(tmp_path: Path, monkeypatch: pyte
 def test_invalid_values_in_the_address_fall_back_to_defaults() -> None:
     app = open_page(experiment="table99", results="guessed", table4_row="-3", transform="shear")
     assert_healthy(app)
-    assert app.radio(key="experiment").value == "table4"
+    assert app.selectbox(key="experiment").value == "table4"
 
 
 # ------------------------------------------------------------------------------------------------------------------ rows
@@ -498,7 +498,7 @@ def opened(experiment: Experiment, stage: str, found: list[Row], index: int) -> 
 @pytest.mark.parametrize("transform", ["rotation", pytest.param("translation", marks=pytest.mark.slow)])
 def test_links_set_controls_that_the_pages_have(transform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for page in (votes, certify, interpolation):  # all of their controls that a link names are drawn before
-        monkeypatch.setattr(page, "show", lambda request: None)
+        monkeypatch.setattr(page, "show", lambda *given: None)
     point, seen = [1.0, 0.5][: get_transform(transform).dimensions], set()
     for name in EXPERIMENTS:
         experiment = configure(get_experiment(name), "quick", transform=transform)
@@ -631,7 +631,7 @@ def test_presets_open_the_page() -> None:
         if preset.page == "explore/experiments.py":
             app = open_page(**preset.parameters)
             assert_healthy(app)
-            assert app.radio(key="experiment").value == preset.parameters.get("experiment", "table4")
+            assert app.selectbox(key="experiment").value == preset.parameters.get("experiment", "table4")
 
 
 def test_the_json_of_a_stopped_run_says_so() -> None:

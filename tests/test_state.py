@@ -29,7 +29,7 @@ def controls_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from spt.ui.votes import page as votes
 
     for page in (votes, certify, interpolation, inverse, experiments):
-        monkeypatch.setattr(page, "show", lambda request: None)
+        monkeypatch.setattr(page, "show", lambda *given: None)
     monkeypatch.setattr(start, "show", lambda: None)
     yield
 
@@ -163,7 +163,7 @@ def test_what_was_wrong_is_not_said_any_more_of_a_control_that_moved_before_the_
 ) -> None:
     from spt.ui.votes import page
 
-    monkeypatch.setattr(page, "show", lambda request: state.stop())
+    monkeypatch.setattr(page, "show", lambda *given: state.stop())
     app = visit("explore/votes.py", {"angle": "999"})
     assert "999" in app.warning[0].value
     app.slider(key="angle").set_value(26.0).run()

@@ -12,13 +12,14 @@ title.show(
     "classifier can be shown may differ, and tests whether its answer holds on that whole ball. Enough passes prove that no "
     "attack within the range **Γ** changes the answer for this image.",
 )
+room = page.make_room()
 with st.sidebar:
     image_area = st.container()
     classifier = controls.choose_classifier()
     with image_area:
         subject = controls.choose_image(classifier)
     transform = controls.choose_transform(classifier, bounded=True)
-    settings = request.choose_settings(transform, classifier)
+    settings = request.choose_settings(transform, classifier, room.limit)
 state.write()
 
-page.show(request.CertifyRequest(classifier, subject, transform, settings))
+page.show(request.CertifyRequest(classifier, subject, transform, settings), room)

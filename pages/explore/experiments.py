@@ -8,12 +8,13 @@ from spt.ui.shared import state, title
 title.show(
     "Experiments: how do our numbers stand beside the paper’s?",
     "Every table of the paper, measured again, image by image. *Try:* a **quick** run, then open one of its images elsewhere.",
-    "Every table of the paper, measured again by the code of this explorer. Choose an experiment on the left; stored results are "
+    "Every table of the paper, measured again by the code of this explorer. Choose an experiment; stored results are "
     "there at once, a quick run measures a few images here and now. Each row is an image, which opens on the other pages with "
     "the settings of the experiment.",
 )
+kind = request.choose_kind()
 with st.sidebar:
-    chosen = request.choose()
+    chosen = request.choose(kind)
 state.write()
 
-page.show(chosen)
+page.show(kind, chosen)

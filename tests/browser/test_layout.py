@@ -29,6 +29,11 @@ FIGURES = {
     "experiments": f'{MAIN} [data-testid="stTable"] >> nth=0',
 }
 """What each page is about, beside its pictures."""
+CONTROLS = {
+    "certify": f'{MAIN} [data-testid="stSlider"] [role="slider"]',
+    "experiments": f'{MAIN} [data-testid="stSelectbox"]',
+}
+"""The main control of a page, where it is not the image's own."""
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +106,8 @@ def test_a_telephone_shows_picture_and_control_with_the_sheet_too(server: str, v
     if name != "experiments":
         picture = place(visitor.locator(f"{MAIN} .pixel-grid canvas").first)
         assert is_in_view(picture, TELEPHONE, below=opened_sheet["height"]), picture
-    if name in ("votes", "interpolation", "inverse"):
-        control = place(visitor.locator(f"{MAIN} .sliders input").first)
-        assert is_in_view(control, TELEPHONE, below=opened_sheet["height"]), control
+    control = place(visitor.locator(CONTROLS.get(name, f"{MAIN} .sliders input")).first)
+    assert is_in_view(control, TELEPHONE, below=opened_sheet["height"]), control
     visitor.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
     expect(sheet).to_be_hidden()
     expect(opener).to_be_visible()

@@ -19,7 +19,7 @@ from spt.figures import certificates as figures
 from spt.images import to_8_bit
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifySlots
-from spt.ui.shared import failures, own_names, pixel_grid, state
+from spt.ui.shared import failures, folded, own_names, pixel_grid, state
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
 from spt.ui.shared.gate import heavy_work
@@ -214,8 +214,7 @@ def _show_answers(request: CertifyRequest, certificate: DistCertificate, answers
         for column, answer in zip(st.columns(WORST), group, strict=False):
             with column:
                 _show_answer(request, answer)
-    with st.expander("The same answers in Python"):
-        st.code(code(request, answers), language="python", wrap_lines=True)
+    folded.area("The same answers in Python", folded.CODE, lambda: show_code(request, answers))
 
 
 def _answer_in_words(answer: Answer) -> str:
@@ -264,6 +263,11 @@ def _votes_page(request: CertifyRequest, point: Point) -> dict[str, str]:
         "seed": str(settings.seed),
     }
     return parameters | {p.name: f"{value:.10g}" for p, value in zip(transform.parameters, point, strict=True)}
+
+
+def show_code(request: CertifyRequest, answers: list[Answer]) -> None:
+    """Draw what `code` gives."""
+    st.code(code(request, answers), language="python", wrap_lines=True)
 
 
 def code(request: CertifyRequest, answers: list[Answer]) -> str:

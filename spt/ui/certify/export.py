@@ -12,8 +12,11 @@ from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.exported_code import in_python, in_shell
 
 
-def show(request: CertifyRequest, certificate: DistCertificate) -> None:
+def show(request: CertifyRequest, certificate: DistCertificate | None) -> None:
     """Draw the area."""
+    if certificate is None:
+        st.caption("There is something to export when the run has ended.")
+        return
     settings = request.settings
     first, second = st.columns(2)
     first.download_button(

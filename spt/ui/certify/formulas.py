@@ -8,8 +8,11 @@ from spt.figures import certificates as figures
 from spt.ui.certify.request import CertifyRequest
 
 
-def show(request: CertifyRequest, certificate: DistCertificate) -> None:
+def show(request: CertifyRequest, certificate: DistCertificate | None) -> None:
     """Draw the area."""
+    if certificate is None:
+        st.caption("The numbers appear when the run has ended.")
+        return
     unit = r"^\circ" if certificate.unit == "°" else r"\,\mathrm{px}"
     sigma, limit, n = certificate.parameter_sigma, certificate.limit, certificate.n_gamma
     level, p_noise = certificate.inner_alpha, certificate.pixel_sigma

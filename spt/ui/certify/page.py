@@ -4,6 +4,10 @@ A run belongs to one `CertifyRequest`: its key holds everything that decides the
 the controls is never drawn. While a run goes on only counts are shown: the bound is computed once, from all samples.
 """
 
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 import streamlit as st
 
 from spt.certificates import DistCertificate
@@ -11,23 +15,37 @@ from spt.ui.certify import attack, conclusion, earlier, export, formulas
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots
-from spt.ui.shared import checking, failures, pixel_grid
+from spt.ui.shared import checking, failures, folded, pixel_grid
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.pixel_grid import Picture
 
 
-def show(request: CertifyRequest) -> None:
+@dataclass(frozen=True)
+class Room:
+    """The top row of the page: the control of the attack range, below it the image, the dial, and what is said about a run."""
+
+    limit: Any
+    image: Any
+    dial: Any
+    words: Any
+
+
+def make_room() -> Room:
+    """Make it, before the controls are drawn."""
+    left, middle, right = st.columns([0.9, 1.6, 1.4], gap="medium")
+    return Room(left.container(), left.container(), middle.container(key="certify_dial"), right.container())
+
+
+def show(request: CertifyRequest, room: Room) -> None:
     """The whole page below the title. What depends on the run is emptied first, then the samples come in."""
     with failures.in_one_sentence():
         _ = request.defence
     run = certify_run.current(request)
-    slots = _make_slots(request)
+    slots = _make_slots(request, room)
     running = run.status == "running"
     earlier.show(request, slots)
     if running:
         certify_run.draw_samples(request, slots, None, running=True)
-    slots.formulas.caption("The numbers appear when the run has ended.")
-    slots.export.caption("There is something to export when the run has ended.")
     if running:
         slots.check.caption("There is something to check when the run has ended.")
         slots.button.button(
@@ -70,6 +88,11 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
     with slots.panel.container():
         conclusion.show(request, run)
     certificate = run.certificate if run.status == "done" else None
+    with slots.folded.container():
+        folded.area("How it works, with this image's numbers", folded.HOW, partial(formulas.show, request, certificate))
+        folded.area(
+            "Export: certificate, picture, command, Python", folded.EXPORT, partial(export.show, request, certificate)
+        )
     if certificate is None:
         earlier.show_dial(request, slots)
     else:
@@ -79,23 +102,17 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
 
 
 def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: CertifySlots) -> None:
-    with slots.formulas.container():
-        formulas.show(request, certificate)
-    with slots.export.container():
-        export.show(request, certificate)
     attack.area(request, certificate, slots)
     earlier.keep(request, certificate)
     slots.earlier.empty()
 
 
-def _make_slots(request: CertifyRequest) -> CertifySlots:
-    left, middle, right = st.columns([0.9, 1.6, 1.4], gap="medium")
-    with left:
+def _make_slots(request: CertifyRequest, room: Room) -> CertifySlots:
+    with room.image:
         caption = f"image x: {request.subject.caption}"
         pixel_grid.show("certify_image", [Picture(request.subject.image, caption, "The image that is certified.")])
-    with middle, st.container(key="certify_dial"):
-        dial = st.empty()
-    with right:
+    dial = room.dial.empty()
+    with room.words:
         button, panel, before = st.empty(), st.empty(), st.empty()
     left, right = st.columns([1.5, 1.4], gap="medium")
     with left:
@@ -105,10 +122,7 @@ def _make_slots(request: CertifyRequest) -> CertifySlots:
         st.subheader("The smoothed classifier g under attack", anchor=False)
         border = st.empty()
     answers = st.empty()
-    with st.expander("How it works, with this image's numbers"):
-        formulas = st.empty()
-    with st.expander("Export: certificate, picture, command, Python"):
-        export = st.empty()
+    explained = st.empty()
     with st.expander("Check: is this certificate true? Or one from a file?"):
         check = st.empty()
-    return CertifySlots(chart, progress, button, panel, dial, border, answers, before, formulas, export, check)
+    return CertifySlots(chart, progress, button, panel, dial, border, answers, before, explained, check)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from spt.classifiers import Classifier
 from spt.defences import DistSPT
@@ -24,8 +25,8 @@ class Settings(Procedure):
     attacker: Attacker
 
 
-def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
-    """Attack range, attacker, smoothing and statistics."""
+def choose_settings(transform: Transform, classifier: Classifier, limit_area: Any) -> Settings:
+    """Attack range, which stands in ``limit_area``, attacker, smoothing and statistics."""
     first, unit = transform.parameters[0], transform.unit
     limit = state.slider(
         f"Attack range Γ: plus and minus, in {unit}",
@@ -36,6 +37,7 @@ def choose_settings(transform: Transform, classifier: Classifier) -> Settings:
         key=f"{transform.name}_limit",
         help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
         "time and enlarges the errors.",
+        where=limit_area,
     )
     attacker = controls.choose_attacker(
         "8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded."

@@ -51,8 +51,7 @@ class CertifySlots:
     border: Any
     answers: Any
     earlier: Any
-    formulas: Any
-    export: Any
+    folded: Any
     check: Any
 
 

@@ -11,6 +11,7 @@ from spt.experiments.files import json_text
 from spt.experiments.tables import as_csv, as_record
 from spt.ui.experiments.request import ExperimentRequest, Result
 from spt.ui.experiments.run import device
+from spt.ui.shared import folded
 
 
 def command(request: ExperimentRequest) -> str:
@@ -55,13 +56,16 @@ def line_as_json(request: ExperimentRequest, result: Result) -> str:
 
 
 def show(request: ExperimentRequest, result: Result | None) -> None:
-    """Downloads, where there is something to download, and what reproduces it."""
-    with st.expander("Export: rows, line, command, Python"):
-        if result is not None and result.done:
-            _show_downloads(request, result)
-        st.caption("The same on a command line; it goes on where it was stopped:")
-        st.code(command(request), language="bash", wrap_lines=True)
-        st.code(code(request.experiment), language="python", wrap_lines=True)
+    """Downloads, where there is something to download, and what reproduces it; folded."""
+    folded.area("Export: rows, line, command, Python", folded.EXPORT, lambda: _show(request, result))
+
+
+def _show(request: ExperimentRequest, result: Result | None) -> None:
+    if result is not None and result.done:
+        _show_downloads(request, result)
+    st.caption("The same on a command line; it goes on where it was stopped:")
+    st.code(command(request), language="bash", wrap_lines=True)
+    st.code(code(request.experiment), language="python", wrap_lines=True)
 
 
 def _show_downloads(request: ExperimentRequest, result: Result) -> None:

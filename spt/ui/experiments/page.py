@@ -11,11 +11,11 @@ import time
 import streamlit as st
 
 from spt import faults
-from spt.experiments import EXPERIMENTS, Share, configure, get_experiment
+from spt.experiments import EXPERIMENTS, Experiment, Share, configure
 from spt.experiments.stored import Stored
 from spt.ui.experiments import export, figure, rows, run, table
-from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder, title_of
-from spt.ui.shared import failures, gate, state
+from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder
+from spt.ui.shared import failures, folded, gate, state
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import Key
 
@@ -23,10 +23,8 @@ LOOK = 1.0  # seconds between looks: longer than a look takes, also on a busy ma
 REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it changes
 
 
-def show(request: ExperimentRequest | None) -> None:
-    """The whole page below the title."""
-    kind = request.kind if request else get_experiment(str(state.value("experiment")))
-    st.subheader(title_of(kind), anchor=False)
+def show(kind: type[Experiment], request: ExperimentRequest | None) -> None:
+    """The whole page below the choice of an experiment."""
     st.markdown(f"**{kind.question}**")
     if request is None:
         _show_nothing_stored(kind.name)
@@ -233,25 +231,24 @@ def _show_details(request: ExperimentRequest, result: Result) -> None:
     if result.done:
         st.subheader("Rows: image by image", anchor=False)
         rows.choose_row(result)
-    _show_explanation(result)
+    folded.area("How it works, with this run's numbers", folded.HOW, lambda: _show_explanation(result))
     export.show(request, result)
 
 
 def _show_explanation(result: Result) -> None:
     experiment = result.experiment
     kind = type(experiment)
-    with st.expander("How it works, with this run's numbers"):
-        st.markdown(
-            f"{escape((inspect.getdoc(kind) or '').partition(chr(10))[0])} Code: `{kind.__module__}.{kind.__name__}`; each row "
-            f"is what its `measure` returns, the line is its `summary`."
-        )
-        share = next(
-            ((n, c) for n, c in result.summary.items() if isinstance(c, Share) and result.complete and c.band()), None
-        )
-        if share:
-            _show_interval(*share)
-        st.markdown("Settings (the paper’s where it has them):")
-        st.code("\n".join(f"{name} = {value}" for name, value in table.settings_of(experiment).items()), language=None)
+    st.markdown(
+        f"{escape((inspect.getdoc(kind) or '').partition(chr(10))[0])} Code: `{kind.__module__}.{kind.__name__}`; each row "
+        f"is what its `measure` returns, the line is its `summary`."
+    )
+    share = next(
+        ((n, c) for n, c in result.summary.items() if isinstance(c, Share) and result.complete and c.band()), None
+    )
+    if share:
+        _show_interval(*share)
+    st.markdown("Settings (the paper’s where it has them):")
+    st.code("\n".join(f"{name} = {value}" for name, value in table.settings_of(experiment).items()), language=None)
 
 
 def _show_interval(name: str, share: Share) -> None:

@@ -70,24 +70,22 @@ def title_of(kind: type[Experiment]) -> str:
     return kind.title.replace("^x", "ˣ").replace("^D", "ᴰ")
 
 
-def short_title(kind: type[Experiment]) -> str:
-    """A title without the number of its table."""
-    before, _, after = title_of(kind).partition(": ")
-    return after[0].upper() + after[1:] if before.startswith("Table") else before
-
-
-def choose() -> ExperimentRequest | None:
-    """The controls, in the order of thought; None where no result can be chosen (the page then says why)."""
-    kind = get_experiment(
-        state.radio(
+def choose_kind() -> type[Experiment]:
+    """Which experiment: the control of the page's main area."""
+    return get_experiment(
+        state.select(
             "Experiment",
             tuple(EXPERIMENTS),
             "table4",
             key="experiment",
-            captions=[short_title(kind) for kind in EXPERIMENTS.values()],
+            words=lambda name: title_of(EXPERIMENTS[name]),
             help="A table or figure of the paper, or a question that it leaves open.",
         )
     )
+
+
+def choose(kind: type[Experiment]) -> ExperimentRequest | None:
+    """The other controls, in the order of thought; None where no result can be chosen (the page then says why)."""
     stems = list_stored(results_folder(), kind)
     source = state.choose(
         "Results",

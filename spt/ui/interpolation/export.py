@@ -6,7 +6,7 @@ Numbers are exported as computed, not rounded as on the screen; each says whethe
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -19,6 +19,7 @@ from spt.experiments.files import json_text
 from spt.figures.errors import Ball
 from spt.ui.interpolation import balls, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest
+from spt.ui.shared import folded
 from spt.ui.shared.exported_code import in_python
 
 COLUMNS = ("figure", "series", "kind", "from", "to", "from_dy", "to_dy", "value")
@@ -188,40 +189,39 @@ def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
     return "\n".join(lines)
 
 
-def area(request: InterpolationRequest, point: tuple[float, ...]) -> Callable[[], None]:
-    """The export, folded; returns what draws its downloads, once all that is proved in this run is known."""
-    with st.expander("Export: numbers, Python"):
-        slot = st.empty()
-        st.caption(
-            "All that is drawn, as computed, with the settings and the seed; each number says whether it is sampled or "
-            "proved. The Python below prints the displayed numbers, on uniform splits."
-        )
-        st.code(code(request, point), language="python", wrap_lines=True)
-    slot.caption("The files are ready when nothing is being proved any more.")
-    return partial(_show_downloads, request, point, slot)
+def area(request: InterpolationRequest, point: tuple[float, ...]) -> None:
+    """The export, folded, of all that is proved by now."""
+    folded.area("Export: numbers, Python", folded.EXPORT, lambda: _show(request, point))
 
 
-def _show_downloads(request: InterpolationRequest, point: tuple[float, ...], slot: Any) -> None:
-    numbers = collect(request, point)
-    with slot.container():
-        first, second = st.columns(2)
-        first.download_button(
-            "Numbers as JSON",
-            partial(as_json, numbers),
-            "interpolation_error.json",
-            "application/json",
-            key="export_json",
-            icon=":material/data_object:",
-            on_click="ignore",
-            width="stretch",
-        )
-        second.download_button(
-            "Numbers as CSV",
-            partial(as_csv, numbers),
-            "interpolation_error.csv",
-            "text/csv",
-            key="export_csv",
-            icon=":material/table:",
-            on_click="ignore",
-            width="stretch",
-        )
+def _show(request: InterpolationRequest, point: tuple[float, ...]) -> None:
+    _show_downloads(collect(request, point))
+    st.caption(
+        "All that is drawn, as computed, with the settings and the seed; each number says whether it is sampled or "
+        "proved. The Python below prints the displayed numbers, on uniform splits."
+    )
+    st.code(code(request, point), language="python", wrap_lines=True)
+
+
+def _show_downloads(numbers: Numbers) -> None:
+    first, second = st.columns(2)
+    first.download_button(
+        "Numbers as JSON",
+        partial(as_json, numbers),
+        "interpolation_error.json",
+        "application/json",
+        key="export_json",
+        icon=":material/data_object:",
+        on_click="ignore",
+        width="stretch",
+    )
+    second.download_button(
+        "Numbers as CSV",
+        partial(as_csv, numbers),
+        "interpolation_error.csv",
+        "text/csv",
+        key="export_csv",
+        icon=":material/table:",
+        on_click="ignore",
+        width="stretch",
+    )

@@ -40,14 +40,11 @@ def _show(request: InterpolationRequest) -> None:
     draw_enclosure(not (request.rotates and refinement.current(request).remaining))
     parts.show(request)
     point, finish_samples = balls.area(request)
-    draw_formulas = formulas.area(request)
-    draw_downloads = export.area(request, point)
-    draw_formulas()
     if refine():
         draw_enclosure(True)
-        draw_formulas()
     finish_samples()
-    draw_downloads()
+    formulas.area(request)
+    export.area(request, point)
 
 
 def _show_images(request: InterpolationRequest) -> None:

@@ -17,7 +17,7 @@ from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import state
+from spt.ui.shared import folded, state
 from spt.ui.shared.exported_code import in_python, in_shell
 
 
@@ -183,50 +183,54 @@ def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> li
 
 def area(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded | None) -> None:
     """Downloads and code, folded."""
-    with st.expander("Export: numbers, figures, command, Python"):
-        columns = st.columns(3)
-        files: list[tuple[str, Any, str, str, str]] = [
-            (
-                "Numbers as JSON",
-                partial(as_json, request, found, bounded),
-                "inverse.json",
-                "application/json",
-                "data_object",
-            ),
-            ("Bounds as CSV", partial(as_csv, request, found), "inverse.csv", "text/csv", "table"),
-            ("Bounds as NPZ", partial(as_npz, request, found), "inverse.npz", "application/octet-stream", "dataset"),
-            (
-                "Figure as SVG",
-                partial(figures.constraints_svg, shown.trace, shown.done),
-                "constraints.svg",
-                "image/svg+xml",
-                "image",
-            ),
-            (
-                "Steps as SVG",
-                partial(figures.steps_svg, shown.trace, shown.done, shown.truth),
-                "steps.svg",
-                "image/svg+xml",
-                "image",
-            ),
-            ("What survives as SVG", partial(_surviving, request, found), "surviving.svg", "image/svg+xml", "image"),
-        ]
-        for number, (label, make, name, kind, icon) in enumerate(files):
-            columns[number % 3].download_button(
-                label,
-                make,
-                name,
-                kind,
-                key=f"inverse_file_{number}",
-                icon=f":material/{icon}:",
-                on_click="ignore",
-                width="stretch",
-            )
-        line = command(request)
-        if line is not None:
-            st.code(line, language="bash", wrap_lines=True)
-        if line is not None or request.subject.image.shape[1] != 8:
-            st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
+    draw = partial(_show, request, found, shown, bounded)
+    folded.area("Export: numbers, figures, command, Python", folded.EXPORT, draw)
+
+
+def _show(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded | None) -> None:
+    columns = st.columns(3)
+    files: list[tuple[str, Any, str, str, str]] = [
+        (
+            "Numbers as JSON",
+            partial(as_json, request, found, bounded),
+            "inverse.json",
+            "application/json",
+            "data_object",
+        ),
+        ("Bounds as CSV", partial(as_csv, request, found), "inverse.csv", "text/csv", "table"),
+        ("Bounds as NPZ", partial(as_npz, request, found), "inverse.npz", "application/octet-stream", "dataset"),
+        (
+            "Figure as SVG",
+            partial(figures.constraints_svg, shown.trace, shown.done),
+            "constraints.svg",
+            "image/svg+xml",
+            "image",
+        ),
+        (
+            "Steps as SVG",
+            partial(figures.steps_svg, shown.trace, shown.done, shown.truth),
+            "steps.svg",
+            "image/svg+xml",
+            "image",
+        ),
+        ("What survives as SVG", partial(_surviving, request, found), "surviving.svg", "image/svg+xml", "image"),
+    ]
+    for number, (label, make, name, kind, icon) in enumerate(files):
+        columns[number % 3].download_button(
+            label,
+            make,
+            name,
+            kind,
+            key=f"inverse_file_{number}",
+            icon=f":material/{icon}:",
+            on_click="ignore",
+            width="stretch",
+        )
+    line = command(request)
+    if line is not None:
+        st.code(line, language="bash", wrap_lines=True)
+    if line is not None or request.subject.image.shape[1] != 8:
+        st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 
 
 def _surviving(request: InverseRequest, found: Found) -> str:

@@ -14,7 +14,7 @@ from spt.ui.inverse import error_bound, export, images, one_pixel, run, survivin
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import background, checking, failures, preset_buttons, state
+from spt.ui.shared import background, checking, failures, folded, preset_buttons, state
 from spt.ui.shared.components import style
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
@@ -74,7 +74,7 @@ def _show(request: InverseRequest, found: Found) -> None:
         images.show(request, found, part, number, one_pixel.chosen_pixel(request), one_pixel.choose_pixel)
     shown = one_pixel.area(request, found, part)
     bounded = error_bound.area(request, found)
-    _show_words(request)
+    folded.area("How it works, and the words", folded.HOW, partial(_show_words, request))
     export.area(request, found, shown, bounded)
     with st.expander("Check: is this certificate true? Or one from a file?"):
         _check(request, None if bounded is None else bounded.outcome)
@@ -148,28 +148,27 @@ def _show_numbers(request: InverseRequest, found: Found, part: int, number: int)
 
 
 def _show_words(request: InverseRequest) -> None:
-    with st.expander("How it works, and the words"):
-        st.markdown(
-            "**One equation.** A received pixel is a weighted mean of the four original pixels around the place where it was "
-            "read, its *source*. Solved for one of them, $p$, with weights $w$ and the neighbours across, along and diagonal:"
-        )
-        st.latex(
-            r"p = \frac{p' - (w_h\,p_h + w_v\,p_v + w_d\,p_d)}{w},\qquad w + w_h + w_v + w_d = 1,\ "
-            r"w = (1-s)(1-t)\ \text{at distance }(s, t)\text{ from }p"
-        )
-        st.markdown(
-            "**An interval.** γ is known only within a split, so the source is a box, and the neighbours are known only within "
-            "their own intervals. The quotient is monotone in each coordinate and in each neighbour: corners suffice. Over the "
-            "interpolation cells that the box meets the *hull* is taken, over the received pixels the *intersection*, with "
-            "[0, 1] as well:"
-        )
-        st.latex(r"p_i \in [0,1] \cap \bigcap_{p'} \ \bigsqcup_{\text{cells}} q_{\text{cell}}(c_{p'})")
-        st.markdown(
-            "**Passes.** The next pass uses what this one found for the neighbours. An empty interval proves that no original "
-            "gives x′ by a γ of this split: the split *dies*. What lives is halved.\n\n"
-            "**Proved.** No image with pixels in [0, 1] that gives x′ with a γ in Γ is ever outside; what floating point could "
-            "lose is added. Pixels outside the frame are black. All numbers are rounded outward.\n\n"
-            f"Here: {request.splits} splits{'' if request.transform.dimensions == 1 else ' on each axis'} of "
-            f"{request.split_width:g} {request.transform.unit}, {request.refinements} refinements. A Γ that does not fit into "
-            "memory is processed in parts. Code: `spt.inverse.refine`, `spt.inverse.trace`."
-        )
+    st.markdown(
+        "**One equation.** A received pixel is a weighted mean of the four original pixels around the place where it was "
+        "read, its *source*. Solved for one of them, $p$, with weights $w$ and the neighbours across, along and diagonal:"
+    )
+    st.latex(
+        r"p = \frac{p' - (w_h\,p_h + w_v\,p_v + w_d\,p_d)}{w},\qquad w + w_h + w_v + w_d = 1,\ "
+        r"w = (1-s)(1-t)\ \text{at distance }(s, t)\text{ from }p"
+    )
+    st.markdown(
+        "**An interval.** γ is known only within a split, so the source is a box, and the neighbours are known only within "
+        "their own intervals. The quotient is monotone in each coordinate and in each neighbour: corners suffice. Over the "
+        "interpolation cells that the box meets the *hull* is taken, over the received pixels the *intersection*, with "
+        "[0, 1] as well:"
+    )
+    st.latex(r"p_i \in [0,1] \cap \bigcap_{p'} \ \bigsqcup_{\text{cells}} q_{\text{cell}}(c_{p'})")
+    st.markdown(
+        "**Passes.** The next pass uses what this one found for the neighbours. An empty interval proves that no original "
+        "gives x′ by a γ of this split: the split *dies*. What lives is halved.\n\n"
+        "**Proved.** No image with pixels in [0, 1] that gives x′ with a γ in Γ is ever outside; what floating point could "
+        "lose is added. Pixels outside the frame are black. All numbers are rounded outward.\n\n"
+        f"Here: {request.splits} splits{'' if request.transform.dimensions == 1 else ' on each axis'} of "
+        f"{request.split_width:g} {request.transform.unit}, {request.refinements} refinements. A Γ that does not fit into "
+        "memory is processed in parts. Code: `spt.inverse.refine`, `spt.inverse.trace`."
+    )

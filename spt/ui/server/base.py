@@ -1,19 +1,30 @@
-"""What the page has in its head that Streamlit's frontend begins with: where its server is, and who owns the address bar.
+"""What the page has in its head that Streamlit's frontend begins with: where its server is, who owns the address bar, how a page
+sits on the screen, and what the first picture needs.
 
 Of an address like /votes the frontend does not know whether votes is a page of a server at / or a server at /votes; it asks both,
 and every first visit of a link then has two answers 404. We know the names of our pages, and so where the server is.
+
+The frontend asks for the code of a kind of element when the first one comes, of all kinds at once, and draws none of them before it
+has compiled the largest, plotly's 4.7 MB. The code of components, which draw the pictures, is therefore named in the head and is
+there when the first element comes.
 """
 
 import json
+import re
+from pathlib import Path
 
+import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spt.bundled import bundled
-from spt.ui.shared import address
+from spt.ui.shared import address, screen
 
 _HEAD = b"<head>"
+_SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
+_FIRST = "BidiComponent.*.js"
+"""The frontend's code of components (pattern of the file's name)."""
 
 
 def in_head() -> bytes:
@@ -22,7 +33,20 @@ def in_head() -> bytes:
     ending = json.dumps(rf"(^|/)({pages})?/*$")
     where = f'location.origin + location.pathname.replace(new RegExp({ending}), "/")'
     script = f"<script>window.__streamlit = {{ BACKEND_BASE_URL: {where} }}</script>"
-    return (script + address.SCRIPT).encode()
+    return (script + address.SCRIPT + screen.STYLE + preloaded()).encode()
+
+
+def preloaded() -> str:
+    """Elements that have the browser load `_FIRST`, and what that imports, together with the frontend itself."""
+    needed, to_read = [], sorted(_SCRIPTS.glob(_FIRST))
+    while to_read:
+        file = to_read.pop()
+        if file in needed or file.name.startswith("index."):
+            continue
+        needed.append(file)
+        imported = re.findall(r'(?:from|import)"\./([^"/]+\.js)"', file.read_text(encoding="utf-8"))
+        to_read += [_SCRIPTS / name for name in imported if (_SCRIPTS / name).is_file()]
+    return "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{file.name}">' for file in needed)
 
 
 class Base:

@@ -1,5 +1,7 @@
-"""The start of the server: its log, one thread a computation, and the core loaded while the browser is still opening."""
+"""The start of the server: its log, one thread a computation, answers sent at once, and the core loaded while the browser is still
+opening."""
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -13,6 +15,7 @@ import numpy  # noqa: F401  (for the first visit: Streamlit needs it, and Pillow
 import PIL.Image  # noqa: F401
 import streamlit as st
 
+from spt.ui.server import no_delay
 from spt.ui.shared import core
 from spt.ui.shared.gate import LOGGER
 
@@ -49,5 +52,6 @@ def log_work() -> None:
 async def prepare(server: st.App) -> AsyncIterator[None]:
     """When the server starts, load the core in the background."""
     log_work()
+    no_delay.send_at_once(asyncio.get_running_loop())
     threading.Thread(target=load_core, daemon=True).start()
     yield

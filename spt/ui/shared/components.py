@@ -1,9 +1,14 @@
 """Components of our own: HTML, CSS and JavaScript in files of one name beside the Python that mounts them."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+HEAD_START = 0.3
+"""Seconds for which the charts of a tab's first page wait, that its pictures may be drawn before the browser compiles the code of
+charts, in which it draws nothing for a second."""
 
 
 def component(python_file: str) -> Any:
@@ -24,3 +29,10 @@ def script(python_file: str) -> str:
 def style(python_file: str) -> str:
     """The .css beside a page's ``python_file`` as an element for ``st.html``."""
     return f"<style>\n{Path(python_file).with_suffix('.css').read_text(encoding='utf-8')}</style>"
+
+
+def pictures_first() -> None:
+    """To be called when the pictures of a page are on their way: waits `HEAD_START`, once in a tab."""
+    if "pictures_were_first" not in st.session_state:
+        st.session_state["pictures_were_first"] = True
+        time.sleep(HEAD_START)

@@ -25,7 +25,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from spt.bundled import bundled
 from spt.ui.shared import core, state
-from spt.ui.shared.components import style
+from spt.ui.shared.components import pictures_first, style
 
 FOLDER = bundled("assets") / "first_views"
 PAGES = ("votes", "certify", "interpolation", "inverse", "experiments")
@@ -36,6 +36,8 @@ SHOWN = "first_view_shown"
 """In the session: once is enough, also where the core cannot be loaded."""
 _MAIN = 0
 """The main area, at the beginning of an element's path."""
+_PICTURES = "spt_pixel_grid"
+"""The component that draws pictures, see `spt.ui.shared.pixel_grid`."""
 _BELONGS_TO = ("models/mnist-rotation.safetensors", "samples/digits.npz")
 """What the default state shows, in assets."""
 
@@ -150,6 +152,8 @@ def _show(page: str) -> bool:
             continue  # this script has drawn it already
         with context.run_with_active_hash(message.metadata.active_script_hash):
             context.enqueue(message)
+        if root == _MAIN and message.delta.new_element.bidi_component.component_name == _PICTURES:
+            pictures_first()
     last = max(message.metadata.delta_path[1] for message in view.messages if message.metadata.delta_path[0] == _MAIN)
     context.enqueue(_said_to_be_stored(last + 1))
     return True

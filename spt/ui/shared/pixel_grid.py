@@ -23,7 +23,7 @@ import streamlit as st
 from PIL import Image
 
 from spt.ui.shared import state
-from spt.ui.shared.components import component
+from spt.ui.shared.components import component, pictures_first
 
 Array = Any
 """What numpy makes an array of without copying much: an array, or a tensor on the CPU."""
@@ -213,6 +213,7 @@ def show(
         data["control"]["answered"] = st.session_state.get(answered, 0)
     data |= {"chosen": None if chosen is None else list(chosen), "choosable": choose is not None}
     _grid(key=key, data=data, on_chosen_change=clicked, on_moved_change=moved, height="content")
+    pictures_first()
 
 
 def show_gallery(key: str, pictures: Sequence[tuple[Array, str]], chosen: int, choose: Callable[[int], None]) -> None:

@@ -1,12 +1,6 @@
-"""How every page sits on the screen: one stylesheet, `screen.css`, for all of them."""
-
-import streamlit as st
+"""How every page sits on the screen: one stylesheet, `screen.css`, for all of them, in the page's head: it is there before anything
+is drawn, so that nothing jumps."""
 
 from spt.ui.shared.components import style
 
-_STYLE = style(__file__)
-
-
-def set_up() -> None:
-    """To be called once on each page, before anything is drawn."""
-    st.html(_STYLE)
+STYLE = style(__file__)

@@ -381,16 +381,6 @@ def select(
     return keep(key, kind, default, str(shown))
 
 
-def radio(
-    label: str, options: Sequence[str], default: str, *, key: str, help: str | None = None, captions: Sequence[str] = ()
-) -> str:
-    """One of several names, one below the other."""
-    kind = Choice(tuple(options))
-    value_of(key, kind, default)
-    shown = st.radio(label, list(options), key=key, help=help, captions=list(captions) or None)
-    return keep(key, kind, default, str(shown))
-
-
 def switch(label: str, default: bool = False, *, key: str, help: str | None = None, where: Any = st) -> bool:
     """On or off."""
     kind = Switch()

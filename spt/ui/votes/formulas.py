@@ -1,27 +1,25 @@
 """The explanation of the page "Votes", with this image's numbers; it stands above the export."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
 from spt.certificates import rounded_down
+from spt.ui.shared import folded
 from spt.ui.votes import export
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
 
 def area(request: VotesRequest) -> Callable[[VotesRun], None]:
-    """Make room for both areas, folded; returns what fills them once the run has ended."""
-    with st.expander("How it works, with this image's numbers"):
-        formulas = st.empty()
-    with st.expander("Export: numbers, command, Python"):
-        exports = st.empty()
+    """Make room for both areas, folded; returns what draws them once the run has ended."""
+    room = st.container()
 
     def draw(run: VotesRun) -> None:
-        with formulas.container():
-            _show_formulas(request, run)
-        with exports.container():
-            export.show(request, run)
+        with room:
+            folded.area("How it works, with this image's numbers", folded.HOW, partial(_show_formulas, request, run))
+            folded.area("Export: numbers, command, Python", folded.EXPORT, partial(export.show, request, run))
 
     return draw
 

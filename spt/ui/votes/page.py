@@ -21,13 +21,15 @@ VIGNETTE = "#56B4E9"
 def show(request: VotesRequest) -> None:
     """The whole page below the title.
 
-    Everything that depends on the run is emptied first, so that nothing of an earlier run stays on the screen; then what
-    stands still is drawn; then the votes come in.
+    The run is emptied first, so that nothing of an earlier one stays on the screen; then the images are drawn, then what stands
+    still; then the votes come in.
     """
     run = votes_run.current(request)
     images_area, run_area = st.container(), st.container()
     with run_area:
         slots = votes_run.make_slots()
+    with images_area, failures.in_one_sentence():
+        _show_images(request)
     draw_response = responses.area(request)
     draw_verdict = attack.area(request)
     draw_explanation = formulas.area(request)
@@ -35,8 +37,6 @@ def show(request: VotesRequest) -> None:
         check = st.empty()
     check.caption("There is something to check when the run has ended.")
     slots.draw(request, run)
-    with images_area, failures.in_one_sentence():
-        _show_images(request)
     if run.status == "running":
         draw_response(run)  # the curve at once; its votes when they are counted
         votes_run.count_with_stop(request, run, slots)
