@@ -33,7 +33,8 @@ class Room:
 def make_room() -> Room:
     """Make it, before the controls are drawn."""
     left, middle, right = st.columns([0.9, 1.6, 1.4], gap="medium")
-    return Room(left.container(), left.container(), middle.container(key="certify_dial"), right.container())
+    first = left.container(key="certify_first")
+    return Room(first.container(), first.container(), middle.container(key="certify_dial"), right.container())
 
 
 def show(request: CertifyRequest, room: Room) -> None:

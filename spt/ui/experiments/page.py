@@ -25,7 +25,6 @@ REDRAW = 2.0  # seconds between two drawings of its figure, which blinks when it
 
 def show(kind: type[Experiment], request: ExperimentRequest | None) -> None:
     """The whole page below the choice of an experiment."""
-    st.markdown(f"**{kind.question}**")
     if request is None:
         _show_nothing_stored(kind.name)
     elif request.stored is not None:

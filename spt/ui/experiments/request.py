@@ -71,8 +71,9 @@ def title_of(kind: type[Experiment]) -> str:
 
 
 def choose_kind() -> type[Experiment]:
-    """Which experiment: the control of the page's main area."""
-    return get_experiment(
+    """Which experiment: the control of the page's main area, with the question that it asks."""
+    left, right = st.columns([1, 1.6], gap="medium", vertical_alignment="bottom")
+    kind = get_experiment(
         state.select(
             "Experiment",
             tuple(EXPERIMENTS),
@@ -80,8 +81,11 @@ def choose_kind() -> type[Experiment]:
             key="experiment",
             words=lambda name: title_of(EXPERIMENTS[name]),
             help="A table or figure of the paper, or a question that it leaves open.",
+            where=left,
         )
     )
+    right.markdown(f"**{kind.question}**")
+    return kind
 
 
 def choose(kind: type[Experiment]) -> ExperimentRequest | None:
