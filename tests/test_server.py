@@ -3,7 +3,9 @@
 import asyncio
 import json
 import re
+import socket
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import websockets
 
 from benchmarks import load
 from spt.__main__ import main
-from spt.ui.server import base, headers, status
+from spt.ui.server import base, headers, no_delay, start, status
 from spt.ui.shared.gate import GATE
 
 
@@ -201,3 +203,57 @@ def test_an_explorer_for_others_says_by_which_names(
     allowed = [command[i + 1] for i, option in enumerate(command) if option == "--server.allowedHosts"]
     assert allowed == ["localhost", "127.0.0.1", "::1", "class.example", "10.0.0.7"]
     assert command[command.index("--server.address") + 1] == "0.0.0.0"
+
+
+# --------------------------------------------------------------------------------------------------------- the first picture
+
+
+async def _delay_is_off(prepared: bool) -> bool:
+    """Whether a connection to a server on a socket of its caller's has TCP_NODELAY."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[bool] = loop.create_future()
+
+    class Look(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            connection = transport.get_extra_info("socket")
+            found.set_result(bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            transport.close()
+
+    if prepared:
+        no_delay.send_at_once(loop)
+    listening = socket.socket(socket.AF_INET)  # as Streamlit makes it: it does not name its protocol
+    listening.bind(("127.0.0.1", 0))
+    server = await loop.create_server(Look, sock=listening)
+    async with server:
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        off = await found
+        writer.close()
+    return off
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the option is inherited on Linux")
+def test_answers_leave_at_once() -> None:
+    assert not asyncio.run(_delay_is_off(False))  # when this fails, `no_delay` is needed no more
+    assert asyncio.run(_delay_is_off(True))
+
+
+def test_the_server_prepares_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = []
+    monkeypatch.setattr(no_delay, "send_at_once", prepared.append)
+    monkeypatch.setattr(start, "load_core", lambda: None)
+    monkeypatch.setattr(start, "log_work", lambda: None)
+
+    async def run() -> None:
+        async with start.prepare(None):  # type: ignore[arg-type]
+            assert prepared == [asyncio.get_running_loop()]
+
+    asyncio.run(run())
+
+
+def test_the_code_of_pictures_is_named_in_the_head_with_all_that_it_imports() -> None:
+    named = re.findall(r'href="\./static/js/([^"]+)"', base.preloaded())
+    assert sum(name.startswith("BidiComponent.") for name in named) == 1 and len(set(named)) == len(named)
+    code = {name: (base._SCRIPTS / name).read_text(encoding="utf-8") for name in named}
+    imported = {found for text in code.values() for found in re.findall(r'(?:from|import)"\./([^"/]+\.js)"', text)}
+    assert {name for name in imported if not name.startswith("index.")} <= set(named)
+    assert not any("Plotly" in name or "Vega" in name for name in named)

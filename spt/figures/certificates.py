@@ -85,7 +85,7 @@ def samples_specification(
             "legend": None,
         }
     else:
-        x_title, y_title = f"sample {symbol}: dx in {unit}", f"dy in {unit} (down)"
+        x_title, y_title = f"sample {symbol}: dx in {unit}", f"shifted down by dy, in {unit}"
         up = {**across, "reverse": True}
         size = {
             "field": "radius",
@@ -253,8 +253,8 @@ def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     style(figure, 330, top=10, sides=24)
     shown = 1.1 * max([limit, *(abs(value) for answer in answers for value in answer.point)])
     axis = {"zeroline": False, "constrain": "domain", "gridcolor": "rgba(136,136,136,0.25)"}
-    figure.update_xaxes(title=f"dx in {unit}", range=[-shown, shown], **axis)
-    figure.update_yaxes(title=f"dy in {unit} (down)", range=[shown, -shown], scaleanchor="x", **axis)
+    figure.update_xaxes(title=f"shifted right by dx, in {unit}", range=[-shown, shown], **axis)
+    figure.update_yaxes(title=f"shifted down by dy, in {unit}", range=[shown, -shown], scaleanchor="x", **axis)
     figure.update_layout(showlegend=True)
     return figure
 

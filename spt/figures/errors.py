@@ -212,7 +212,11 @@ def level_bars(bounds: Sequence[float], error: float, count: int = 30) -> Rows:
 
 def level_specification(error: float, height: int = 240) -> dict[str, Any]:
     """A Vega-Lite chart of `level_bars` with a dashed rule at E."""
-    x = {"field": "from", "type": "quantitative", "axis": {"title": "proved bound of ‖e‖ at one β", "grid": False}}
+    x = {
+        "field": "from",
+        "type": "quantitative",
+        "axis": {"title": "proved bound of the error ‖e‖ at one β", "grid": False},
+    }
     outcome = {
         "field": "outcome",
         "type": "nominal",
@@ -227,14 +231,14 @@ def level_specification(error: float, height: int = 240) -> dict[str, Any]:
             "y": {
                 "field": "count",
                 "type": "quantitative",
-                "axis": {"title": "how many β", "tickCount": 4, "tickMinStep": 1},
+                "axis": {"title": "number of draws β", "tickCount": 4, "tickMinStep": 1},
             },
             "y2": {"datum": 0},
             "color": outcome,
             "tooltip": [
                 {"field": "from", "type": "quantitative", "format": ".3f", "title": "more than"},
                 {"field": "to", "type": "quantitative", "format": ".3f", "title": "at most"},
-                {"field": "count", "title": "β"},
+                {"field": "count", "title": "draws β"},
                 {"field": "outcome", "title": " "},
             ],
         },
@@ -273,7 +277,7 @@ def error_map(
         z=norms.T,
         zmin=0,
         colorscale="Cividis",
-        colorbar={"title": {"text": "‖e‖ sampled", "side": "right"}, "thickness": 14},
+        colorbar={"title": {"text": "error ‖e‖, sampled", "side": "right"}, "thickness": 14},
         hovertemplate=f"‖e‖ = %{{z:.3f}}<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
     )
     for position in lines[0]:
@@ -303,16 +307,20 @@ def error_map(
         x=[at[0]],
         y=[at[1]],
         mode="markers",
-        name="γ of the sliders",
+        name="chosen attack γ",
         cliponaxis=True,
         marker={"symbol": "x-thin", "size": 14, "line": {"width": 3, "color": "#CC79A7"}},
     )
     style(figure, 460, legend=-0.16)
     figure.update_xaxes(
-        title=f"γ₁ (dx) in {unit}", range=[low, high], constrain="domain", showgrid=False, zeroline=False
+        title=f"shifted right by γ₁ (dx), in {unit}",
+        range=[low, high],
+        constrain="domain",
+        showgrid=False,
+        zeroline=False,
     )
     figure.update_yaxes(
-        title=f"γ₂ (dy, down) in {unit}",
+        title=f"shifted down by γ₂ (dy), in {unit}",
         range=[high, low],
         scaleanchor="x",
         constrain="domain",
@@ -360,7 +368,7 @@ def plane(points: np.ndarray, colours: np.ndarray, colour_title: str, balls: Seq
         x=points[:, 0],
         y=points[:, 1],
         mode="lines+markers" if line else "markers",
-        name="samples of K(b′)",
+        name="what a vote can be shown, K(b′): samples",
         line={"color": "#888888", "width": 1},
         marker={
             "color": colours,

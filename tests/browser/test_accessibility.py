@@ -22,6 +22,10 @@ PAGES = {
 }
 SIZES = ((1440, 900), (1280, 720), (400, 850))
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 22, 20)"}
+ONE_BY_ONE = """document.querySelectorAll("details:not([open]) > summary")
+    .forEach((each, number) => setTimeout(() => each.click(), 100 * number))"""
+NOT_MADE = """[...document.querySelectorAll("[data-testid=stMain] details")]
+    .some((each) => !each.open || each.innerText.length < 60)"""
 WHAT_COUNTS = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
     .filter((rule) => ["serious", "critical"].includes(rule.impact))
     .flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 200)} (${node.failureSummary})`))"""
@@ -50,8 +54,11 @@ def opened(page: Page, address: str) -> None:
     page.goto(address)
     page.locator('[data-testid="stHeading"]').first.wait_for()
     settled(page)
-    page.evaluate("document.querySelectorAll('details:not([open]) > summary').forEach(each => each.click())")
-    page.wait_for_timeout(300)
+    page.evaluate(ONE_BY_ONE)
+    until = time.monotonic() + PATIENCE / 1000
+    while page.evaluate(NOT_MADE):
+        assert time.monotonic() < until, "what is folded is not made"
+        page.wait_for_timeout(100)
     settled(page)
 
 

@@ -30,7 +30,7 @@ FIGURES = {
 }
 """What each page is about, beside its pictures."""
 CONTROLS = {
-    "certify": f'{MAIN} [data-testid="stSlider"] [role="slider"]',
+    "certify": f'{MAIN} [data-testid="stSlider"]',
     "experiments": f'{MAIN} [data-testid="stSelectbox"]',
 }
 """The main control of a page, where it is not the image's own."""

@@ -201,9 +201,10 @@ def _show_answers(request: CertifyRequest, certificate: DistCertificate, answers
             icon=":material/emergency_home:",
         )
     st.caption(
-        "g is the certified, nested one: its PREDICT selects a class and draws samples β until they show a majority, wrong "
-        f"with probability at most {request.settings.alpha:g} each; ABSTAIN says nothing. f itself may well be fooled inside the "
-        f"range. Another answer than the certified one inside would be an alarm; by chance there is one with probability {chance}."
+        "The smoothed classifier g here is the certified, nested one: its PREDICT selects a class and draws samples β until they "
+        f"show a majority, wrong with probability at most {request.settings.alpha:g} each; ABSTAIN says nothing. f itself may well "
+        "be fooled inside the range. Another answer than the certified one inside would be an alarm; by chance there is one with "
+        f"probability {chance}."
     )
     ends = _border(request, certificate)
     for kind in (True, False):

@@ -353,7 +353,7 @@ def _show_enclosure(request: InterpolationRequest, slot: Any, which: str, what: 
             f" Norm of the larger end: **{at_most(norm)}**, the bound on this split." if what == "e after P" else ""
         )
         st.caption(
-            f"γ in {ranges}: every pixel lies between the lower and the upper image for each γ of the split.{ending}"
+            f"One split, γ in {ranges}: every pixel lies between the lower and the upper image for each γ of it.{ending}"
         )
 
 

@@ -52,4 +52,7 @@ def show(request: InterpolationRequest) -> None:
         if no_vignette / both < 1.05:
             verdict += " What the vignette hides is nearly empty here: try a natural image."
     st.markdown(verdict)
-    st.caption(f"E = max of ‖e(γ)‖ over Γ at this β ({method}). The paper’s Table 11 is the same comparison.")
+    st.caption(
+        f"The largest error E = max ‖e(γ)‖ over the attack range Γ, at this β ({method}). The paper’s Table 11 is the same "
+        "comparison."
+    )
