@@ -154,7 +154,7 @@ def state_after_visit(page: str) -> Any:
     from tests.pages import assert_healthy, visit
 
     with patch.object(first_views, "FOLDER", Path("nothing is stored here")), patch.dict(os.environ, _PLAIN):
-        app = visit(f"explore/{page}.py", {}, timeout=300)
+        app = visit(f"explore/{page}.py", {}, timeout=300, unfolded=False)
     assert_healthy(app)
     return app.session_state
 
@@ -219,7 +219,7 @@ def recorded(page: str) -> first_views.View:
     from tests.pages import assert_healthy, visit
 
     with computing_in(RECORDED), watched() as (messages, files), patch.dict(os.environ, _PLAIN):
-        app = visit(f"explore/{page}.py", {}, timeout=300)
+        app = visit(f"explore/{page}.py", {}, timeout=300, unfolded=False)
     assert_healthy(app)
     return first_views.View.of(messages, files)
 

@@ -16,12 +16,13 @@ components.HEAD_START = 0  # no browser draws anything here
 SCRIPT = str(Path(__file__).parent.parent / "pages" / "navigation.py")
 
 
-def visit(page: str, parameters: dict[str, str], timeout: float = 60) -> AppTest:
-    """The page (relative to pages/) after its first run with these parameters in its address, what is folded on it open."""
+def visit(page: str, parameters: dict[str, str], timeout: float = 60, unfolded: bool = True) -> AppTest:
+    """The page (relative to pages/) after its first run with these parameters in its address; ``unfolded``: what is folded on it
+    is open."""
     app = AppTest.from_file(SCRIPT, default_timeout=timeout)
     app.switch_page(page)
     for key in (folded.HOW, folded.EXPORT, folded.CODE):
-        app.session_state[key] = True
+        app.session_state[key] = unfolded
     for name, value in parameters.items():
         app.query_params[name] = value
     return app.run()

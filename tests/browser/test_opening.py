@@ -1,7 +1,4 @@
-"""The opening in a real Chromium: the picture is there before the core is, and the digit of the page Start turns, drags and pauses.
-
-Each test has a server of its own, which nobody has visited.
-"""
+"""The opening in a real Chromium: the picture is there before the core is, and Start's digit turns, drags and pauses."""
 
 import re
 from collections.abc import Iterator
@@ -41,8 +38,15 @@ SEEN = """
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[str]:
-    """A server that was just started, with the stored results that ship."""
+    """A server that was just started, which nobody has visited, with the stored results that ship."""
     with started(tmp_path, SPT_RESULTS="") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One for all tests that need no fresh one."""
+    with started(tmp_path_factory.mktemp("usual"), SPT_RESULTS="") as address:
         yield address
 
 
@@ -52,8 +56,8 @@ def dial(page: Page) -> tuple[int, str]:
     return int(slider.get_attribute("aria-valuenow") or 999), slider.get_attribute("aria-valuetext") or ""
 
 
-def test_the_digit_turns_by_itself_drags_and_pauses_before_anything_else_is_loaded(fresh: str, page: Page) -> None:
-    page.goto(fresh)
+def test_the_digit_turns_by_itself_drags_and_pauses(usual: str, page: Page) -> None:
+    page.goto(usual)
     slider = page.get_by_role("slider", name="Angle of the digit")
     expect(slider).to_be_visible()
     before = dial(page)[0]
@@ -82,9 +86,9 @@ def test_the_digit_turns_by_itself_drags_and_pauses_before_anything_else_is_load
     expect(page.locator(f"canvas[aria-label='A handwritten 2, turned by −{-angle}°']")).to_be_visible()
 
 
-def test_a_person_who_wants_no_motion_has_none(fresh: str, page: Page) -> None:
+def test_a_person_who_wants_no_motion_has_none(usual: str, page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
-    page.goto(fresh)
+    page.goto(usual)
     expect(page.get_by_role("button", name="▶ Turn")).to_be_visible()
     page.wait_for_timeout(700)
     assert dial(page)[0] == 0
@@ -115,8 +119,8 @@ def test_a_link_with_settings_never_shows_the_stored_view(fresh: str, page: Page
     expect(page.get_by_text("STORED")).to_have_count(0)
 
 
-def test_certify_shows_what_is_stored_and_says_so_until_run_is_pressed(fresh: str, page: Page) -> None:
-    page.goto(f"{fresh}/certify")
+def test_certify_shows_what_is_stored_and_says_so_until_run_is_pressed(usual: str, page: Page) -> None:
+    page.goto(f"{usual}/certify")
     expect(page.get_by_text("computed beforehand, for exactly these settings")).to_be_visible()
     run = page.get_by_role("button", name=re.compile("^(play_arrow )?Run"))
     expect(run).to_be_enabled()

@@ -66,6 +66,8 @@ class View:
             own.delta.fragment_id = ""
             if own.delta.WhichOneof("type") == "new_element":
                 _stand_alone(own.delta.new_element, files)
+            elif own.delta.add_block.WhichOneof("type") == "expandable":
+                own.delta.add_block.expandable.id = ""  # opening it tells the server nothing
             kept.append(own)
         return View(tuple(kept))
 
