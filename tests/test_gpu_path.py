@@ -27,6 +27,7 @@ from spt.commands.arguments import check_device
 from spt.datasets import load_dataset
 from spt.defences import DistSPT, IndivSPT
 from spt.error_bounds import Search, chord_bound, interval_bound, sample_bound, sampled_error, vertex_bound
+from spt.error_bounds.cell_balls import cell_balls
 from spt.images import to_8_bit
 from spt.inverse import invert
 from spt.networks import build_network, fuse_batch_norm
@@ -290,6 +291,20 @@ SEARCHES: dict[str, Run] = {
             search=Search(tolerance=0.1),
         ).values
     ),
+    "balls of cells": lambda device: (
+        cell_balls(
+            AttackedImage(small_image().to(device), ROTATION, CIRCLE, (-5, 5), attacker="8-bit"),
+            torch.tensor([[[-0.3, 0.4]], [[1.0, 1.5]], [[1.0, 1.5]]], dtype=torch.float64),
+            ANGLES,
+        ).radii
+    ),
+    "balls of cells, translation": lambda device: (
+        cell_balls(
+            AttackedImage(small_image().to(device), TRANSLATION, FRAME, (-0.4, 0.4)),
+            torch.tensor([[[-0.1, 0.1], [0.2, 0.3]]], dtype=torch.float64).expand(len(SHIFTS), 2, 2),
+            SHIFTS,
+        ).radii
+    ),
     "interval": lambda device: (
         interval_bound(AttackedImage(small_image().to(device), ROTATION, CIRCLE, (-5, 5)), ANGLES, splits=10).values
     ),
@@ -324,7 +339,9 @@ def test_on_a_device_as_on_the_processor(name, device):
     assert sum(work.operations.values()) > 30
 
 
-@pytest.mark.parametrize("name", ["chord", "balls", "interval", "vertices", "inverse", "received, kernel"])
+@pytest.mark.parametrize(
+    "name", ["chord", "balls", "balls of cells", "interval", "vertices", "inverse", "received, kernel"]
+)
 def test_what_the_host_does_is_small(name, device):
     """Decisions, parameters and keys of splits are on the processor; pixels of all splits never are."""
     SEARCHES[name]("cuda")

@@ -111,9 +111,16 @@ def _next(maps: Tensor, columns: int, rows: int) -> Tensor:
     return maps
 
 
-def arc_weights(start: Tensor, stop: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+def arc_weights(
+    start: Tensor, stop: Tensor, height: int, width: int, *, anywhere: bool = False
+) -> tuple[Tensor, Tensor]:
     """For M splits [start, stop] in degrees: which difference maps each pixel needs, (M, H * W) long, and the factors
-    (M, H * W, 5) that multiply them; their product is the remainder."""
+    (M, H * W, 5) that multiply them; their product is the remainder r.
+
+    ``anywhere``: where on its arc a pixel crosses a line is not looked at. Then r is larger, but at the fraction s of the
+    split |T_theta x - chord(theta)| <= 4 s (1 - s) r: the smooth part is w² M s (1 - s) / 2 at most, and a jump anywhere adds
+    J w s (1 - s) at most, as G(s, tau) <= w s (1 - s) for every tau.
+    """
     x, y = pixel_grid(height, width, start.device)
     begin_x, begin_y = _ROTATION.source(x, y, (start[:, None, None],))
     end_x, end_y = _ROTATION.source(x, y, (stop[:, None, None],))
@@ -124,8 +131,11 @@ def arc_weights(start: Tensor, stop: Tensor, height: int, width: int) -> tuple[T
     size_x, size_y = torch.maximum(low_x.abs(), high_x.abs()), torch.maximum(low_y.abs(), high_y.abs())
     column, two_columns, line_x = _cells(low_x, high_x, width)
     row, two_rows, line_y = _cells(low_y, high_y, height)
-    crossing_x = _crossing(begin_x, end_x, line_x, size_x, w, x_turns)
-    crossing_y = _crossing(begin_y, end_y, line_y, size_y, w, y_turns)
+    if anywhere:
+        crossing_x, crossing_y = torch.where(x_turns, 0.5, 0.25), torch.where(y_turns, 0.5, 0.25)
+    else:
+        crossing_x = _crossing(begin_x, end_x, line_x, size_x, w, x_turns)
+        crossing_y = _crossing(begin_y, end_y, line_y, size_y, w, y_turns)
     index = ((two_columns * 2 + two_rows) * (height + 3) + row) * (width + 3) + column
     smooth = w * w * (1 + RELATIVE) / 8
     jump = w * (1 + RELATIVE)
