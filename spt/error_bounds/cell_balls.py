@@ -1,6 +1,6 @@
 """Balls on narrow cells of Gamma, one for each pair of a cell and a sample b': a fixed number of splits, and no search.
 
-This is docs/mathematics.md, section 24.
+This is docs/mathematics.md, section 23.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Pieces of narrow cells for rotation: docs/mathematics.md, section 24.
+"""Pieces of narrow cells for rotation: docs/mathematics.md, section 23.
 
 A cell is cut into splits [a, b] of gamma. For a sample b' the outer angle phi = b' - gamma moves from b' - a back to b' - b, and
 both angles have the position t = (gamma - a) / (b - a). With y = T_gamma x, y_a and y_b at the ends,
@@ -22,10 +22,11 @@ max(maps of y_a, maps of y_b) + maps of r1. All of y_a, y_b, r1 and their maps d
 Splits end at multiples of 90°, and where phi is one. (At other places the bound holds, too; but there whole rows of pixels
 cross lines at once.)
 
-Floating point: as in `spt.error_bounds.arcs`, D and TOUCH there. r1 is at most 4 max|x|, in images of more than a few pixels at
-most 2 max|x|. Two interpolations of x, one of r1, remainders of x, of y and of r1: 24 D + 48 (TOUCH + D), where D is
-next to nothing in images of a few pixels, else 16 D + 32 (TOUCH + D); less than `PER_PIXEL`. Difference maps are rounded
-to float32: by 6e-8 of them, and sums of three; together with the products this stays below `RELATIVE`.
+Floating point: as in `spt.error_bounds.arcs`, D and TOUCH there. As no arc is longer than a pixel, the jumps add at most sqrt(2)
+max|x| to r1, the smooth part (1 + w) / 2, and twice the jump where an arc turns back w, so that r1 is at most 4 max|x|, and 2
+max|x| where w is small. Two interpolations of x, one of r1, remainders of x, of y and of r1: 24 D + 48 (TOUCH + D) in images
+of a few pixels, where D is next to nothing, else 16 D + 32 (TOUCH + D); less than `PER_PIXEL`. Difference maps are rounded to
+float32, by 6e-8 of them, and sums of two once more; together with the products this stays below `RELATIVE`.
 """
 
 import itertools
@@ -98,10 +99,9 @@ class RotationPieces:
         self.parts = parts
         self.drift = self.window.inner(drift(self.preprocessing, self.image)[None, None])[0, 0]
         low, high = cells[:, 0, 0], cells[:, 0, 1]
-        first = 90 * torch.ceil((self.points - high + BESIDE) / 90)  # multiple of 90° above the smallest phi
-        own = torch.where(
-            first < self.points - low - BESIDE, self.points, torch.inf
-        )  # such pairs have splits of their own
+        turn = 90 * torch.ceil((self.points - high + BESIDE) / 90)  # the first that phi can be
+        crossed = turn < self.points - low - BESIDE
+        own = torch.where(crossed, self.points, torch.inf)  # such pairs share their splits with equal ones only
         kinds, self.kind = torch.unique(torch.stack((low, high, own), dim=1), dim=0, return_inverse=True)
         self.nodes = [self._nodes_of(*kind) for kind in kinds.tolist()]
         self.low_high = kinds[:, :2].tolist()
@@ -134,8 +134,9 @@ class RotationPieces:
         ends = [pair for kind in kinds for pair in itertools.pairwise(self.nodes[kind])]
         begin, end = torch.tensor(ends, dtype=torch.float64).T.contiguous()
         found = []
-        for i in range(0, len(begin), 8):  # differences need several times the memory of their maps
-            some, others = begin[i : i + 8], end[i : i + 8]
+        size = max(1, min(8, (1 << 17) // image.numel()))  # differences need several times the memory of their maps
+        for i in range(0, len(begin), size):
+            some, others = begin[i : i + size], end[i : i + size]
             weights = arc_weights(some.to(device), others.to(device), *shape, anywhere=True)
             rest = remainder(self.maps, None, *weights, shape)
             first, last = rotated(image[None], some), rotated(image[None], others)
@@ -155,9 +156,10 @@ class RotationPieces:
         stop = torch.tensor([t for each in places for t in each[1:]], dtype=torch.float64)
         split, _ = repeated(counts)
         found_changes = []
-        for i in range(0, len(start), 32):
-            at = split[i : i + 32]
-            angles = (_between(begin[at], end[at], place[i : i + 32]) for place in (start, stop))
+        size = max(1, min(32, (1 << 19) // image.numel()))
+        for i in range(0, len(start), size):
+            at = split[i : i + size]
+            angles = (_between(begin[at], end[at], place[i : i + size]) for place in (start, stop))
             found_changes.append(rounding_changes(image, self.maps, *angles))
         changes = torch.cat(found_changes)
         return _Splits(begin, end, images, maps, counts, start, stop, changes)

@@ -1,4 +1,4 @@
-"""Pieces of cells for translation: the control vectors of section 11 of docs/mathematics.md, exactly.
+"""Pieces of cells for translation: the control vectors of docs/mathematics.md, section 11, exactly.
 
 A cell of (dx, dy) is cut where dx, dy, b'_x - dx or b'_y - dy is a whole number, and into pieces of at most `WIDEST` pixels. On
 each of them what is shown is a polynomial of degree 2 in dx and in dy: nothing is left beside its 3 x 3 control vectors.

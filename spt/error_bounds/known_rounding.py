@@ -1,6 +1,6 @@
 """What an attacker's rounding to 8 bits does to an image that turns by little: known where a pixel keeps its grey level.
 
-This is docs/mathematics.md, section 24. Let gamma be in [a, b], a part of a cell, and lo <= y <= hi what a pixel of
+This is docs/mathematics.md, section 23. Let gamma be in [a, b], a part of a cell, and lo <= y <= hi what a pixel of
 y = T_gamma x can be there. If 255 lo and 255 hi are both within 1/2 of a whole number k, rounding makes k / 255 of it:
 
     Q(y) - y = d ± e,   d = k / 255 - (lo + hi) / 2,   e = (hi - lo) / 2.
