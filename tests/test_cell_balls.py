@@ -154,6 +154,19 @@ def test_a_wide_cell_is_cut_into_splits_that_are_narrow_enough():
         assert_sound(seen, np.array([[[-1.3, 2.0], [0.1, 0.9]]]), np.array([[0.4, -0.7]]), "8-bit", 4, random)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_cells_as_narrow_as_rounding(name):
+    random = np.random.default_rng(4)
+    dimensions = TRANSFORMS[name].dimensions
+    for low in (0.0, 1.0, -47.3, 90.0, 1000.1):
+        ends = [low, float(np.nextafter(low, np.inf)), low + 1e-15, low + 1e-13, low + 1e-10, low + 1e-7]
+        cells = np.array([[[low, end]] * dimensions for end in ends])
+        points = np.stack([np.full(dimensions, low)] * 3 + [np.full(dimensions, low + 45.5)] * 3)
+        for kind in ("stripes along", "noise"):
+            seen = Seen(flat_image(kind, 1, (7, 8), random), name, PLAIN)
+            assert_sound(seen, cells, points, "8-bit", ROUNDING_PARTS, random)
+
+
 # ------------------------------------------------------------------------------------- without one of its parts it fails
 
 
@@ -323,7 +336,7 @@ def test_what_depends_on_the_cell_is_computed_once(monkeypatch):
 
 @given(
     low=st.floats(-20, 20),
-    width=st.floats(1e-6, 3),
+    width=st.floats(1e-8, 3),
     count=st.integers(1, 40),
     places=st.lists(st.floats(0.01, 0.99), max_size=3, unique=True),
 )

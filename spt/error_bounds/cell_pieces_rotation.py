@@ -42,10 +42,10 @@ from spt.error_bounds.cell_pieces import Pieces, RoundedParts, Window, repeated,
 from spt.error_bounds.known_rounding import drift, graded, rounding_changes
 from spt.threat_model import AttackedImage
 
-LONGEST_ARC = 0.15
-"""Splits are so narrow that no pixel moves by more, in pixels,"""
+LONGEST_ARC = 0.16
+"""Cells are cut into splits on which the outermost pixel moves by about so many pixels, less where there are few splits;"""
 MOST_SPLITS = 8
-"""but a cell has no more of them than this, or than the remainders need."""
+"""but into no more than this, or than the remainders need."""
 BESIDE = 1e-10
 """A multiple of 90° less than so many degrees inside a split is at its end (arcs beyond it are shorter than `arcs.TOUCH`, or
 cost sharpness)."""
@@ -54,7 +54,7 @@ cost sharpness)."""
 def splits_for(width: float, height: int, columns: int) -> int:
     """How many splits a cell of ``width`` degrees is cut into, for images of that size."""
     longest = math.hypot((height - 1) / 2, (columns - 1) / 2) * math.radians(width)
-    wanted = min(MOST_SPLITS, math.ceil(longest / LONGEST_ARC * (1 - 1e-9)))
+    wanted = min(MOST_SPLITS, math.ceil(longest / LONGEST_ARC + 0.5))
     needed = math.ceil(width * cells_for_quarter_turn(height, columns) / 90 * (1 - 1e-12))
     return max(1, wanted, needed)
 

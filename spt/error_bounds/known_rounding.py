@@ -35,11 +35,15 @@ EVENNESS = 0.35
 """How much larger parts may be in the middle of a cell than at its ends, where more of the radius is left for rounding."""
 
 
+NARROWEST = 1e-9
+"""Cells of fewer degrees are one part: in them nothing changes, and positions are rounding."""
+
+
 def graded(cell: Sequence[float], split: Sequence[float], count: int) -> list[float]:
     """Positions in [0, 1], both included, that cut a split of a cell that is to have ``count`` parts in all, narrower towards
     the ends of the cell."""
     (low, high), (begin, end) = cell, split
-    if not high > low:
+    if high - low < NARROWEST or not end > begin:
         return [0.0, 1.0]
     middle, half, reach = (low + high) / 2, (high - low) / 2, 1 + EVENNESS
 
