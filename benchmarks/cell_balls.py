@@ -196,7 +196,9 @@ SECTIONS: tuple[tuple[str, str, Callable[[int], Table]], ...] = (
         "What the attacker's rounding adds",
         "Rotation, 8-bit attacker: median radius (time of one ball). Worst case: every pixel off by 1/510, all in the direction "
         "that hurts most. The last columns: what occurs around the centre of 32 parts, and the radius for the exact attacker. "
-        f"{ROUNDING_PARTS} parts are built in.",
+        f"{ROUNDING_PARTS} parts are built in. It pays at every width that bisection reaches, and the more the narrower: "
+        "parts, not cells, must be so narrow that pixels keep their grey level. (For translation parts would have two sides, and "
+        "16 of them be too wide at edges: there the worst case is taken.)",
         rounding,
     ),
     ("Against the bound that searches", "Rotation, exact attacker, the same cells; 20 samples a cell.", searching),

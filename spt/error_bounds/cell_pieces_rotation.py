@@ -69,7 +69,7 @@ def _nodes(low: float, high: float, inner: list[float], splits: int) -> list[flo
     """Ends of the splits: equal ones, between the ``inner`` nodes that are given."""
     nodes = [low]
     for begin, end in itertools.pairwise([low, *sorted(inner), high]):
-        pieces = max(1, math.ceil(splits * (end - begin) / (high - low) * (1 - 1e-9))) if high > low else 1
+        pieces = max(1, math.ceil(splits * (end - begin) / (high - low) * (1 - 1e-12))) if high > low else 1
         nodes += [begin + (end - begin) * k / pieces for k in range(1, pieces)] + [end]
     return nodes
 
