@@ -237,7 +237,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[int], Table]], ...] = (
         "Norm of P e on one part of a cell, without a second warp, and of what d and e change while the outer shift moves (h times "
         "the sum of both sides of the part, see docs/mathematics.md, section 23). Parts have two sides here, and digits have steep "
         "edges and a black ground that is known without this. On cells of 0.1 × 0.1 px 16 parts would save a quarter of the worst "
-        "case, which is less than half of the radius, at three times the time. Not built: the worst case is taken.",
+        "case. Not built: the worst case is taken.",
         translation_rounding,
     ),
 )
