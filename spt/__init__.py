@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spt.certificates import Certificate, Prediction
     from spt.classifiers import Classifier, bundled_classifiers, load_classifier
     from spt.datasets import DATASETS, Dataset, load_dataset
-    from spt.defences import DistSPT, IndivSPT, OneErrorSPT
+    from spt.defences import DistSPT, DistSPTCells, IndivSPT, OneErrorSPT
     from spt.images import fit_image, read_image, to_8_bit
     from spt.inverse import Inverse, invert
     from spt.preprocessing import Preprocessing
@@ -34,6 +34,7 @@ __all__ = [
     "Classifier",
     "Dataset",
     "DistSPT",
+    "DistSPTCells",
     "Grid",
     "IndivSPT",
     "Inverse",

@@ -15,6 +15,7 @@ from typing import Literal, TypedDict, TypeVar, cast
 from torch import Tensor
 
 from spt.certificates import (
+    CellsCertificate,
     Certificate,
     DistCertificate,
     DistributionErrorLevel,
@@ -25,11 +26,11 @@ from spt.certificates import (
     ReceivedErrorLevel,
     rounded_down,
 )
+from spt.certificates.ball_evidence import BallEvidence
 from spt.certificates.fields import from_json_text
-from spt.certificates.per_sample import PerSampleCertificate
 from spt.certificates.sample_points import SAME_POINT
 from spt.classifiers import Classifier, NetworkError
-from spt.defences import DistSPT, IndivSPT, OneErrorSPT
+from spt.defences import DistSPT, DistSPTCells, IndivSPT, OneErrorSPT
 from spt.images import image_digest
 from spt.progress import Progress, silent
 from spt.received_bounds.bounds import Method
@@ -37,7 +38,9 @@ from spt.smoothing import SmoothedClassifier
 from spt.threat_model import Attacker
 from spt.transforms import Transform, get_transform
 
-AnyCertificate = Certificate | DistCertificate | IndividualCertificate | OneErrorCertificate | NestedPrediction
+AnyCertificate = (
+    Certificate | DistCertificate | CellsCertificate | IndividualCertificate | OneErrorCertificate | NestedPrediction
+)
 Verdict = Literal["agrees", "differs", "on trust"]
 _Value = TypeVar("_Value")
 
@@ -116,6 +119,7 @@ def read_certificate(text: str) -> AnyCertificate:
     kinds: dict[str, type[AnyCertificate]] = {
         "level": OneErrorCertificate,
         "surviving": IndividualCertificate,
+        "cells": CellsCertificate,
         "centre": DistCertificate,
         "heuristic": Certificate,
         "points": NestedPrediction,
@@ -147,6 +151,8 @@ def recompute(
             found, again = _one_error(certificate, classifier, image, progress)
         elif isinstance(certificate, NestedPrediction):
             found, again = _prediction(certificate, classifier, image, progress)
+        elif isinstance(certificate, CellsCertificate):
+            found, again = _cells(certificate, classifier, image, progress)
         else:
             found, again = _per_sample(certificate, classifier, image, progress)
     except NetworkError:
@@ -161,7 +167,10 @@ def calls_to_recompute(certificate: AnyCertificate) -> int:
     selection = sum(certificate.selection_counts)
     if isinstance(certificate, Certificate):
         return selection + certificate.n
-    n = certificate.n if isinstance(certificate, OneErrorCertificate | NestedPrediction) else certificate.n_gamma
+    if isinstance(certificate, CellsCertificate):
+        n = len(certificate.points)
+    else:
+        n = certificate.n if isinstance(certificate, OneErrorCertificate | NestedPrediction) else certificate.n_gamma
     betas = certificate.level.n_choice + certificate.level.n_test if isinstance(certificate, OneErrorCertificate) else 0
     return selection + n + betas + sum(trials for _, trials in certificate.inner_votes)
 
@@ -244,6 +253,35 @@ def _prediction(
     ], again
 
 
+def _cells(
+    certificate: CellsCertificate, classifier: Classifier, image: Tensor, progress: Progress
+) -> tuple[list[Line], AnyCertificate]:
+    width = 2 * certificate.limit / certificate.first_cells
+    defence = DistSPTCells(
+        **_defence_fields(certificate, classifier, certificate.pixel_sigma),
+        inner_alpha=certificate.inner_alpha,
+        cell_width=width,
+        cell_floor=width / 2**certificate.bisections,
+        every_cell=certificate.every_cell,
+    )
+    n0, alpha, seed = sum(certificate.selection_counts), certificate.alpha, certificate.seed
+    again = None
+    for again in defence.stream(image, n0, n_cell=certificate.n_cell, alpha=alpha, seed=seed, progress=progress):
+        if len(again.sizes) == len(certificate.sizes):
+            break  # it may have been stopped there, which changes nothing that it says
+    assert again is not None  # there is at least one cell
+    same = (certificate.cells, certificate.accepted) == (again.cells, again.accepted)
+    text = f"{len(certificate.cells)} cells, {sum(certificate.accepted)} of them proved"
+    return [
+        _selection(certificate, again),
+        Line("cells", "agrees" if same else "differs", text if same else f"{text}; here {sum(again.accepted)} are"),
+        _points(certificate, again),
+        _balls(certificate, again),
+        _votes("inner tests", certificate.inner_votes, again.inner_votes),
+        _conclusion(certificate, again),
+    ], again
+
+
 def _per_sample(
     certificate: DistCertificate | IndividualCertificate, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
@@ -292,9 +330,7 @@ class _DefenceFields(TypedDict):
     attacker: Attacker
 
 
-def _defence_fields(
-    record: PerSampleCertificate | ErrorLevel, classifier: Classifier, pixel_sigma: float
-) -> _DefenceFields:
+def _defence_fields(record: BallEvidence | ErrorLevel, classifier: Classifier, pixel_sigma: float) -> _DefenceFields:
     """The smoothed classifier and the attacks that a record, which verified, is about."""
     return {
         "classifier": classifier,
@@ -311,9 +347,7 @@ def _selection(certificate: AnyCertificate, again: AnyCertificate) -> Line:
     return _compare("selection", recorded, found, lambda value: f"{sum(recorded)} votes {value}")
 
 
-def _points(
-    certificate: PerSampleCertificate | NestedPrediction, again: PerSampleCertificate | NestedPrediction
-) -> Line:
+def _points(certificate: BallEvidence | NestedPrediction, again: BallEvidence | NestedPrediction) -> Line:
     count = len(certificate.points)
     same = count == len(again.points) and all(
         abs(a - b) <= SAME_POINT * max(1.0, abs(b))
@@ -325,7 +359,7 @@ def _points(
     return Line("samples", "differs", f"{count} samples are not those that seed {certificate.seed} draws here")
 
 
-def _balls(certificate: PerSampleCertificate, again: PerSampleCertificate) -> Line:
+def _balls(certificate: BallEvidence, again: BallEvidence) -> Line:
     """Radii and rounding terms; a recorded radius may be larger than what is found, but then the votes tell."""
     pairs = list(zip(certificate.radii, again.radii, strict=False))
     smaller = [a for a, b in pairs if a < b * (1 - SAME_RADIUS)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spt.certificates import DistributionErrorLevel, OneErrorCertificate, confidence
 from spt.certificates.ranges import ranges_hold, ranges_in_words
-from spt.defences import DistSPT, IndivSPT
+from spt.defences import DistSPT, DistSPTCells, IndivSPT
 from spt.figures.inverse import place
 from spt.inverse import invert
 from spt.statistics import ConfidenceBudget
@@ -80,6 +80,13 @@ def dark() -> torch.Tensor:
 def test_invented_evidence_does_not_verify(columns, dark, kind, change):
     certificate = kind(columns, Translation(), 0.2, 0.4, 0.2).certify(dark, n_gamma=100)
     assert certificate.verify()
+    assert not dataclasses.replace(certificate, **change).verify()
+
+
+@pytest.mark.parametrize("change", INVENTED, ids=short_id)
+def test_invented_evidence_of_cells_does_not_verify(columns, dark, change):
+    certificate = DistSPTCells(columns, Translation(), 0.2, 0.4, 0.1, cell_width=0.2).certify(dark)
+    assert certificate.verify() and certificate.label == 1
     assert not dataclasses.replace(certificate, **change).verify()
 
 

@@ -531,6 +531,85 @@ def test_certify_with_a_proof(capsys, monkeypatch):
     assert "--defence dist-x needs pixel noise: --pixel-sigma must be positive" in capsys.readouterr().err
 
 
+def certified(capsys, *arguments: object):
+    from spt.recomputation import read_certificate
+
+    assert main(["certify", *OWN_F, "--limit", "2", "--n0", "20", "--json", *map(str, arguments)]) == 0
+    certificate = read_certificate(capsys.readouterr().out)
+    assert certificate.verify()
+    return certificate
+
+
+def test_dist_x_has_three_forms(capsys):
+    """Cells, unless an option of one ball is given; one E by either name."""
+    from spt.certificates import CellsCertificate, DistCertificate, OneErrorCertificate
+
+    x, few = ("--defence", "dist-x"), ("--n-gamma", 5)
+    assert isinstance(certified(capsys, *x), CellsCertificate)
+    assert isinstance(certified(capsys, *x, "--form", "cells", "--cell-width", 2), CellsCertificate)
+    assert isinstance(certified(capsys, *x, *few), DistCertificate)
+    assert isinstance(certified(capsys, *x, "--form", "one-ball", *few), DistCertificate)
+    betas = (*few, "--error-betas", 20, "--alpha", 0.4)
+    assert isinstance(certified(capsys, *x, "--form", "one-error", *betas), OneErrorCertificate)
+    assert isinstance(certified(capsys, "--defence", "dist-x-one-error", *betas), OneErrorCertificate)
+
+
+def test_options_of_cells_reach_them(capsys):
+    options = ("--cell-width", 1, "--cell-floor", 0.25, "--n-cell", 30, "--every-cell", "--attacker", "exact")
+    found = certified(capsys, "--defence", "dist-x", *options)
+    assert (found.first_cells, found.bisections, found.n_cell, found.every_cell) == (4, 2, 30, True)
+    assert found.attacker == "exact" and found.limit == 2
+
+
+def test_cells_without_votes_over_beta(capsys):
+    found = certified(capsys, "--defence", "dist-x", "--parameter-sigma", 0)
+    assert found.parameter_sigma == 0 and set(found.sizes) == {1}
+    main(["certify", *OWN_F, "--limit", "1", "--defence", "dist-x", "--parameter-sigma", "0"])
+    assert "another g than that of other forms" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--form", "cells"), "--form cells is not for --defence base: dist-x has cells, one-ball, one-error, indiv"),
+        (("--defence", "indiv", "--form", "cells"), "--form cells is not for --defence indiv"),
+        (("--defence", "dist-d", "--form", "one-ball"), "--form one-ball is not for --defence dist-d"),
+        (
+            ("--defence", "dist-x-one-error", "--form", "cells"),
+            "contradicts --defence dist-x-one-error: name --defence dist-x",
+        ),
+        (
+            ("--defence", "dist-x", "--form", "cells", "--n-gamma", "9"),
+            "--n-gamma is for --form one-ball and one-error only",
+        ),
+        (
+            ("--defence", "dist-x", "--n-gamma", "9", "--cell-floor", "1"),
+            "--cell-floor is for --defence dist-x --form cells",
+        ),
+        (
+            ("--defence", "indiv", "--every-cell"),
+            "--every-cell is for --defence dist-x --form cells only, not for indiv",
+        ),
+        (("--defence", "dist-x", "--cell-floor", "0"), "--cell-floor: must be a number from 1e-06 to 3600, but is '0'"),
+        (("--defence", "dist-x", "--limit", "0"), "--limit: must be a number from 1e-06 to 3600, but is '0'"),
+        (("--defence", "dist-x", "--n-cell", "4"), "n_cell = 4 samples accept no cell even if all pass"),
+        (("--defence", "dist-x", "--cell-width", "1e-6"), "are not between 1 and 100,000 in all"),
+        (
+            ("--defence", "dist-x", "--form", "one-ball", "--parameter-sigma", "0"),
+            "--parameter-sigma 0 leaves no votes over β: only --defence dist-x --form cells can do without",
+        ),
+        (("--parameter-sigma", "0"), "--parameter-sigma 0 leaves no votes over β"),
+    ],
+    ids=str,
+)
+def test_forms_that_make_no_sense(capsys, arguments, sentence):
+    assert sentence in fail(capsys, "certify", *OWN_F, *arguments)
+
+
+def test_other_commands_need_votes_over_beta(capsys):
+    assert "parameter_sigma must be positive, but is 0" in fail(capsys, "predict", *OWN_F, "--parameter-sigma", "0")
+
+
 @pytest.mark.parametrize(
     "arguments", [("--beta", "15", "--limit", "10"), ("--transform", "translation", "--limit", "1")]
 )
@@ -746,7 +825,7 @@ def test_an_attack_outside_the_attack_range_is_warned_of(capsys, defence, warned
 
 
 def test_too_few_samples_are_warned_of(capsys):
-    main(["certify", "--defence", "dist-x", *OWN_F, "--limit", "50", "--n-gamma", "10"])
+    main(["certify", "--defence", "dist-x", "--form", "one-ball", *OWN_F, "--limit", "50", "--n-gamma", "10"])
     assert capsys.readouterr().err == (
         "warning: so few samples certify only 9.73° of the attack range of ±50°, even if all agree; raise --n-gamma\n"
     )

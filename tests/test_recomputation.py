@@ -13,17 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spt.certificates import (
+    CellsCertificate,
     Certificate,
     DistCertificate,
     IndividualCertificate,
     NestedPrediction,
     OneErrorCertificate,
 )
+from spt.certificates.cell_walk import CellWalk
 from spt.certificates.fields import fields_are_typed, has_type
 from spt.certificates.looks import LOOKS, can_have_stopped
 from spt.classifiers import Classifier
 from spt.datasets import load_dataset
-from spt.defences import DistSPT, IndivSPT, OneErrorSPT, shared_budget
+from spt.defences import DistSPT, DistSPTCells, IndivSPT, OneErrorSPT, shared_budget
 from spt.images import to_8_bit
 from spt.recomputation import AnyCertificate, read_certificate, recompute
 from spt.seeds import generators
@@ -55,6 +57,7 @@ def certificates(mnist_rotation, digit, received) -> dict[str, tuple[AnyCertific
         "base": (SmoothedClassifier(*settings).certify(digit, 50, 200), digit),
         "dist": (DistSPT(*settings, 5.0).certify(digit, n_gamma=30), digit),
         "looks": (DistSPT(*settings, 5.0).certify(digit, n_gamma=60, first_looks=(20,)), digit),
+        "cells": (DistSPTCells(*settings, 5.0, cell_width=5.0).certify(digit), digit),
         "indiv": (indiv.certify(received, n_gamma=12), received),
         "nested": (one.certify(digit, level, n=25, budget=budget), digit),
         "joint": (one.certify(digit, many, votes="joint", n=600, budget=budget), digit),
@@ -62,11 +65,12 @@ def certificates(mnist_rotation, digit, received) -> dict[str, tuple[AnyCertific
     }
 
 
-KINDS = ("base", "dist", "looks", "indiv", "nested", "joint", "received")
+KINDS = ("base", "dist", "looks", "cells", "indiv", "nested", "joint", "received")
 CLASSES = {
     "base": Certificate,
     "dist": DistCertificate,
     "looks": DistCertificate,
+    "cells": CellsCertificate,
     "indiv": IndividualCertificate,
     "nested": OneErrorCertificate,
     "joint": OneErrorCertificate,
@@ -89,12 +93,22 @@ def renamed(certificate: AnyCertificate) -> AnyCertificate:
 
 def with_samples_redrawn(certificate: AnyCertificate) -> AnyCertificate:
     """As a forger would who knows how samples follow from the settings."""
+    if isinstance(certificate, CellsCertificate):
+        return with_cells_redrawn(certificate)
     about = getattr(certificate, "level", certificate)
     n, looks = getattr(certificate, "n", None) or certificate.n_gamma, getattr(certificate, "first_looks", ())
     settings = certificate.settings_in_words()
     _, generator = generators(certificate.seed, sum(certificate.selection_counts), n, looks, settings)
     drawn = TRANSFORMS[about.transform].sample(n, about.parameter_sigma, generator).tolist()
     return dataclasses.replace(certificate, points=tuple(map(tuple, drawn[: len(certificate.points)])))
+
+
+def with_cells_redrawn(certificate: CellsCertificate) -> CellsCertificate:
+    walk, points = CellWalk(certificate.rules), []
+    for size, accepted in zip(certificate.sizes, certificate.accepted, strict=True):
+        drawn, _ = certificate.samples_of(walk.settle(accepted), sum(certificate.selection_counts))
+        points += map(tuple, drawn[:size].tolist())
+    return dataclasses.replace(certificate, points=tuple(points))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,7 @@ recomputes every conclusion from the counts.
 """
 
 from spt.certificates.base_spt import HEURISTIC_NOTE, Certificate, Prediction, VoteEvidence
+from spt.certificates.cells import CellsCertificate, SettledCell
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, ReceivedErrorLevel
 from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.one_error import OneErrorCertificate
@@ -13,6 +14,7 @@ from spt.certificates.rounding import confidence, given, quantity, rounded_down,
 
 __all__ = [
     "HEURISTIC_NOTE",
+    "CellsCertificate",
     "Certificate",
     "DistCertificate",
     "DistributionErrorLevel",
@@ -23,6 +25,7 @@ __all__ = [
     "OneErrorCertificate",
     "Prediction",
     "ReceivedErrorLevel",
+    "SettledCell",
     "VoteEvidence",
     "confidence",
     "given",

@@ -9,96 +9,32 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from spt import statistics
-from spt.certificates.concluded import Check, ConcludedRange
-from spt.certificates.looks import LOOKS, MOST_INNER_VOTES, can_have_stopped
+from spt.certificates.ball_evidence import BallEvidence
+from spt.certificates.concluded import Check
 from spt.certificates.ranges import ranges_hold, ranges_in_words
-from spt.certificates.rounding import computed_in_words, confidence, quantity, rounded_down, rounded_up
-from spt.certificates.sample_points import points_hold, points_of_the_seed
+from spt.certificates.rounding import confidence, quantity, rounded_down
+from spt.certificates.sample_points import points_of_the_seed
 from spt.plain_numbers import MOST_SAMPLES
 from spt.transforms import TRANSFORMS
 
-LEAST_RADIUS = 1e-9
-"""Of every ball beyond the attacker's rounding: what floating point can have changed is never nothing."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class PerSampleCertificate(ConcludedRange):
-    """What both rest on: the settings, the samples with their radii and inner tests, and what follows from these.
+class PerSampleCertificate(BallEvidence):
+    """What both rest on besides balls: how many samples pass, at looks that were fixed beforehand.
 
-    Attributes:
-        preprocessing: P in words; input_shape, network_shape: (C, H, W) before and after it; grid: to which f rounds its input.
-        device, number_format: where the votes were counted, and in which numbers f computes: in others it is another f.
-        limit: Gamma is [-limit, limit]^d, in ``unit``.
-        selection_counts, selected: the votes that chose the class, and the class.
+    Attributes (see also `BallEvidence`):
         n_gamma: samples that were to be drawn; a certificate with fewer is provisional and has no label, unless it
             stopped at one of ``first_looks``, sample sizes fixed beforehand: there sampling stops if Gamma is covered,
             or if the share that passes is too small for it anyway. Each look, the one at n_gamma too, bounds the
             probability at an equal share of alpha, so the bounds of all looks hold together.
-        points: each sample; they follow from the seed, the sizes and the settings named in ``SETTINGS``.
-        radii: the proved radius r of each sample's ball; rounding: what the attacker's rounding adds to it, contained in it.
-        inner_votes: (votes for the class, votes) at which each inner test stopped. A sample passes if that test accepts.
         passes, p_lower: how many samples pass, and the lower confidence bound of the probability to pass, corrected for
             inner tests that accept wrongly. (It has nothing to do with the paper's q_E: see `DistributionErrorLevel`.)
         radius, label: what follows: nothing is certified where p_lower is at most 1/2.
     """
 
-    SETTINGS: ClassVar[tuple[str, ...]] = (
-        *(
-            "classifier",
-            "classifier_fingerprint",
-            "class_names",
-            "input_shape",
-            "network_shape",
-            "grid",
-            "preprocessing",
-        ),
-        *(
-            "transform",
-            "unit",
-            "parameter_sigma",
-            "pixel_sigma",
-            "limit",
-            "attacker",
-            "image_sha256",
-            "alpha",
-            "inner_alpha",
-        ),
-    )
-    """Which fields decide the samples besides seed and sizes: none can be changed afterwards without a trace."""
-    OWN_SETTINGS: ClassVar[tuple[str, ...]]
-    """Those of the subclass."""
-
-    classifier: str
-    classifier_fingerprint: str
-    class_names: tuple[str, ...]
-    preprocessing: str
-    input_shape: tuple[int, int, int]
-    network_shape: tuple[int, int, int]
-    grid: float
-    device: str
-    number_format: str
-    transform: str
-    unit: str
-    parameter_sigma: float
-    pixel_sigma: float
-    limit: float
-    attacker: str
-    image_sha256: str
-    seed: int
-    alpha: float
-    inner_alpha: float
-    selection_counts: tuple[int, ...] = ()
-    selected: int = 0
     n_gamma: int
-    points: tuple[tuple[float, ...], ...] = ()
-    radii: tuple[float, ...] = ()
-    rounding: tuple[float, ...] = ()
-    inner_votes: tuple[tuple[int, int], ...] = ()
-    seconds: float = 0.0
     passes: int = 0
     p_lower: float = 0.0
-    radius: float = 0.0
-    label: int | None = None
     first_looks: tuple[int, ...] = ()
 
     @property
@@ -133,21 +69,6 @@ class PerSampleCertificate(ConcludedRange):
         label = self.selected if p_lower > 0.5 else None
         return dataclasses.replace(self, passes=sum(passed), p_lower=p_lower, radius=radius, label=label)
 
-    def inner_test(self, radius: float) -> statistics.SequentialTest:
-        """The test whose acceptance shows h constant on a ball of that radius, as this run made it."""
-        alpha = self.inner_alpha
-        return statistics.SequentialTest.for_radius(radius, self.pixel_sigma, alpha, alpha, self.vote_error)
-
-    def outcomes(self) -> tuple[statistics.Decision, ...]:
-        """What each sample's inner test said at last."""
-        return tuple(
-            self.inner_test(radius).decide(*votes) for radius, votes in zip(self.radii, self.inner_votes, strict=True)
-        )
-
-    def passed(self) -> list[bool]:
-        """Whether each sample passes: its inner test accepts."""
-        return [outcome is statistics.Decision.ACCEPT for outcome in self.outcomes()]
-
     def share_lower_of(self, passed: Sequence[bool]) -> float:
         """Lower confidence bound of the probability that an inner test accepts, from all looks so far; 0 between two."""
         looks = (*self.first_looks, self.n_gamma)
@@ -162,10 +83,6 @@ class PerSampleCertificate(ConcludedRange):
     def p_lower_of(self, passed: Sequence[bool]) -> float:
         """The same bound less what inner tests that accept wrongly may have added."""
         return statistics.corrected_lower_bound(self.share_lower_of(passed), self.inner_alpha)
-
-    @property
-    def gamma_limit(self) -> float:
-        return self.limit
 
     @property
     def complete(self) -> bool:
@@ -183,15 +100,6 @@ class PerSampleCertificate(ConcludedRange):
 
     # ------------------------------------------------------------------------------------------------- what is missing
 
-    def largest_testable_radius(self) -> float:
-        """The largest error radius that an inner test can pass: all of its votes for the class."""
-        low, high = 0.0, 10 * self.pixel_sigma
-        for _ in range(30):
-            middle = (low + high) / 2
-            verdict = self.inner_test(middle).decide(MOST_INNER_VOTES, MOST_INNER_VOTES)
-            low, high = (middle, high) if verdict is statistics.Decision.ACCEPT else (low, middle)
-        return high
-
     @property
     def share_needed(self) -> float:
         """The share of samples that must pass if there are very many: the corrected bound exceeds 1/2 beyond it."""
@@ -206,34 +114,18 @@ class PerSampleCertificate(ConcludedRange):
 
     # ------------------------------------------------------------------------------------------------------ checking
 
-    def settings_in_words(self) -> str:
-        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
-        return repr(tuple((name, getattr(self, name)) for name in (*self.SETTINGS, *self.OWN_SETTINGS)))
-
     def _checks_of_the_run(self) -> Iterator[Check]:
-        sizes = {len(self.points), len(self.radii), len(self.rounding), len(self.inner_votes)}
         most = 0 if self.inconsistent else self.n_gamma
-        yield "every sample has a point, a radius, a rounding term and inner votes", len(sizes) == 1
-        yield "there are not more samples than were to be drawn", max(sizes) <= most <= MOST_SAMPLES
+        yield "every sample has a point, a radius, a rounding term and inner votes", self._one_of_each()
+        yield "there are not more samples than were to be drawn", len(self.points) <= most <= MOST_SAMPLES
         yield "the class was selected by votes", self.inconsistent or sum(self.selection_counts) > 0
-        yield "the image has at least one pixel", min(self.input_shape) >= 1
-        yield "the points can be samples", points_hold(self.points, self.transform, self.unit)
-        yield "alpha and inner_alpha are probabilities", 0 < self.alpha < 1 and 0 < self.inner_alpha < 1
+        yield from self._checks_of_the_settings()
         yield "the smoothing noise is positive", self.parameter_sigma > 0
         yield "the looks ascend", looks_hold(self.first_looks, self.n_gamma)
         yield "sampling stopped where it does", not self._went_on_too_long()
-        yield "the attacker is a known one", self.attacker in ("8-bit", "exact")
-        yield "the attack range is positive and finite", 0 < self.limit < math.inf
         yield from self._own_checks()
         yield "the points are those of the seed", self._points_are_those_of_the_seed()
-        yield "every radius contains its rounding term, and the attacker can cause this", self._radii_hold()
-        yield (
-            "every inner test can have stopped where it did",
-            all(
-                can_have_stopped(pair, self.inner_test(radius), LOOKS)
-                for radius, pair in zip(self.radii, self.inner_votes, strict=True)
-            ),
-        )
+        yield from self._checks_of_the_balls()
 
     def _points_are_those_of_the_seed(self) -> bool:
         sizes, settings = (self.seed, sum(self.selection_counts), self.n_gamma), self.settings_in_words()
@@ -244,14 +136,6 @@ class PerSampleCertificate(ConcludedRange):
             sizes=sizes,
             settings=settings,
             first_looks=self.first_looks,
-        )
-
-    def _radii_hold(self) -> bool:
-        """Whether every radius contains its rounding term, and this is one that the attacker can cause."""
-        most = 0.0 if self.attacker == "exact" else math.sqrt(math.prod(self.network_shape)) / 510 * (1 + 1e-8)
-        return all(
-            0 <= rounding <= most and rounding + LEAST_RADIUS <= radius * (1 + 1e-12)
-            for radius, rounding in zip(self.radii, self.rounding, strict=True)
         )
 
     def _went_on_too_long(self) -> bool:
@@ -285,23 +169,11 @@ class PerSampleCertificate(ConcludedRange):
 
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
-        own = self._own_lines()
-        lines = {
-            "defence": own.pop("defence"),
-            "classifier": f"{self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
-            "computed": computed_in_words(self.device, self.number_format, self.grid),
-            "transform": f"{self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
-            "attacker": f"Γ = ±{self.limit:g} {self.unit}, {self.attacker} images",
-            **own,
-        }
+        looks = {}
         if self.first_looks:
-            looks = ", ".join(map(str, (*self.first_looks, self.n_gamma)))
-            lines["looks"] = f"after {looks} samples, each at level {self.alpha / (len(self.first_looks) + 1):g}"
-        if self.radii:
-            lines["errors"] = f"radii from {rounded_down(min(self.radii))} to {rounded_up(max(self.radii))}"
-        lines["image"] = f"sha256 {self.image_sha256[:16]}…, seed {self.seed}"
-        lines["time"] = f"{self.seconds:.2f} s, {self.network_calls:,} network calls"
-        return "\n".join([self.explain(), *(f"  {name:<12} {text}" for name, text in lines.items())])
+            sizes = ", ".join(map(str, (*self.first_looks, self.n_gamma)))
+            looks["looks"] = f"after {sizes} samples, each at level {self.alpha / (len(self.first_looks) + 1):g}"
+        return f"{self.explain()}\n{self._as_lines(self._own_lines(), looks)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,14 @@ pixel_noise = checked_number(float, PIXEL_SIGMA)
 parameter = checked_number(float, Range(-10_000.0, 10_000.0))
 
 
+def parameter_noise(text: str) -> float:
+    """A converter for argparse: a `size`, or 0, which `certify` takes for cells without smoothing over parameters."""
+    with contextlib.suppress(ValueError):
+        if float(text) == 0:
+            return 0.0
+    return size(text)
+
+
 def add_smoothing(parser: Parser) -> None:
     """The arguments that say which image, which f and which g; read by `GivenImage`."""
     _add_image(parser)
@@ -126,7 +134,7 @@ def add_classifier(parser: Parser) -> None:
     )
     which.add_argument(
         "--parameter-sigma",
-        type=size,
+        type=parameter_noise,
         metavar="SIGMA",
         help="noise on the transformation, in ° or px (default: what the classifier was trained for)",
     )

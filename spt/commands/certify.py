@@ -19,18 +19,24 @@ from spt.experiments.files import check_file
 from spt.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from spt.certificates import DistCertificate, ErrorLevel, OneErrorCertificate
+    from spt.certificates import CellsCertificate, DistCertificate, ErrorLevel, OneErrorCertificate
     from spt.certificates.per_sample import IndividualCertificate
     from spt.recomputation import AnyCertificate
 
 DEFENCES = {
     "base": "BaseSPT, whose radius is heuristic",
-    "dist-x": "DistSPT^x with an error of its own for every sample, a proof for this image",
+    "dist-x": "DistSPT^x, a proof for this image, in the form that --form names",
     "dist-x-one-error": "DistSPT^x with one E of this image, the paper's procedure",
     "indiv": "IndivSPT, a proof from the received image alone: for it and for every original it can come from",
     "indiv-one-error": "IndivSPT with one E of the received image, the paper's form, or with the E of --error-level",
     "dist-d": "DistSPT^D with one E of a data distribution, which the command measure wrote",
 }
+FORMS = {
+    "cells": "recentred cells of the attack range, each with samples of its own, from 0 outwards",
+    "one-ball": "one ball for the whole attack range for each sample",
+    "one-error": "one E of the image, the paper's procedure",
+}
+N_GAMMA, N_CELL = 200, 100
 TESTED_BETAS = {"nested": 400, "joint": 2000}
 """How many betas test E: joint votes need a smaller rho."""
 
@@ -45,6 +51,13 @@ def add(commands: Any) -> None:
         choices=DEFENCES,
         default="base",
         help="; ".join(f"{name}: {text}" for name, text in DEFENCES.items()) + " (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        help="of dist-x (indiv: one-ball or one-error): "
+        + "; ".join(f"{name}: {text}" for name, text in FORMS.items())
+        + " (default: cells for dist-x, one-ball where --n-gamma or --first-looks is given)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="also write the certificate as JSON, for the command verify"
@@ -63,7 +76,9 @@ def _add_proof(parser: Parser) -> None:
         help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error); for indiv and indiv-one-error --image is "
         "what was received, or --at makes it so",
     )
-    proof.add_argument("--n-gamma", type=count, default=200, help="samples of the parameter (default: %(default)s)")
+    proof.add_argument(
+        "--n-gamma", type=count, help=f"samples of the parameter (default: {N_GAMMA}; --form cells has its own)"
+    )
     proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
     proof.add_argument(
         "--first-looks",
@@ -73,6 +88,22 @@ def _add_proof(parser: Parser) -> None:
         metavar="N",
         help="dist-x: smaller numbers of samples at which sampling stops if they cover Γ or show that --n-gamma would not; "
         "each look costs a share of --alpha",
+    )
+    cells = parser.add_argument_group("cells")
+    cells.add_argument("--n-cell", type=count, help=f"the most samples of a cell (default: {N_CELL})")
+    cells.add_argument(
+        "--cell-width", type=size, metavar="SIZE", help="of the first cells in ° or px (default: chosen from the image)"
+    )
+    cells.add_argument(
+        "--cell-floor",
+        type=size,
+        metavar="SIZE",
+        help="no cell is cut into pieces narrower than this (default: an eighth of the first cells)",
+    )
+    cells.add_argument(
+        "--every-cell",
+        action="store_true",
+        help="go on beyond the first cell that is not proved; what is proved there holds for each attack by itself only",
     )
     one = parser.add_argument_group("defences with one E")
     one.add_argument(
@@ -99,6 +130,7 @@ def _add_proof(parser: Parser) -> None:
 
 
 def _certify(arguments: argparse.Namespace) -> str:
+    form = _form(arguments)
     _check_errors(arguments)
     if arguments.out is not None:
         check_file(arguments.out, "--out")
@@ -110,7 +142,13 @@ def _certify(arguments: argparse.Namespace) -> str:
         )
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
-    case = GivenImage.read(arguments)
+    pixels_only = arguments.parameter_sigma == 0
+    if pixels_only and form != "cells":
+        raise ValueError(
+            "--parameter-sigma 0 leaves no votes over β: only --defence dist-x --form cells can do without, and certifies "
+            "another g then, which is smoothed over pixels only."
+        )
+    case = GivenImage.read(argparse.Namespace(**vars(arguments) | ({"parameter_sigma": None} if pixels_only else {})))
     if arguments.defence != "base" and not case.smoothed.pixel_sigma > 0:
         raise ValueError(f"--defence {arguments.defence} needs pixel noise: --pixel-sigma must be positive, but is 0.")
     if arguments.defence == "base":
@@ -118,9 +156,46 @@ def _certify(arguments: argparse.Namespace) -> str:
         return _answer(arguments, certificate, f"{case.caption}\n{certificate.to_text()}")
     if arguments.defence == "indiv-one-error":
         return _received_one_error(case, arguments)
-    per_sample = arguments.defence in ("dist-x", "indiv")
-    proof = _per_sample(case, arguments) if per_sample else _one_error(case, arguments)
+    proof: AnyCertificate
+    if form == "cells":
+        proof = _cells(case, arguments, 0.0 if pixels_only else case.smoothed.parameter_sigma)
+    elif arguments.defence in ("dist-x", "indiv"):
+        proof = _per_sample(case, arguments)
+    else:
+        proof = _one_error(case, arguments)
     return _answer(arguments, proof, f"{case.caption}\n{proof.to_text()}")
+
+
+def _form(arguments: argparse.Namespace) -> str:
+    """The form of the defence, "one-ball" where there is no other; forms that have a defence's name become that defence.
+
+    ValueError for a form that a defence has not, and for options of another form.
+    """
+    defence, asked = arguments.defence, arguments.form
+    counted = arguments.n_gamma is not None or bool(arguments.first_looks)
+    form: str = asked or ("one-error" if defence.endswith("-one-error") else "one-ball")
+    if defence == "dist-x" and asked is None and not counted:
+        form = "cells"
+    named = defence.removesuffix("-one-error")
+    if (form == "cells" and named != "dist-x") or (asked and named not in ("dist-x", "indiv")):
+        raise ValueError(
+            f"--form {form} is not for --defence {defence}: dist-x has {', '.join(FORMS)}, indiv the last two."
+        )
+    if defence != named and form != "one-error":
+        raise ValueError(f"--form {form} contradicts --defence {defence}: name --defence {named}.")
+    if form == "cells" and counted:
+        option = "--first-looks" if arguments.first_looks else "--n-gamma"
+        raise ValueError(
+            f"{option} is for --form one-ball and one-error only: cells take as many samples as they need."
+        )
+    options = {"--n-cell": arguments.n_cell, "--cell-width": arguments.cell_width, "--cell-floor": arguments.cell_floor}
+    given = [name for name, value in options.items() if value is not None] + ["--every-cell"] * arguments.every_cell
+    if given and form != "cells":
+        raise ValueError(f"{given[0]} is for --defence dist-x --form cells only, not for {defence} with {form}.")
+    if form == "one-error":
+        arguments.defence = f"{named}-one-error"
+    arguments.n_gamma = arguments.n_gamma or N_GAMMA
+    return form
 
 
 def _answer(arguments: argparse.Namespace, certificate: "AnyCertificate", text: str) -> str:
@@ -149,6 +224,27 @@ def _check_errors(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--votes {arguments.votes} proves nothing about a received image: --defence indiv-one-error takes nested votes."
         )
+
+
+def _cells(case: GivenImage, arguments: argparse.Namespace, parameter_sigma: float) -> "CellsCertificate":
+    from spt.defences import DistSPTCells
+
+    g = case.smoothed
+    defence = DistSPTCells(
+        g.classifier,
+        g.transform,
+        parameter_sigma,
+        g.pixel_sigma,
+        _limit(case, arguments),
+        arguments.attacker,
+        cell_width=arguments.cell_width,
+        cell_floor=arguments.cell_floor,
+        every_cell=arguments.every_cell,
+    )
+    n_cell = arguments.n_cell or N_CELL
+    sizes = {"n_cell": n_cell, "alpha": arguments.alpha, "seed": arguments.seed}
+    *_, last = defence.stream(case.image, arguments.n0, progress=visible_progress(), **sizes)
+    return last
 
 
 def _per_sample(case: GivenImage, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":

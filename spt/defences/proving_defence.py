@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spt.certificates.ball_evidence import LEAST_RADIUS
 from spt.certificates.concluded import most_votes
 from spt.certificates.nested_prediction import NestedPrediction
-from spt.certificates.per_sample import LEAST_RADIUS
 from spt.classifiers import Classifier
 from spt.defences.inner_tests import inner_votes
 from spt.images import image_digest
@@ -75,9 +75,9 @@ class ProvingDefence:
     attacker: Attacker = "8-bit"
 
     def __post_init__(self) -> None:
-        g = self._one_level()
-        object.__setattr__(self, "parameter_sigma", g.parameter_sigma)
-        object.__setattr__(self, "pixel_sigma", g.pixel_sigma)
+        parameter_sigma, pixel_sigma = self._noises()
+        object.__setattr__(self, "parameter_sigma", parameter_sigma)
+        object.__setattr__(self, "pixel_sigma", pixel_sigma)
         object.__setattr__(self, "limit", real("limit", self.limit))
         check_bounded(self.transform)
         if not self.pixel_sigma > 0:
@@ -88,6 +88,11 @@ class ProvingDefence:
             )
         if self.attacker not in ("8-bit", "exact"):
             raise ValueError(f"attacker must be '8-bit' or 'exact', but is {self.attacker!r}.")
+
+    def _noises(self) -> tuple[float, float]:
+        """The noises on parameters and pixels as numbers; ValueError if nothing can be smoothed with them."""
+        g = self._one_level()
+        return g.parameter_sigma, g.pixel_sigma
 
     def _one_level(self) -> SmoothedClassifier:
         """f smoothed over parameters and pixel noise together: its votes select the class."""
@@ -121,6 +126,10 @@ class ProvingDefence:
         Both tests are anytime-valid: votes stop where the inner test decides, samples where the outer one does, or when n
         are done. See `NestedPrediction`. ``progress`` goes round the looks, tqdm-shaped; it may raise to cancel.
         """
+        if not self.parameter_sigma > 0:
+            raise ValueError(
+                f"PREDICT votes over β, which needs a parameter_sigma above 0, but it is {self.parameter_sigma:g}."
+            )
         started = time.perf_counter()
         n0, n, seed = whole("n0", n0), whole("n", n), seed_number(seed)
         alpha, inner_alpha = alpha_level("alpha", alpha), alpha_level("inner_alpha", inner_alpha)

@@ -1,0 +1,215 @@
+"""Cells of Gamma, and how they are gone through: which is tested next, at which level, and what follows from the verdicts.
+
+No image and no classifier: whoever has for each cell a list of samples that pass or do not (a defence, a record that is
+verified, a simulation) has everything here. Why it proves what it says: docs/mathematics.md, section 23.
+"""
+
+import heapq
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from spt import statistics
+
+MOST_CELLS = 100_000
+MOST_BISECTIONS = 20
+MOST_UNANIMOUS = 4000
+OUTER_FUTILITY = 0.05
+"""Level at which a cell's test gives up: it only saves samples."""
+
+
+@dataclass(frozen=True, order=True)
+class GammaCell:
+    """A box of Gamma: of the equal parts into which bisection number ``level`` cuts each axis, number ``index[k]`` on axis k."""
+
+    level: int
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """All cells that a run can test: Gamma = [-limit, limit]^d in ``first_cells`` parts along each axis, each of which can be
+    halved, along all axes, ``bisections`` times. It is fixed before anything is tested.
+
+    ValueError for a grid that nobody can go through.
+    """
+
+    limit: float
+    dimensions: int
+    first_cells: int
+    bisections: int
+
+    def __post_init__(self) -> None:
+        if not (self.first_cells >= 1 and self.first_cells**self.dimensions <= MOST_CELLS):
+            raise ValueError(
+                f"{self.first_cells} cells along each of {self.dimensions} axes are not between 1 and {MOST_CELLS:,} in all."
+            )
+        if not 0 <= self.bisections <= MOST_BISECTIONS:
+            raise ValueError(f"Cells are bisected 0 to {MOST_BISECTIONS} times, not {self.bisections}.")
+
+    def first(self) -> list[GammaCell]:
+        """The cells to begin with."""
+        return [GammaCell(0, index) for index in itertools.product(range(self.first_cells), repeat=self.dimensions)]
+
+    def pieces(self, cell: GammaCell) -> list[GammaCell]:
+        """The 2^d cells into which a cell is cut; none at the floor."""
+        if cell.level == self.bisections:
+            return []
+        halves = ((2 * i, 2 * i + 1) for i in cell.index)
+        return [GammaCell(cell.level + 1, index) for index in itertools.product(*halves)]
+
+    def parent(self, cell: GammaCell) -> GammaCell | None:
+        """The cell of which this is a piece; None for one of the first."""
+        return None if cell.level == 0 else GammaCell(cell.level - 1, tuple(i // 2 for i in cell.index))
+
+    def bounds(self, cell: GammaCell) -> tuple[tuple[float, float], ...]:
+        """(lower, upper) along each axis. Neighbours share their ends, also across levels: each end is the same quotient,
+        rounded once, times the limit."""
+        parts = self.first_cells << cell.level
+        return tuple((self._line(i, parts), self._line(i + 1, parts)) for i in cell.index)
+
+    def _line(self, number: int, parts: int) -> float:
+        return self.limit * ((2 * number - parts) / parts)
+
+    def centre(self, cell: GammaCell) -> tuple[float, ...]:
+        """gamma_i, in the middle."""
+        return tuple((low + high) / 2 for low, high in self.bounds(cell))
+
+    def reach(self, level: int) -> float:
+        """w: no point of a cell of this level is farther from its centre; half a diagonal, and what rounding can have moved."""
+        half = self.limit * (1 / (self.first_cells << level) + 2.0**-40)
+        return math.sqrt(self.dimensions) * half * (1 + 2.0**-50)
+
+    def nearest(self, cell: GammaCell) -> float:
+        """The smallest |gamma| in a cell, rounded down."""
+        distances = [max(low, -high, 0.0) for low, high in self.bounds(cell)]
+        exact = sum(distance > 0 for distance in distances) <= 1
+        return math.hypot(*distances) * (1.0 if exact else 1 - 2.0**-50)
+
+    @property
+    def beyond(self) -> float:
+        """A radius larger than every |gamma| in Gamma."""
+        return math.sqrt(self.dimensions) * self.limit * (1 + 2.0**-40)
+
+
+@dataclass(frozen=True)
+class CellRules:
+    """How each cell is tested.
+
+    Attributes:
+        parameter_sigma: of the samples b' ~ N(gamma_i, sigma² I); 0: one ball a cell, and its inner test is all there is.
+        alpha: of the whole; a cell and all it is cut into share it equally, level by level.
+        inner_alpha: with which a sample without the property passes.
+        n_cell: the most samples of a cell.
+        every_cell: go on beyond the first cell that fails at the floor.
+    """
+
+    grid: CellGrid
+    parameter_sigma: float
+    alpha: float
+    inner_alpha: float
+    n_cell: int
+    every_cell: bool = False
+
+    @property
+    def level_alpha(self) -> float:
+        """The level of each cell's test. For any point the cells that contain it (one for each level of bisection) may be
+        tested one after the other: their levels sum to at most alpha."""
+        return level_share(self.alpha, self.grid.bisections + 1)
+
+    def outer_test(self, level: int) -> statistics.SequentialTest:
+        """The test of a cell: its null hypothesis is that samples pass with probability at most q0 + a' (1 - q0), where q0 =
+        Phi(w / parameter_sigma). ValueError where parameter_sigma is 0: then there is none."""
+        q0 = statistics.SequentialTest.for_radius(self.grid.reach(level), self.parameter_sigma, self.level_alpha).p0
+        null = min(1.0, (q0 + self.inner_alpha * (1 - q0)) * (1 + 2.0**-50))
+        return statistics.SequentialTest(null, self.level_alpha, OUTER_FUTILITY)
+
+    @property
+    def most_samples(self) -> int:
+        """The most samples of a cell."""
+        return self.n_cell if self.parameter_sigma > 0 else 1
+
+    def fewest_to_accept(self, level: int) -> int:
+        """How many samples accept a cell if all of them pass (`MOST_UNANIMOUS` where it is not fewer)."""
+        if self.parameter_sigma == 0:
+            return 1
+        accept, _ = _thresholds(self.outer_test(level), MOST_UNANIMOUS)
+        return next((n for n, needed in enumerate(accept) if needed <= n), MOST_UNANIMOUS)
+
+    def verdict(self, level: int, passed: Sequence[bool]) -> tuple[int, bool] | None:
+        """After how many samples the test of a cell stopped, and whether it accepted; None if it wants more than these.
+
+        It is asked after every sample, so that the verdict does not depend on how many were drawn at once.
+        """
+        if self.parameter_sigma == 0:
+            return (1, passed[0]) if passed else None
+        accept, futile = _thresholds(self.outer_test(level), self.n_cell)
+        count = 0
+        for n, passes in enumerate(passed, 1):
+            count += passes
+            if count >= accept[n]:
+                return n, True
+            if count <= futile[n] or n == self.n_cell:
+                return n, False
+        return None
+
+
+class CellWalk:
+    """A run through the cells, from 0 outwards: the open ones, and what has been shown so far.
+
+    The cell tested next is the open one nearest to 0. If it is accepted it is done; if not it is cut into pieces, which are
+    open from then on; at the floor it has failed, and the walk ends (with ``every_cell`` it goes on). `radius` is valid at
+    any time.
+    """
+
+    def __init__(self, rules: CellRules) -> None:
+        self.rules = rules
+        self._failed_at: float | None = None
+        self._open = [(rules.grid.nearest(cell), cell) for cell in rules.grid.first()]
+        heapq.heapify(self._open)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to test."""
+        return not self._open
+
+    def upcoming(self, count: int) -> list[GammaCell]:
+        """The next cells to be tested, as things stand: the first is, the others if those before them do not end the walk."""
+        return [cell for _, cell in heapq.nsmallest(count, self._open)]
+
+    def settle(self, accepted: bool) -> GammaCell:
+        """The verdict on the next cell, which is returned. ValueError if there is none."""
+        if self.done:
+            raise ValueError("There are verdicts on more cells than are tested.")
+        nearest, cell = heapq.heappop(self._open)
+        if not accepted:
+            pieces = self.rules.grid.pieces(cell)
+            for piece in pieces:
+                heapq.heappush(self._open, (self.rules.grid.nearest(piece), piece))
+            if not pieces:
+                self._failed_at = nearest if self._failed_at is None else min(nearest, self._failed_at)
+                if not self.rules.every_cell:
+                    self._open.clear()
+        return cell
+
+    @property
+    def radius(self) -> float:
+        """All cells that contain a gamma with |gamma| < radius are accepted."""
+        nearest = [] if self._failed_at is None else [self._failed_at]
+        nearest += [self._open[0][0]] if self._open else []
+        return min(nearest, default=self.rules.grid.beyond)
+
+
+def level_share(alpha: float, levels: int) -> float:
+    """alpha divided equally, rounded so that the parts sum to at most alpha, in whatever order they are added."""
+    part = alpha / levels
+    while math.fsum([part] * levels) > alpha or part * levels > alpha:
+        part = math.nextafter(part, 0.0)
+    return part
+
+
+@lru_cache(maxsize=256)
+def _thresholds(test: statistics.SequentialTest, most: int) -> tuple[list[int], list[int]]:
+    return test.accept_thresholds(most).tolist(), test.futility_thresholds(most).tolist()

@@ -1,0 +1,339 @@
+"""DistSPT for one image with recentred cells: what is paid for is a cell of attacks, not the whole attack range.
+
+The smoothed classifier is that of `spt.defences.dist_spt`. CERTIFY (`DistSPTCells.stream`) of an image x:
+
+    c ← the class with most of n0 votes f(P T_β x + ε)                                       `DistSPTCells._select`
+    cut Γ into cells of a width that depends on x and the settings only                      `DistSPTCells.first_cells`
+    for the cell {|γ - γ_i| ≤ w} nearest to 0 that is open, until none is:                   `settled_cells`
+        for samples b' ~ N(γ_i, σ_γ² I), until a test at level α / (1 + bisections) decides:
+            z, r ← a ball that holds P T_{b'-γ} T_γ x for all γ in the cell                  `balls_of_cells`
+            count votes f(z + ε) until a test at level a' shows that h = c on the ball: then b' passes
+        accepted, if Pr(pass) > q0 + a' (1 - q0) is shown, q0 = Φ(w / σ_γ)                   `CellRules.verdict`
+        else cut the cell into pieces, which are open; at the floor stop
+    R ← the smallest |γ| in a cell that is not accepted                                      `CellWalk.radius`
+
+Why it proves what it says, and why cells need no union bound: docs/mathematics.md, section 23.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spt.certificates.cell_walk import MOST_CELLS, CellGrid, CellRules, CellWalk, GammaCell
+from spt.certificates.cells import CellsCertificate
+from spt.defences.inner_tests import inner_votes
+from spt.defences.proving_defence import ProvingDefence, at_least_radius, recorded_points
+from spt.error_bounds.balls import find_centres, rounding_at_samples, sample_bound
+from spt.error_bounds.search import Search
+from spt.error_bounds.slice_balls import slice_balls
+from spt.noise import noisy, standard_normal
+from spt.plain_numbers import alpha_level, real, seed_number, whole
+from spt.progress import Progress, silent
+from spt.seeds import generators, noise_seeds
+from spt.smoothing import SmoothedClassifier
+from spt.statistics import Decision
+from spt.threat_model import AttackedImage
+
+BATCH, CELLS_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32
+BISECTIONS = 3
+PIXEL_SHARE, PARAMETER_SHARE = 0.6, 0.25
+"""The first cells are so narrow that their balls (without rounding) are at most the first share of the pixel noise, and they
+reach at most the second share of the parameter noise from their centres."""
+PILOT_SAMPLES = 8
+
+Draw = Callable[[Sequence[tuple[GammaCell, int, int]]], Sequence[Sequence[bool]]]
+"""Whether samples number ``start`` to ``stop`` of each (cell, start, stop) pass."""
+
+
+@dataclass(frozen=True)
+class DistSPTCells(ProvingDefence):
+    """DistSPT^x with recentred cells: more is certified than with one ball for all of Gamma, and no less surely.
+
+    For a cell of Gamma with centre gamma_i draw b' ~ N(gamma_i, parameter_sigma² I). All that h can be shown when beta + gamma
+    lands on b', gamma in the cell, lies in a ball with a proved radius; the sample passes if an anytime-valid test shows h
+    constant on it. If samples pass with probability more than Phi(w / parameter_sigma), w the largest distance from gamma_i
+    in the cell, then g(T_gamma x) = c on the cell (Neyman-Pearson). Cells are tested from 0 outwards, each at full level: the
+    bad gamma nearest to 0 lies in one of them, and no radius beyond it is stated unless that one is accepted wrongly.
+
+    With ``parameter_sigma`` 0 the cells are enumerated: one ball around {P T_gamma x : gamma in the cell}, one test. This
+    certifies another g, which is smoothed over pixels only.
+
+    Attributes (see also `ProvingDefence`):
+        inner_alpha: level a' of each inner test; corrected for, so it does not add to alpha.
+        cell_width: of the first cells along each axis; None: chosen from the image (see `first_cells`), never from votes.
+        cell_floor: no cell is cut into pieces narrower than this; None: the first cells are bisected three times.
+        every_cell: go on beyond the first cell that fails at the floor; what is accepted there holds pointwise only.
+    """
+
+    name: ClassVar[str] = "DistSPT with cells"
+
+    inner_alpha: float = 0.01
+    cell_width: float | None = None
+    cell_floor: float | None = None
+    every_cell: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.inner_alpha < 1:
+            raise ValueError(f"inner_alpha must be between 0 and 1, but is {self.inner_alpha}.")
+        for name, value in (("cell_width", self.cell_width), ("cell_floor", self.cell_floor)):
+            if value is not None and not real(name, value) > 0:
+                raise ValueError(f"{name} must be positive, as cells of no width never fill Γ, but is {value:g}.")
+        if self.cell_width is not None:
+            self._grid(self.cell_width)
+
+    def _noises(self) -> tuple[float, float]:
+        if real("parameter_sigma", self.parameter_sigma) != 0:
+            return super()._noises()
+        return 0.0, SmoothedClassifier(self.classifier, self.transform, 1.0, self.pixel_sigma).pixel_sigma
+
+    def _select(self, image: Tensor, n0: int, generator: torch.Generator) -> tuple[tuple[int, ...], int]:
+        """n0 one-level votes for each class, without β where nothing is smoothed over it, and the class that got most."""
+        if self.parameter_sigma > 0:
+            return super()._select(image, n0, generator)
+        z = self.classifier.preprocessing(image.double())
+        noise = torch.Generator(self.classifier.device).manual_seed(
+            int(torch.randint(1 << 32, (), generator=generator))
+        )
+        shape = (self.classifier.chunk, *z.shape)
+        votes: list[int] = []
+        while len(votes) < n0:
+            logits = self.classifier.network_logits(noisy(z, self.pixel_sigma, standard_normal(shape, noise)))
+            votes += logits.argmax(dim=1).tolist()
+        counts = np.bincount(votes[:n0], minlength=len(self.classifier.class_names)).tolist()
+        return tuple(counts), int(np.argmax(counts))
+
+    # ------------------------------------------------------------------------------------------------------- certifying
+
+    def certify(
+        self, image: Tensor, n0: int = 100, *, n_cell: int = 100, alpha: float = 0.01, seed: int = 0
+    ) -> CellsCertificate:
+        """Certify one image (C, H, W); wrong with probability at most ``alpha`` over the sampling.
+
+        The class is selected from n0 one-level votes; every other sample is fresh. A cell gets at most n_cell samples, and as
+        many as all cells need, few where nearly all pass.
+        """
+        *_, last = self.stream(image, n0, n_cell=n_cell, alpha=alpha, seed=seed)
+        return last
+
+    def stream(
+        self,
+        image: Tensor,
+        n0: int = 100,
+        *,
+        n_cell: int = 100,
+        alpha: float = 0.01,
+        seed: int = 0,
+        batch_size: int = BATCH,
+        cells_at_once: int = CELLS_AT_ONCE,
+        progress: Progress = silent,
+    ) -> Iterator[CellsCertificate]:
+        """`certify` as it goes: after each cell what is known so far, which holds whenever one stops.
+
+        Every cell has samples and pixel noise of its own, so ``batch_size`` (samples of a cell at once, after the first that
+        can decide) and ``cells_at_once`` (cells tried before it is known whether they are needed) change how long it takes,
+        not what is found. ``progress`` goes round the batches, tqdm-shaped; it may raise to cancel.
+        """
+        started = time.perf_counter()
+        n0, n_cell, batch_size = whole("n0", n0), whole("n_cell", n_cell), whole("batch_size", batch_size)
+        alpha, seed, at_once = alpha_level("alpha", alpha), seed_number(seed), whole("cells_at_once", cells_at_once)
+        image = self.checked(image)
+        grid = self._grid(2 * self.limit / self.first_cells(image))
+        begun = CellsCertificate(
+            **self._about(image, seed),
+            **self.measured_for(),
+            alpha=alpha,
+            inner_alpha=self.inner_alpha,
+            first_cells=grid.first_cells,
+            bisections=grid.bisections,
+            n_cell=n_cell,
+            every_cell=self.every_cell,
+        )
+        fewest = begun.rules.fewest_to_accept(grid.bisections)
+        if fewest > n_cell:
+            raise ValueError(
+                f"n_cell = {n_cell} samples accept no cell even if all pass: at this alpha at least {fewest} are needed."
+            )
+        selection_generator, _ = generators(seed, n0, n_cell, settings=begun.settings_in_words())
+        selection, selected = self._select(image, n0, selection_generator)
+        begun = replace(begun, selection_counts=selection, selected=selected)
+        samples = _CellSamples(self, self.attacked(image), begun, progress)
+        sizes: list[int] = []
+        found: list[_Tested] = []
+        for cell, size in settled_cells(begun.rules, samples, batch_size=batch_size, cells_at_once=at_once):
+            sizes.append(size)
+            found += samples.tested[cell][:size]
+            certificate = replace(
+                begun,
+                sizes=tuple(sizes),
+                points=tuple(sample.point for sample in found),
+                radii=tuple(sample.radius for sample in found),
+                rounding=tuple(sample.rounding for sample in found),
+                inner_votes=tuple(sample.votes for sample in found),
+                seconds=time.perf_counter() - started,
+            ).conclude_from([sample.passes for sample in found])
+            if certificate.complete:
+                self.classifier.confirm()
+            yield certificate
+
+    def first_cells(self, image: Tensor) -> int:
+        """Into how many parts Gamma is cut along each axis at first; it depends on the image and the settings, not on votes.
+
+        Without a ``cell_width``: 2, 4, 8, ... until half of a few balls, sampled at some cells, are at most PIXEL_SHARE of the
+        pixel noise, and cells reach no farther than PARAMETER_SHARE of the parameter noise.
+        """
+        if self.cell_width is not None:
+            return self._grid(self.cell_width).first_cells
+        image, parts = self.checked(image), 2
+        while parts < 512 and (2 * parts) ** self.transform.dimensions <= MOST_CELLS:
+            grid = CellGrid(self.limit, self.transform.dimensions, parts, 0)
+            near = self.parameter_sigma == 0 or grid.reach(0) <= PARAMETER_SHARE * self.parameter_sigma
+            if near and self._sampled_radius(image, grid) <= PIXEL_SHARE * self.pixel_sigma:
+                break
+            if self.cell_floor is not None and self.limit / parts < self.cell_floor:
+                break
+            parts *= 2
+        return parts
+
+    def _sampled_radius(self, image: Tensor, grid: CellGrid) -> float:
+        """The median of what balls need, not counting rounding, at three cells (and two samples in each)."""
+        last = grid.first_cells - 1
+        radii: list[float] = []
+        for number in sorted({grid.first_cells // 2, (grid.first_cells // 2 + last) // 2, last}):
+            cell = GammaCell(0, (number,) * grid.dimensions)
+            attacked = replace(self.attacked(image), gamma_range=grid.bounds(cell))
+            if self.parameter_sigma == 0:
+                _, radius, rounding = slice_balls(attacked, torch.tensor([grid.bounds(cell)], dtype=torch.float64))
+                radii += (radius - rounding).tolist()
+                continue
+            centre = torch.tensor([grid.centre(cell)], dtype=torch.float64)
+            points = centre + self.parameter_sigma * torch.tensor([[-0.6], [0.6]], dtype=torch.float64)
+            radii += find_centres(attacked, points, samples=PILOT_SAMPLES)[1].tolist()
+        return float(np.median(radii))
+
+    def _grid(self, width: float) -> CellGrid:
+        """The grid whose first cells are at most so wide, halved as often as the floor allows."""
+        parts = max(1, math.ceil(2 * self.limit / width * (1 - 1e-9)))
+        bisections, width = BISECTIONS, 2 * self.limit / parts
+        if self.cell_floor is not None:
+            bisections = max(0, min(20, math.floor(math.log2(width / self.cell_floor * (1 + 1e-9)))))
+        return CellGrid(self.limit, self.transform.dimensions, parts, bisections)
+
+
+def settled_cells(
+    rules: CellRules, draw: Draw, *, batch_size: int = BATCH, cells_at_once: int = CELLS_AT_ONCE
+) -> Iterator[tuple[GammaCell, int]]:
+    """Go through the cells from 0 outwards: each with the number of its samples at which its test stopped.
+
+    ``draw`` may be asked for samples of cells that are not needed in the end, and for more of a cell than its test needs: neither
+    are looked at, so that a verdict depends on a cell's own samples alone.
+    """
+    walk = CellWalk(rules)
+    passed: dict[GammaCell, list[bool]] = {}
+    while not walk.done:
+        wanted = []
+        for cell in walk.upcoming(cells_at_once):
+            own = passed.setdefault(cell, [])
+            if rules.verdict(cell.level, own) is None:
+                more = batch_size if own else rules.fewest_to_accept(cell.level)
+                wanted.append((cell, len(own), min(len(own) + more, rules.most_samples)))
+        for (cell, _, _), found in zip(wanted, draw(wanted) if wanted else (), strict=True):
+            passed[cell] += found
+        while not walk.done:
+            [first] = walk.upcoming(1)
+            verdict = rules.verdict(first.level, passed.get(first, []))
+            if verdict is None:
+                break
+            size, accepted = verdict
+            walk.settle(accepted)
+            yield first, size
+
+
+def balls_of_cells(attacked: AttackedImage, cells: Tensor, points: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """For N pairs of a cell (N, d, 2) and a sample b' (N, d): centres (N, C, H', W'), proved radii (N,) of balls around what h can
+    be shown there, and what the attacker's rounding adds to them, (N,)."""
+    centres: list[Tensor] = [torch.empty(0)] * len(points)
+    radii, rounding = np.empty(len(points)), np.empty(len(points))
+    keys = [tuple(map(tuple, cell)) for cell in cells.tolist()]
+    for key in dict.fromkeys(keys):
+        own = [number for number, other in enumerate(keys) if other == key]
+        part = replace(attacked, gamma_range=key)
+        z, _ = find_centres(part, points[own], samples=PILOT_SAMPLES)
+        bound = sample_bound(part, points[own], centres=z, search=Search(tolerance=0.1))
+        radii[own], rounding[own] = np.asarray(bound.values), np.asarray(rounding_at_samples(part, points[own]))
+        for number, centre in zip(own, z, strict=True):
+            centres[number] = centre
+    return torch.stack(centres), radii, rounding
+
+
+class _CellSamples:
+    """Draws samples of cells, bounds their balls, makes their inner tests, and keeps all of it."""
+
+    def __init__(
+        self, defence: DistSPTCells, attacked: AttackedImage, begun: CellsCertificate, progress: Progress
+    ) -> None:
+        self.defence, self.attacked, self.begun, self.progress = defence, attacked, begun, progress
+        self.drawn: dict[GammaCell, tuple[Tensor, Tensor]] = {}
+        self.tested: dict[GammaCell, list[_Tested]] = {}
+
+    def __call__(self, wanted: Sequence[tuple[GammaCell, int, int]]) -> list[list[bool]]:
+        points, seeds, boxes = [], [], []
+        for cell, start, stop in wanted:
+            all_points, all_seeds = self._drawn(cell)
+            points.append(all_points[start:stop])
+            seeds.append(all_seeds[start:stop])
+            boxes += [self.begun.rules.grid.bounds(cell)] * (stop - start)
+        found = iter(self._tested(torch.cat(points), torch.cat(seeds), torch.tensor(boxes, dtype=torch.float64)))
+        answers = []
+        for cell, start, stop in wanted:
+            own = list(itertools.islice(found, stop - start))
+            self.tested.setdefault(cell, []).extend(own)
+            answers.append([sample.passes for sample in own])
+        return answers
+
+    def _tested(self, points: Tensor, seeds: Tensor, boxes: Tensor) -> "list[_Tested]":
+        """Samples (N, d) of cells (N, d, 2), with what their inner tests said."""
+        begun, classifier = self.begun, self.defence.classifier
+        centres, radii, added = [], [], []
+        parts = torch.split(torch.arange(len(points)), BALLS_AT_ONCE)
+        for part in self.progress(parts, desc="cells", total=len(parts)):
+            if begun.parameter_sigma > 0:
+                z, proved, rounding = balls_of_cells(self.attacked, boxes[part], points[part])
+            else:
+                z, proved, rounding = slice_balls(self.attacked, boxes[part])
+            centres.append(z)
+            radii += at_least_radius(rounding, proved).tolist()
+            added += rounding.tolist()
+        alpha = begun.inner_test(0.0).alpha
+        votes = inner_votes(
+            classifier, torch.cat(centres), np.array(radii), begun.selected, begun.pixel_sigma, alpha, seeds
+        )
+        return [
+            _Tested(point, radius, rounding, counts, begun.inner_test(radius).decide(*counts) is Decision.ACCEPT)
+            for point, radius, rounding, counts in zip(recorded_points(points), radii, added, votes, strict=True)
+        ]
+
+    def _drawn(self, cell: GammaCell) -> tuple[Tensor, Tensor]:
+        """All samples that a cell can have, and the seeds of their pixel noise."""
+        if cell not in self.drawn:
+            points, generator = self.begun.samples_of(cell, sum(self.begun.selection_counts))
+            self.drawn[cell] = points, noise_seeds(len(points), generator)
+        return self.drawn[cell]
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """One sample: its point, its ball, and its inner test."""
+
+    point: tuple[float, ...]
+    radius: float
+    rounding: float
+    votes: tuple[int, int]
+    passes: bool

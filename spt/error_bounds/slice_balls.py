@@ -1,0 +1,72 @@
+"""Balls around {P T_gamma x : gamma in a cell}: one warp only, for a classifier that is smoothed over pixels and not over gamma.
+
+Rotation: cut the cell so that no pixel moves by more than one pixel in a piece, and at multiples of 90°. On a piece T_gamma x is
+within r of the chord between its ends (`spt.error_bounds.arcs`), so P T_gamma x is within ||P r|| of the segment between
+theirs, of which the distance to a centre is largest at an end. Translation: between integers T_gamma x is affine in each
+shift, so the distance to a centre is convex along each axis and largest at a vertex of the grid of ends and integers.
+
+It is not enough to take balls of recentred cells at b' = gamma_i, whose {P T_{gamma_i - gamma} T_gamma x} turns back what the
+attack has turned: docs/mathematics.md, section 23.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spt.error_bounds import arcs, vertices
+from spt.error_bounds.balls import centre_weights
+from spt.rounding_slack import float_slack, norm_inflation
+from spt.threat_model import AttackedImage, as_range, check_bounded
+from spt.transforms import Rotation
+
+LEAST_PIECES, WIDEST_PIECE = 4, 1.0
+
+
+def slice_balls(attacked: AttackedImage, cells: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """For N cells (N, d, 2) in degrees or pixels: centres (N, C, H', W') float64, proved radii (N,) of balls around them that
+    hold P Q(T_gamma x) for every gamma in the cell, Q being the attacker's rounding, and what Q adds to them, (N,).
+
+    ValueError for a transformation without a bound, or for cells that are none.
+    """
+    check_bounded(attacked.transform)
+    rotates = isinstance(attacked.transform, Rotation)
+    slack = float_slack(attacked.preprocessing, attacked.image, arcs.PER_PIXEL if rotates else vertices.PER_PIXEL)
+    inflation = norm_inflation(attacked.preprocessing, attacked.image)
+    centres, radii = [], []
+    for cell in cells:
+        box = as_range(attacked.transform, cell)
+        shown, rest = _rotated(attacked, box) if rotates else _translated(attacked, box)
+        vectors = shown.flatten(1) - shown[0].flatten()
+        weights = centre_weights((vectors @ vectors.T)[None])[0]
+        centre = (weights[:, None] * shown.flatten(1)).sum(dim=0)
+        distances = torch.linalg.vector_norm(shown.flatten(1) - centre, dim=1)
+        pieces = torch.maximum(distances[:-1], distances[1:]) + rest if rotates else distances
+        centres.append(centre.reshape(shown.shape[1:]))
+        radii.append((float(pieces.max()) + slack) * inflation + attacked.rounding)
+    return torch.stack(centres), np.array(radii) * (1 + 1e-14), np.full(len(radii), attacked.rounding)
+
+
+def _rotated(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, Tensor]:
+    """P T_gamma x at the ends of all pieces (K + 1, C, H', W'), and ||P r|| on each, (K,)."""
+    image, (low, high) = attacked.pixels, box[0].tolist()
+    height, width = image.shape[1:]
+    narrow = min(WIDEST_PIECE, 90 / arcs.cells_for_quarter_turn(height, width))
+    count = max(LEAST_PIECES, math.ceil((high - low) / narrow))
+    turns = [90.0 * k for k in range(math.floor(low / 90) + 1, math.ceil(high / 90))]
+    ends = torch.tensor(sorted({*np.linspace(low, high, count + 1).tolist(), *turns}), dtype=torch.float64)
+    if len(ends) == 1:
+        ends = ends.repeat(2)
+    shown = attacked.preprocessing(arcs.rotated(image[None], ends))
+    index, factors = arcs.arc_weights(ends[:-1].to(image.device), ends[1:].to(image.device), height, width)
+    rest = arcs.remainder(arcs.differences(image[None]), None, index, factors, (height, width))
+    return shown.cpu(), torch.linalg.vector_norm(attacked.preprocessing(rest).flatten(1), dim=1).cpu()
+
+
+def _translated(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, Tensor]:
+    """P T_gamma x at all vertices (K, C, H', W'), between which nothing is farther; and no rest."""
+    axes = [vertices.kinks(low, high, 0.0).tolist() for low, high in box.tolist()]
+    points = torch.tensor(list(itertools.product(*axes)), dtype=torch.float64)
+    return attacked.preprocessing(attacked.transform(attacked.pixels, points)).cpu(), torch.zeros(len(points))
