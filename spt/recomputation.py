@@ -266,7 +266,8 @@ def _cells(
     )
     n0, alpha, seed = sum(certificate.selection_counts), certificate.alpha, certificate.seed
     again = None
-    for again in defence.stream(image, n0, n_cell=certificate.n_cell, alpha=alpha, seed=seed, progress=progress):
+    sizes = {"n_cell": certificate.n_cell, "n_total": certificate.n_total}
+    for again in defence.stream(image, n0, **sizes, alpha=alpha, seed=seed, progress=progress):
         if len(again.sizes) == len(certificate.sizes):
             break  # it may have been stopped there, which changes nothing that it says
     assert again is not None  # there is at least one cell

@@ -31,7 +31,9 @@ PLANE = CellGrid(limit=1.0, dimensions=2, first_cells=4, bisections=2)
 
 
 def rules_of(grid: CellGrid, **changes: Any) -> CellRules:
-    return CellRules(grid, **{"parameter_sigma": 12.0, "alpha": 0.05, "inner_alpha": 0.05, "n_cell": 60} | changes)
+    return CellRules(
+        grid, **{"parameter_sigma": 12.0, "alpha": 0.05, "inner_alpha": 0.05, "n_cell": 60, "n_total": 10**6} | changes
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ false certificates
@@ -77,7 +79,7 @@ def false_radii(rules: CellRules, bad: GammaCell, runs: int, good: float = 0.97)
 
         for cell, size in settled_cells(rules, noted):
             _, accepted = rules.verdict(cell.level, passed[cell][:size])
-            assert walk.settle(accepted) == cell
+            assert walk.settle(accepted, size) == cell
         wrong += walk.radius > rules.grid.nearest(bad)
     return wrong
 
@@ -119,7 +121,7 @@ class Forgets(CellRules):
 
 
 def test_the_simulation_notices_a_test_that_forgets_the_width_of_cells():
-    rules = Forgets(LINE, 3.0, 0.05, 0.05, 60)
+    rules = Forgets(LINE, 3.0, 0.05, 0.05, 60, 10**6)
     assert statistics.clopper_pearson_lower(false_radii(rules, GammaCell(3, (44,)), 250), 250, 1e-6) > rules.alpha
 
 
@@ -193,7 +195,7 @@ def test_only_a_complete_prefix_is_a_radius(grid, every_cell):
         while not walk.done:
             assert walk.upcoming(1) == walk.upcoming(3)[:1]
             hit = bool(random.random() < rate)
-            cell = walk.settle(hit)
+            cell = walk.settle(hit, 12)
             (accepted if hit else leaves).append(cell)
             covered = {leaf for cell in accepted for leaf in below(grid, cell)}
             missing = [leaf for cell in grid.first() for leaf in below(grid, cell) if leaf not in covered]
@@ -204,7 +206,7 @@ def test_only_a_complete_prefix_is_a_radius(grid, every_cell):
         if not every_cell and leaves and leaves[-1].level == grid.bisections:
             assert walk.radius == grid.nearest(leaves[-1])
         with pytest.raises(ValueError, match="more cells than are tested"):
-            walk.settle(True)
+            walk.settle(True, 12)
 
 
 def below(grid: CellGrid, cell: GammaCell) -> list[GammaCell]:
@@ -213,9 +215,20 @@ def below(grid: CellGrid, cell: GammaCell) -> list[GammaCell]:
     return [leaf for piece in pieces for leaf in below(grid, piece)] if pieces else [cell]
 
 
+def test_a_walk_ends_when_its_samples_are_spent():
+    walk = CellWalk(rules_of(LINE, n_total=30))
+    for expected in (0.0, 2.5, 2.5):
+        assert not walk.done
+        walk.settle(True, 12)
+        assert walk.radius == expected
+    assert walk.done and walk.upcoming(1)
+    with pytest.raises(ValueError, match="more cells than are tested"):
+        walk.settle(True, 12)
+
+
 def test_sides_are_gone_through_alternately():
     walk = CellWalk(rules_of(LINE))
-    order = [LINE.bounds(walk.settle(True))[0] for _ in range(8)]
+    order = [LINE.bounds(walk.settle(True, 12))[0] for _ in range(8)]
     assert order == [(0, 2.5), (-2.5, 0), (2.5, 5), (-5, -2.5), (5, 7.5), (-7.5, -5), (7.5, 10), (-10, -7.5)] or (
         [tuple(sorted(map(abs, cell))) for cell in order]
         == [(0, 2.5), (0, 2.5), (2.5, 5), (2.5, 5), (5, 7.5), (5, 7.5), (7.5, 10), (7.5, 10)]
@@ -338,6 +351,12 @@ def test_a_stream_says_what_holds_so_far(shifting, bright_column):
     assert parts[-1].complete and "more to come" not in parts[-1].explain()
 
 
+def test_a_run_ends_when_its_samples_are_spent(turning, digit, turned):
+    short = turning.certify(digit, n_total=sum(turned.sizes[:3]))
+    assert len(short.cells) == 3 and short.complete and short.radius == 6.0 and short.verify()
+    assert "more to come" not in short.explain()
+
+
 def test_batches_change_nothing(shifting, bright_column):
     *_, usual = shifting.stream(bright_column, n_cell=60)
     *_, other = shifting.stream(bright_column, n_cell=60, batch_size=3, cells_at_once=1)
@@ -445,7 +464,7 @@ def test_without_beta_another_g_is_certified_and_called_so(mnist_rotation, digit
 
 def order_of(certificate: CellsCertificate) -> list[GammaCell]:
     walk = CellWalk(certificate.rules)
-    return [walk.settle(accepted) for accepted in certificate.accepted]
+    return list(map(walk.settle, certificate.accepted, certificate.sizes))
 
 
 def test_without_beta_the_radius_ends_before_the_answer_changes(columns, bright_column):
@@ -495,6 +514,7 @@ def test_there_and_back(turned):
         {"bisections": 2},
         {"bisections": 99},
         {"n_cell": 99},
+        {"n_total": 999},
         {"every_cell": True},
         {"seed": 1},
         {"sizes": (100,)},
@@ -623,6 +643,7 @@ def test_bad_settings(turning, changes, message):
     [
         ({"n_cell": 0}, "n_cell must be at least 1"),
         ({"n_cell": 5}, "n_cell = 5 samples accept no cell even if all pass: at this alpha at least 1"),
+        ({"n_total": 0}, "n_total must be at least 1"),
         ({"n0": 0}, "n0 must be at least 1"),
         ({"alpha": 0.0}, "alpha must be greater than 0"),
         ({"seed": -1}, "seed must be at least 0"),

@@ -106,7 +106,7 @@ def with_samples_redrawn(certificate: AnyCertificate) -> AnyCertificate:
 def with_cells_redrawn(certificate: CellsCertificate) -> CellsCertificate:
     walk, points = CellWalk(certificate.rules), []
     for size, accepted in zip(certificate.sizes, certificate.accepted, strict=True):
-        drawn, _ = certificate.samples_of(walk.settle(accepted), sum(certificate.selection_counts))
+        drawn, _ = certificate.samples_of(walk.settle(accepted, size), sum(certificate.selection_counts))
         points += map(tuple, drawn[:size].tolist())
     return dataclasses.replace(certificate, points=tuple(points))
 

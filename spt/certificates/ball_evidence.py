@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from spt import statistics
 from spt.certificates.concluded import Check, ConcludedRange
-from spt.certificates.looks import LOOKS, MOST_INNER_VOTES, can_have_stopped
+from spt.certificates.looks import LOOKS, can_have_stopped
 from spt.certificates.rounding import computed_in_words, rounded_down, rounded_up
 from spt.certificates.sample_points import points_hold
 
@@ -55,6 +55,8 @@ class BallEvidence(ConcludedRange):
     """Which fields decide the samples besides seed and sizes: none can be changed afterwards without a trace."""
     OWN_SETTINGS: ClassVar[tuple[str, ...]]
     """Those of the subclass."""
+    INNER_LOOKS: ClassVar[tuple[int, ...]] = LOOKS
+    """Numbers of votes at which inner tests are asked; the last is their cap."""
 
     classifier: str
     classifier_fingerprint: str
@@ -109,7 +111,7 @@ class BallEvidence(ConcludedRange):
         low, high = 0.0, 10 * self.pixel_sigma
         for _ in range(30):
             middle = (low + high) / 2
-            verdict = self.inner_test(middle).decide(MOST_INNER_VOTES, MOST_INNER_VOTES)
+            verdict = self.inner_test(middle).decide(self.INNER_LOOKS[-1], self.INNER_LOOKS[-1])
             low, high = (middle, high) if verdict is statistics.Decision.ACCEPT else (low, middle)
         return high
 
@@ -129,7 +131,7 @@ class BallEvidence(ConcludedRange):
         yield (
             "every inner test can have stopped where it did",
             all(
-                can_have_stopped(pair, self.inner_test(radius), LOOKS)
+                can_have_stopped(pair, self.inner_test(radius), self.INNER_LOOKS)
                 for radius, pair in zip(self.radii, self.inner_votes, strict=True)
             ),
         )

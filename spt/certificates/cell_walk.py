@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from spt import statistics
 
 MOST_CELLS = 100_000
@@ -103,6 +105,7 @@ class CellRules:
         alpha: of the whole; a cell and all it is cut into share it equally, level by level.
         inner_alpha: with which a sample without the property passes.
         n_cell: the most samples of a cell.
+        n_total: once so many samples are spent the walk ends; what was shown until then holds.
         every_cell: go on beyond the first cell that fails at the floor.
     """
 
@@ -111,6 +114,7 @@ class CellRules:
     alpha: float
     inner_alpha: float
     n_cell: int
+    n_total: int
     every_cell: bool = False
 
     @property
@@ -126,10 +130,11 @@ class CellRules:
         null = min(1.0, (q0 + self.inner_alpha * (1 - q0)) * (1 + 2.0**-50))
         return statistics.SequentialTest(null, self.level_alpha, OUTER_FUTILITY)
 
-    @property
-    def most_samples(self) -> int:
-        """The most samples of a cell."""
-        return self.n_cell if self.parameter_sigma > 0 else 1
+    def most_samples(self, level: int) -> int:
+        """The most samples of a cell: above the floor half of n_cell, as pieces may be shown with fewer."""
+        if self.parameter_sigma == 0:
+            return 1
+        return self.n_cell if level == self.grid.bisections else max(1, self.n_cell // 2)
 
     def fewest_to_accept(self, level: int) -> int:
         """How many samples accept a cell if all of them pass (`MOST_UNANIMOUS` where it is not fewer)."""
@@ -145,13 +150,14 @@ class CellRules:
         """
         if self.parameter_sigma == 0:
             return (1, passed[0]) if passed else None
-        accept, futile = _thresholds(self.outer_test(level), self.n_cell)
+        most = self.most_samples(level)
+        accept, futile = _thresholds(self.outer_test(level), most)
         count = 0
         for n, passes in enumerate(passed, 1):
             count += passes
             if count >= accept[n]:
                 return n, True
-            if count <= futile[n] or n == self.n_cell:
+            if count <= futile[n]:
                 return n, False
         return None
 
@@ -166,23 +172,25 @@ class CellWalk:
 
     def __init__(self, rules: CellRules) -> None:
         self.rules = rules
+        self._spent = 0
         self._failed_at: float | None = None
         self._open = [(rules.grid.nearest(cell), cell) for cell in rules.grid.first()]
         heapq.heapify(self._open)
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to test."""
-        return not self._open
+        """Whether nothing is left to test, or no samples to test it with."""
+        return not self._open or self._spent >= self.rules.n_total
 
     def upcoming(self, count: int) -> list[GammaCell]:
         """The next cells to be tested, as things stand: the first is, the others if those before them do not end the walk."""
         return [cell for _, cell in heapq.nsmallest(count, self._open)]
 
-    def settle(self, accepted: bool) -> GammaCell:
-        """The verdict on the next cell, which is returned. ValueError if there is none."""
+    def settle(self, accepted: bool, samples: int) -> GammaCell:
+        """The verdict on the next cell, which is returned, and what it took. ValueError if there is none."""
         if self.done:
             raise ValueError("There are verdicts on more cells than are tested.")
+        self._spent += samples
         nearest, cell = heapq.heappop(self._open)
         if not accepted:
             pieces = self.rules.grid.pieces(cell)
@@ -212,4 +220,11 @@ def level_share(alpha: float, levels: int) -> float:
 
 @lru_cache(maxsize=256)
 def _thresholds(test: statistics.SequentialTest, most: int) -> tuple[list[int], list[int]]:
-    return test.accept_thresholds(most).tolist(), test.futility_thresholds(most).tolist()
+    """From how many passes on a test accepts after 0 .. most samples, and up to how many it gives up: where it is futile, or
+    would not accept within ``most`` samples even if all others passed."""
+    accept, futile = test.accept_thresholds(most), test.futility_thresholds(most)
+    numbers = np.arange(most + 1)
+    missed = np.minimum.accumulate((accept - numbers)[::-1])[
+        ::-1
+    ]  # the fewest failures that rule out every later acceptance
+    return accept.tolist(), np.maximum(futile, numbers + missed - 1).tolist()

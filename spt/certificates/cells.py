@@ -14,6 +14,7 @@ from spt import statistics
 from spt.certificates.ball_evidence import BallEvidence
 from spt.certificates.cell_walk import CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.concluded import Check
+from spt.certificates.looks import LOOKS
 from spt.certificates.ranges import ranges_in_words
 from spt.certificates.rounding import confidence, given, quantity
 from spt.certificates.sample_points import SAME_POINT
@@ -60,7 +61,7 @@ class CellsCertificate(BallEvidence):
     several such gamma at once.
 
     Attributes (see also `BallEvidence`):
-        first_cells, bisections, n_cell, every_cell: see `spt.certificates.cell_walk.CellGrid` and `CellRules`.
+        first_cells, bisections, n_cell, n_total, every_cell: see `spt.certificates.cell_walk.CellGrid` and `CellRules`.
         sizes: samples of each cell, in the order of testing; points, radii, rounding and inner_votes are those of the first
             cell, then those of the second, ... The samples of cell i are b' ~ N(gamma_i, parameter_sigma² I).
         cells, levels, parents, accepted: what follows for each: its bounds, how often it was cut, the number of the cell
@@ -69,11 +70,15 @@ class CellsCertificate(BallEvidence):
             Where all of Gamma is accepted the radius is larger than every |gamma| in it.
     """
 
-    OWN_SETTINGS: ClassVar[tuple[str, ...]] = ("first_cells", "bisections", "n_cell", "every_cell")
+    OWN_SETTINGS: ClassVar[tuple[str, ...]] = ("first_cells", "bisections", "n_cell", "n_total", "every_cell")
+
+    INNER_LOOKS: ClassVar[tuple[int, ...]] = LOOKS[:9]
+    """A sample that 384 votes leave open does not pass: a smaller cell costs less than more votes."""
 
     first_cells: int
     bisections: int
     n_cell: int
+    n_total: int
     every_cell: bool = False
     sizes: tuple[int, ...] = ()
     cells: tuple[Bounds, ...] = ()
@@ -89,7 +94,13 @@ class CellsCertificate(BallEvidence):
         dimensions = TRANSFORMS[self.transform].dimensions
         grid = CellGrid(self.limit, dimensions, self.first_cells, self.bisections)
         return CellRules(
-            grid, self.parameter_sigma, self.alpha, self.inner_alpha, n_cell=self.n_cell, every_cell=self.every_cell
+            grid,
+            self.parameter_sigma,
+            self.alpha,
+            self.inner_alpha,
+            n_cell=self.n_cell,
+            n_total=self.n_total,
+            every_cell=self.every_cell,
         )
 
     def inner_test(self, radius: float) -> statistics.SequentialTest:
@@ -127,7 +138,7 @@ class CellsCertificate(BallEvidence):
             if verdict is None or verdict[0] != len(own):
                 raise ValueError("The samples of a cell do not end where its test stops.")
             verdicts.append(verdict[1])
-            cells.append(walk.settle(verdict[1]))
+            cells.append(walk.settle(verdict[1], len(own)))
         return cells, verdicts, walk
 
     def _samples(self) -> list[range]:
@@ -139,10 +150,10 @@ class CellsCertificate(BallEvidence):
 
     @property
     def complete(self) -> bool:
-        """Whether all cells that the rules want are tested; before that the certificate holds as far as it goes."""
+        """Whether the walk is done; before that the certificate holds as far as it goes."""
         walk = CellWalk(self.rules)
-        for accepted in self.accepted:
-            walk.settle(accepted)
+        for accepted, size in zip(self.accepted, self.sizes, strict=True):
+            walk.settle(accepted, size)
         return walk.done
 
     def tested(self) -> tuple[SettledCell, ...]:

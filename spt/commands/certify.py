@@ -36,7 +36,7 @@ FORMS = {
     "one-ball": "one ball for the whole attack range for each sample",
     "one-error": "one E of the image, the paper's procedure",
 }
-N_GAMMA, N_CELL = 200, 100
+N_GAMMA, N_CELL, N_TOTAL = 200, 100, 1000
 TESTED_BETAS = {"nested": 400, "joint": 2000}
 """How many betas test E: joint votes need a smaller rho."""
 
@@ -91,6 +91,9 @@ def _add_proof(parser: Parser) -> None:
     )
     cells = parser.add_argument_group("cells")
     cells.add_argument("--n-cell", type=count, help=f"the most samples of a cell (default: {N_CELL})")
+    cells.add_argument(
+        "--n-total", type=count, help=f"after so many samples no further cell is begun (default: {N_TOTAL:,})"
+    )
     cells.add_argument(
         "--cell-width", type=size, metavar="SIZE", help="of the first cells in ° or px (default: chosen from the image)"
     )
@@ -188,7 +191,12 @@ def _form(arguments: argparse.Namespace) -> str:
         raise ValueError(
             f"{option} is for --form one-ball and one-error only: cells take as many samples as they need."
         )
-    options = {"--n-cell": arguments.n_cell, "--cell-width": arguments.cell_width, "--cell-floor": arguments.cell_floor}
+    options = {
+        "--n-cell": arguments.n_cell,
+        "--n-total": arguments.n_total,
+        "--cell-width": arguments.cell_width,
+        "--cell-floor": arguments.cell_floor,
+    }
     given = [name for name, value in options.items() if value is not None] + ["--every-cell"] * arguments.every_cell
     if given and form != "cells":
         raise ValueError(f"{given[0]} is for --defence dist-x --form cells only, not for {defence} with {form}.")
@@ -241,9 +249,9 @@ def _cells(case: GivenImage, arguments: argparse.Namespace, parameter_sigma: flo
         cell_floor=arguments.cell_floor,
         every_cell=arguments.every_cell,
     )
-    n_cell = arguments.n_cell or N_CELL
-    sizes = {"n_cell": n_cell, "alpha": arguments.alpha, "seed": arguments.seed}
-    *_, last = defence.stream(case.image, arguments.n0, progress=visible_progress(), **sizes)
+    sizes = {"n_cell": arguments.n_cell or N_CELL, "n_total": arguments.n_total or N_TOTAL}
+    alpha, seed = arguments.alpha, arguments.seed
+    *_, last = defence.stream(case.image, arguments.n0, **sizes, alpha=alpha, seed=seed, progress=visible_progress())
     return last
 
 

@@ -74,7 +74,7 @@ class DistSPTCells(ProvingDefence):
 
     name: ClassVar[str] = "DistSPT with cells"
 
-    inner_alpha: float = 0.01
+    inner_alpha: float = 0.05
     cell_width: float | None = None
     cell_floor: float | None = None
     every_cell: bool = False
@@ -113,14 +113,21 @@ class DistSPTCells(ProvingDefence):
     # ------------------------------------------------------------------------------------------------------- certifying
 
     def certify(
-        self, image: Tensor, n0: int = 100, *, n_cell: int = 100, alpha: float = 0.01, seed: int = 0
+        self,
+        image: Tensor,
+        n0: int = 100,
+        *,
+        n_cell: int = 100,
+        n_total: int = 1000,
+        alpha: float = 0.01,
+        seed: int = 0,
     ) -> CellsCertificate:
         """Certify one image (C, H, W); wrong with probability at most ``alpha`` over the sampling.
 
-        The class is selected from n0 one-level votes; every other sample is fresh. A cell gets at most n_cell samples, and as
-        many as all cells need, few where nearly all pass.
+        The class is selected from n0 one-level votes; every other sample is fresh. A cell gets at most n_cell samples (above the
+        floor half of that), a dozen where all pass; after n_total samples no further cell is begun.
         """
-        *_, last = self.stream(image, n0, n_cell=n_cell, alpha=alpha, seed=seed)
+        *_, last = self.stream(image, n0, n_cell=n_cell, n_total=n_total, alpha=alpha, seed=seed)
         return last
 
     def stream(
@@ -129,6 +136,7 @@ class DistSPTCells(ProvingDefence):
         n0: int = 100,
         *,
         n_cell: int = 100,
+        n_total: int = 1000,
         alpha: float = 0.01,
         seed: int = 0,
         batch_size: int = BATCH,
@@ -144,7 +152,7 @@ class DistSPTCells(ProvingDefence):
         started = time.perf_counter()
         n0, n_cell, batch_size = whole("n0", n0), whole("n_cell", n_cell), whole("batch_size", batch_size)
         alpha, seed, at_once = alpha_level("alpha", alpha), seed_number(seed), whole("cells_at_once", cells_at_once)
-        image = self.checked(image)
+        n_total, image = whole("n_total", n_total), self.checked(image)
         grid = self._grid(2 * self.limit / self.first_cells(image))
         begun = CellsCertificate(
             **self._about(image, seed),
@@ -154,6 +162,7 @@ class DistSPTCells(ProvingDefence):
             first_cells=grid.first_cells,
             bisections=grid.bisections,
             n_cell=n_cell,
+            n_total=n_total,
             every_cell=self.every_cell,
         )
         fewest = begun.rules.fewest_to_accept(grid.bisections)
@@ -239,11 +248,11 @@ def settled_cells(
     passed: dict[GammaCell, list[bool]] = {}
     while not walk.done:
         wanted = []
-        for cell in walk.upcoming(cells_at_once):
+        for place, cell in enumerate(walk.upcoming(cells_at_once)):
             own = passed.setdefault(cell, [])
-            if rules.verdict(cell.level, own) is None:
-                more = batch_size if own else rules.fewest_to_accept(cell.level)
-                wanted.append((cell, len(own), min(len(own) + more, rules.most_samples)))
+            if not own or (place == 0 and rules.verdict(cell.level, own) is None):  # more only where it is needed
+                stop = len(own) + (batch_size if own else rules.fewest_to_accept(cell.level))
+                wanted.append((cell, len(own), min(stop, rules.most_samples(cell.level))))
         for (cell, _, _), found in zip(wanted, draw(wanted) if wanted else (), strict=True):
             passed[cell] += found
         while not walk.done:
@@ -252,7 +261,7 @@ def settled_cells(
             if verdict is None:
                 break
             size, accepted = verdict
-            walk.settle(accepted)
+            walk.settle(accepted, size)
             yield first, size
 
 
@@ -313,7 +322,14 @@ class _CellSamples:
             added += rounding.tolist()
         alpha = begun.inner_test(0.0).alpha
         votes = inner_votes(
-            classifier, torch.cat(centres), np.array(radii), begun.selected, begun.pixel_sigma, alpha, seeds
+            classifier,
+            torch.cat(centres),
+            np.array(radii),
+            begun.selected,
+            begun.pixel_sigma,
+            alpha,
+            seeds,
+            looks=begun.INNER_LOOKS,
         )
         return [
             _Tested(point, radius, rounding, counts, begun.inner_test(radius).decide(*counts) is Decision.ACCEPT)
