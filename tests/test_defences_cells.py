@@ -275,7 +275,7 @@ def turned(turning: DistSPTCells, digit: torch.Tensor) -> CellsCertificate:
 @pytest.fixture
 def shifting(columns: Classifier) -> DistSPTCells:
     """The brightest column of a 3x3 image, shifted by up to 0.6 pixels: by more than 0.5 the answer is another."""
-    return DistSPTCells(columns, Translation(), 0.3, 0.1, 0.6, cell_width=0.3, cell_floor=0.075)
+    return DistSPTCells(columns, Translation(), 0.2, 0.1, 0.6, cell_width=0.3, cell_floor=0.075)
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_the_radius_ends_before_g_changes(shifting, bright_column, columns):
     assert 0.1 <= certificate.radius < 0.5 and certificate.label == 1 and certificate.verify()
     assert max(certificate.levels) == 2 and set(certificate.accepted) == {True, False}
     generator = torch.Generator().manual_seed(3)
-    one_ball = DistSPT(columns, Translation(), 0.3, 0.1, 0.6)
+    one_ball = DistSPT(columns, Translation(), 0.2, 0.1, 0.6)
     for trial in range(20):
         direction = torch.randn(2, generator=generator, dtype=torch.float64)
         gamma = direction / direction.norm() * certificate.radius * float(torch.rand(1, generator=generator)) ** 0.25
@@ -425,8 +425,8 @@ def test_recentred_balls_do_not_contain_what_a_classifier_without_beta_is_shown(
     shown = Rotation()(image, torch.linspace(20, 26, 50, dtype=torch.float64)[:, None])
     distances = (shown - recentred.centres[0]).flatten(1).norm(dim=1)
     assert float(distances.max()) > 1.1 * float(recentred.values[0])
-    centre, radius, _ = slice_balls(attacked, torch.tensor([[[20.0, 26.0]]], dtype=torch.float64))
-    assert float((shown - centre[0]).flatten(1).norm(dim=1).max()) <= radius[0]
+    sliced = slice_balls(attacked, torch.tensor([[[20.0, 26.0]]], dtype=torch.float64))
+    assert float((shown - sliced.centres[0]).flatten(1).norm(dim=1).max()) <= sliced.radii[0]
 
 
 @pytest.mark.parametrize("transform", [Rotation(), Translation()])
@@ -442,12 +442,12 @@ def test_slices_hold_what_is_shown(transform, attacker):
         if trial == 5 and transform.dimensions == 1:
             cell = torch.tensor([[88.0, 93.0]], dtype=torch.float64)
         attacked = AttackedImage(image, transform, Preprocessing(blur_size=3, blur_scale=1.0), cell, attacker=attacker)
-        centres, radii, rounding = slice_balls(attacked, cell[None])
+        balls = slice_balls(attacked, cell[None])
         axes = [torch.linspace(*ends.tolist(), 41 if len(cell) == 2 else 400, dtype=torch.float64) for ends in cell]
         images = transform(image.double(), torch.cartesian_prod(*axes).reshape(-1, len(cell)))
         images = torch.round(images * 255) / 255 if attacker == "8-bit" else images
-        distance = float((attacked.preprocessing(images) - centres[0]).flatten(1).norm(dim=1).max())
-        assert distance <= radii[0] <= 1.35 * distance + rounding[0] + 1e-3
+        distance = float((attacked.preprocessing(images) - balls.centres[0]).flatten(1).norm(dim=1).max())
+        assert distance <= balls.radii[0] <= 1.35 * distance + balls.rounding[0] + 1e-3
 
 
 def test_without_beta_another_g_is_certified_and_called_so(mnist_rotation, digit):
@@ -473,7 +473,7 @@ def test_without_beta_the_radius_ends_before_the_answer_changes(columns, bright_
     assert found.verify() and 0.2 < found.radius < 0.5
 
 
-@pytest.mark.parametrize("share", [0.0, 0.03])
+@pytest.mark.parametrize("share", [0.0, 0.1])
 def test_without_beta_the_false_rate_stays_below_alpha(threshold_classifier, share):
     """h(x) is "dark" by a margin that vanishes: the one test of each cell accepts "bright" in at most alpha of all runs."""
     classifier = threshold_classifier(0.5)
@@ -514,7 +514,7 @@ def test_there_and_back(turned):
         {"bisections": 2},
         {"bisections": 99},
         {"n_cell": 99},
-        {"n_total": 999},
+        {"n_total": 499},
         {"every_cell": True},
         {"seed": 1},
         {"sizes": (100,)},

@@ -1,7 +1,7 @@
 """Cells of Gamma, and how they are gone through: which is tested next, at which level, and what follows from the verdicts.
 
 No image and no classifier: whoever has for each cell a list of samples that pass or do not (a defence, a record that is
-verified, a simulation) has everything here. Why it proves what it says: docs/mathematics.md, section 23.
+verified, a simulation) has everything here. Why it proves what it says: docs/mathematics.md, section 24.
 """
 
 import heapq

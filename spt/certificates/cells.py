@@ -72,8 +72,8 @@ class CellsCertificate(BallEvidence):
 
     OWN_SETTINGS: ClassVar[tuple[str, ...]] = ("first_cells", "bisections", "n_cell", "n_total", "every_cell")
 
-    INNER_LOOKS: ClassVar[tuple[int, ...]] = LOOKS[:9]
-    """A sample that 384 votes leave open does not pass: a smaller cell costs less than more votes."""
+    INNER_LOOKS: ClassVar[tuple[int, ...]] = LOOKS[:7]
+    """A sample that 256 votes leave open does not pass: a smaller cell costs less than more votes."""
 
     first_cells: int
     bisections: int

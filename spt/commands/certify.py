@@ -36,7 +36,7 @@ FORMS = {
     "one-ball": "one ball for the whole attack range for each sample",
     "one-error": "one E of the image, the paper's procedure",
 }
-N_GAMMA, N_CELL, N_TOTAL = 200, 100, 1000
+N_GAMMA, N_CELL, N_TOTAL = 200, 100, 500
 TESTED_BETAS = {"nested": 400, "joint": 2000}
 """How many betas test E: joint votes need a smaller rho."""
 

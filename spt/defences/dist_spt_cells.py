@@ -6,13 +6,13 @@ The smoothed classifier is that of `spt.defences.dist_spt`. CERTIFY (`DistSPTCel
     cut Γ into cells of a width that depends on x and the settings only                      `DistSPTCells.first_cells`
     for the cell {|γ - γ_i| ≤ w} nearest to 0 that is open, until none is:                   `settled_cells`
         for samples b' ~ N(γ_i, σ_γ² I), until a test at level α / (1 + bisections) decides:
-            z, r ← a ball that holds P T_{b'-γ} T_γ x for all γ in the cell                  `balls_of_cells`
+            z, r ← a ball that holds P T_{b'-γ} T_γ x for all γ in the cell                  `cell_balls`
             count votes f(z + ε) until a test at level a' shows that h = c on the ball: then b' passes
         accepted, if Pr(pass) > q0 + a' (1 - q0) is shown, q0 = Φ(w / σ_γ)                   `CellRules.verdict`
         else cut the cell into pieces, which are open; at the floor stop
     R ← the smallest |γ| in a cell that is not accepted                                      `CellWalk.radius`
 
-Why it proves what it says, and why cells need no union bound: docs/mathematics.md, section 23.
+Why it proves what it says, and why cells need no union bound: docs/mathematics.md, section 24.
 """
 
 import itertools
@@ -30,8 +30,8 @@ from spt.certificates.cell_walk import MOST_CELLS, CellGrid, CellRules, CellWalk
 from spt.certificates.cells import CellsCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.proving_defence import ProvingDefence, at_least_radius, recorded_points
-from spt.error_bounds.balls import find_centres, rounding_at_samples, sample_bound
-from spt.error_bounds.search import Search
+from spt.error_bounds.balls import find_centres
+from spt.error_bounds.cell_balls import cell_balls
 from spt.error_bounds.slice_balls import slice_balls
 from spt.noise import noisy, standard_normal
 from spt.plain_numbers import alpha_level, real, seed_number, whole
@@ -118,7 +118,7 @@ class DistSPTCells(ProvingDefence):
         n0: int = 100,
         *,
         n_cell: int = 100,
-        n_total: int = 1000,
+        n_total: int = 500,
         alpha: float = 0.01,
         seed: int = 0,
     ) -> CellsCertificate:
@@ -136,7 +136,7 @@ class DistSPTCells(ProvingDefence):
         n0: int = 100,
         *,
         n_cell: int = 100,
-        n_total: int = 1000,
+        n_total: int = 500,
         alpha: float = 0.01,
         seed: int = 0,
         batch_size: int = BATCH,
@@ -219,8 +219,8 @@ class DistSPTCells(ProvingDefence):
             cell = GammaCell(0, (number,) * grid.dimensions)
             attacked = replace(self.attacked(image), gamma_range=grid.bounds(cell))
             if self.parameter_sigma == 0:
-                _, radius, rounding = slice_balls(attacked, torch.tensor([grid.bounds(cell)], dtype=torch.float64))
-                radii += (radius - rounding).tolist()
+                ball = slice_balls(attacked, torch.tensor([grid.bounds(cell)], dtype=torch.float64))
+                radii += (ball.radii - ball.rounding).tolist()
                 continue
             centre = torch.tensor([grid.centre(cell)], dtype=torch.float64)
             points = centre + self.parameter_sigma * torch.tensor([[-0.6], [0.6]], dtype=torch.float64)
@@ -265,23 +265,6 @@ def settled_cells(
             yield first, size
 
 
-def balls_of_cells(attacked: AttackedImage, cells: Tensor, points: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """For N pairs of a cell (N, d, 2) and a sample b' (N, d): centres (N, C, H', W'), proved radii (N,) of balls around what h can
-    be shown there, and what the attacker's rounding adds to them, (N,)."""
-    centres: list[Tensor] = [torch.empty(0)] * len(points)
-    radii, rounding = np.empty(len(points)), np.empty(len(points))
-    keys = [tuple(map(tuple, cell)) for cell in cells.tolist()]
-    for key in dict.fromkeys(keys):
-        own = [number for number, other in enumerate(keys) if other == key]
-        part = replace(attacked, gamma_range=key)
-        z, _ = find_centres(part, points[own], samples=PILOT_SAMPLES)
-        bound = sample_bound(part, points[own], centres=z, search=Search(tolerance=0.1))
-        radii[own], rounding[own] = np.asarray(bound.values), np.asarray(rounding_at_samples(part, points[own]))
-        for number, centre in zip(own, z, strict=True):
-            centres[number] = centre
-    return torch.stack(centres), radii, rounding
-
-
 class _CellSamples:
     """Draws samples of cells, bounds their balls, makes their inner tests, and keeps all of it."""
 
@@ -314,11 +297,12 @@ class _CellSamples:
         parts = torch.split(torch.arange(len(points)), BALLS_AT_ONCE)
         for part in self.progress(parts, desc="cells", total=len(parts)):
             if begun.parameter_sigma > 0:
-                z, proved, rounding = balls_of_cells(self.attacked, boxes[part], points[part])
+                balls = cell_balls(self.attacked, boxes[part], points[part])
             else:
-                z, proved, rounding = slice_balls(self.attacked, boxes[part])
-            centres.append(z)
-            radii += at_least_radius(rounding, proved).tolist()
+                balls = slice_balls(self.attacked, boxes[part])
+            centres.append(balls.centres)
+            rounding = balls.rounding.numpy()
+            radii += at_least_radius(rounding, balls.radii.numpy()).tolist()
             added += rounding.tolist()
         alpha = begun.inner_test(0.0).alpha
         votes = inner_votes(

@@ -6,18 +6,18 @@ theirs, of which the distance to a centre is largest at an end. Translation: bet
 shift, so the distance to a centre is convex along each axis and largest at a vertex of the grid of ends and integers.
 
 It is not enough to take balls of recentred cells at b' = gamma_i, whose {P T_{gamma_i - gamma} T_gamma x} turns back what the
-attack has turned: docs/mathematics.md, section 23.
+attack has turned: docs/mathematics.md, section 24.
 """
 
 import itertools
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from spt.error_bounds import arcs, vertices
 from spt.error_bounds.balls import centre_weights
+from spt.error_bounds.cell_balls import CellBalls
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import AttackedImage, as_range, check_bounded
 from spt.transforms import Rotation
@@ -25,9 +25,9 @@ from spt.transforms import Rotation
 LEAST_PIECES, WIDEST_PIECE = 4, 1.0
 
 
-def slice_balls(attacked: AttackedImage, cells: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """For N cells (N, d, 2) in degrees or pixels: centres (N, C, H', W') float64, proved radii (N,) of balls around them that
-    hold P Q(T_gamma x) for every gamma in the cell, Q being the attacker's rounding, and what Q adds to them, (N,).
+def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
+    """For N cells (N, d, 2) in degrees or pixels: balls that hold P Q(T_gamma x) for every gamma in the cell, Q being the
+    attacker's rounding.
 
     ValueError for a transformation without a bound, or for cells that are none.
     """
@@ -46,7 +46,8 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> tuple[Tensor, np.ndar
         pieces = torch.maximum(distances[:-1], distances[1:]) + rest if rotates else distances
         centres.append(centre.reshape(shown.shape[1:]))
         radii.append((float(pieces.max()) + slack) * inflation + attacked.rounding)
-    return torch.stack(centres), np.array(radii) * (1 + 1e-14), np.full(len(radii), attacked.rounding)
+    proved = torch.tensor(radii, dtype=torch.float64) * (1 + 1e-14)
+    return CellBalls(torch.stack(centres), proved, torch.full_like(proved, attacked.rounding))
 
 
 def _rotated(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,7 +57,9 @@ def _rotated(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, Tensor]:
     narrow = min(WIDEST_PIECE, 90 / arcs.cells_for_quarter_turn(height, width))
     count = max(LEAST_PIECES, math.ceil((high - low) / narrow))
     turns = [90.0 * k for k in range(math.floor(low / 90) + 1, math.ceil(high / 90))]
-    ends = torch.tensor(sorted({*np.linspace(low, high, count + 1).tolist(), *turns}), dtype=torch.float64)
+    ends = torch.tensor(
+        sorted({*torch.linspace(low, high, count + 1, dtype=torch.float64).tolist(), *turns}), dtype=torch.float64
+    )
     if len(ends) == 1:
         ends = ends.repeat(2)
     shown = attacked.preprocessing(arcs.rotated(image[None], ends))
