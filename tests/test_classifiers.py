@@ -587,9 +587,9 @@ class TestPhotographs:
         accuracy = card["accuracy"]
         assert accuracy["test_images"] == 334 and "training images" in accuracy["measured_on"]
         for number_format in ("float32", "bfloat16"):
-            assert 0.86 < accuracy[number_format]["clean"] < 0.89
-            assert 0.73 < accuracy[number_format]["parameter_noise"] < 0.79
-            assert 0.8 < accuracy[number_format]["vote"] < 0.9
+            assert 0.86 < accuracy[number_format]["clean"] < 0.9
+            assert 0.73 < accuracy[number_format]["parameter_noise"] < 0.82
+            assert 0.8 < accuracy[number_format]["vote"] < 0.95
         notice = (MODELS_FOLDER / "LICENSES.md").read_text()
         assert "Copyright (c) 2020, ML Illustrated" in notice and "The TensorFlow Authors" in notice
 
@@ -620,17 +620,15 @@ class TestPhotographs:
         assert not any(isinstance(part, nn.BatchNorm2d) for part in load_classifier("imagenet-lite0").module.modules())
 
     def test_recognises_all_bundled_photographs_but_the_cat(self, lite0):
-        """The cat is its Egyptian cat; nobody knows, see assets/samples/LICENSES.md."""
+        """It takes the tabby for another cat, as others do: nobody knows, see assets/samples/LICENSES.md."""
         data = load_dataset("natural", shape=lite0.input_shape)
         labels = {index: data.label_among(index, lite0.class_names) for index in range(len(data))}
         known = [index for index, label in labels.items() if label is not None]
         found = lite0.logits(torch.stack([data.image(index) for index in known])).argmax(1).tolist()
-        wrong = {
-            (data.class_names[data.label(i)], lite0.class_names[c])
-            for i, c in zip(known, found, strict=True)
-            if c != labels[i]
-        }
-        assert len(known) == 10 and wrong == {("tabby", "Egyptian cat")}
+        wrong = {i: lite0.class_names[c] for i, c in zip(known, found, strict=True) if c != labels[i]}
+        [(cat, taken_for)] = wrong.items()
+        assert len(known) == 10 and data.class_names[data.label(cat)] == "tabby"
+        assert taken_for in ("tiger cat", "Egyptian cat")
 
     def test_votes_of_a_turned_photograph(self, lite0):
         import spt
@@ -641,10 +639,18 @@ class TestPhotographs:
 
     def test_other_sizes_are_refused(self):
         classifier = load_classifier("imagenet-lite0")
-        with pytest.raises(ValueError, match=r"takes images of shape \(3, 224, 224\).*\(3, 225, 224\)"):
-            classifier.check_image(torch.zeros(3, 225, 224))
-        with pytest.raises(ValueError, match=r"for 224 x 224 pixels, but was shown 192 x 224"):
-            dataclasses.replace(classifier, input_shape=(3, 192, 224))
+        with pytest.raises(ValueError, match=r"takes images of shape \(3, 256, 256\).*\(3, 224, 224\)"):
+            classifier.check_image(torch.zeros(3, 224, 224))
+        with pytest.raises(ValueError, match=r"for 224 x 224 pixels, but was shown 192 x 192"):
+            dataclasses.replace(classifier, preprocessing=Preprocessing(crop=192))
+
+    def test_sees_the_middle_of_an_image(self):
+        """TensorFlow's convention: 224 of 256 pixels."""
+        classifier = load_classifier("imagenet-lite0")
+        assert classifier.input_shape == (3, 256, 256) and classifier.network_shape == (3, 224, 224)
+        images = wave_and_rings()
+        framed = nn.functional.pad(images, (16, 16, 16, 16), value=0.7)
+        assert torch.equal(classifier.logits(framed), classifier.network_logits(images))
 
     def test_answers_threads_at_once_in_small_calls(self):
         classifier = load_classifier("imagenet-lite0")
