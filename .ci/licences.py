@@ -10,7 +10,8 @@ REPOSITORY = Path(__file__).parent.parent
 USES = {"app": "the explorer", "cluster": "`--scheduler`", "bench": "benchmarks", "dev": "tests"}
 HEAD = """# Licences of the dependencies
 
-Our own: [LICENSE](../LICENSE), [samples](../assets/samples/LICENSES.md). `make licences` writes this page from what is
+Our own: [LICENSE](../LICENSE), [samples](../assets/samples/LICENSES.md), [weights](../assets/models/LICENSES.md), of which one
+network is by others (Apache-2.0). `make licences` writes the rest of this page from what is
 installed; nothing of it is part of this repository or of its wheel. A licence is what a package's metadata say; its files have
 the text. The CUDA libraries that PyTorch brings on Linux are NVIDIA's, under a licence of its own. `axe-playwright-python` has
 Deque's axe-core inside it, under the Mozilla Public License 2.0.

@@ -1,4 +1,5 @@
-"""Network architectures: small strided convolutional networks, because a vote is one forward pass, and a residual one."""
+"""Network architectures: small strided convolutional networks, because a vote is one forward pass, a residual one, and
+EfficientNet-Lite for photographs."""
 
 from typing import Any
 
@@ -102,7 +103,83 @@ def _convolution(before: int, after: int, size: int, stride: int = 1) -> tuple[n
     return nn.Conv2d(before, after, size, stride, size // 2, bias=False), nn.BatchNorm2d(after)
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"strided": StridedNet, "residual": ResidualNet}
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite: the EfficientNet of Tan and Le (2019) without squeeze-and-excitation and with ReLU6, as TensorFlow
+    publishes it: a convolution of stride 2, stages of inverted residual blocks (Sandler et al., 2018), a 1x1 convolution, the
+    mean over what is left, and one linear layer. Padding is TensorFlow's SAME: with stride 2, where the sides do not come out
+    even, the pixel more is on the right and at the bottom.
+
+    Args:
+        channels: image channels.
+        side: height and width of the images, after preprocessing; padding is made for this size alone.
+        classes: number of outputs.
+        stem, head: channels of the first and of the last convolution.
+        stages: (blocks, kernel, stride, expansion, channels) of each; the stride is that of the first block.
+        mean, deviation: of all pixels in [0, 1]: images are normalised first, and what is padded is such a mean.
+        epsilon: of the batch norm.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        classes: int,
+        stem: int,
+        stages: list[list[int]],
+        head: int,
+        mean: float,
+        deviation: float,
+        epsilon: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        self.side, self.mean, self.deviation = side, mean, deviation
+        layers: list[nn.Module] = [*_padded(channels, stem, 3, 2, side, epsilon), nn.ReLU6(inplace=True)]
+        before, side = stem, -(-side // 2)
+        for count, size, stage_stride, expansion, width in stages:
+            for number in range(count):
+                stride = stage_stride if number == 0 else 1
+                inner = before * expansion
+                wider = [] if expansion == 1 else [*_padded(before, inner, 1, 1, side, epsilon), nn.ReLU6(inplace=True)]
+                depthwise = [*_padded(inner, inner, size, stride, side, epsilon, groups=inner), nn.ReLU6(inplace=True)]
+                side = -(-side // stride)
+                block = nn.Sequential(*wider, *depthwise, *_padded(inner, width, 1, 1, side, epsilon))
+                layers += [Residual(block)] if (stride, before) == (1, width) else [block]
+                before = width
+        layers += [*_padded(before, head, 1, 1, side, epsilon), nn.ReLU6(inplace=True)]
+        self.features = nn.Sequential(*layers)
+        self.classify = nn.Linear(head, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, side, side); ValueError for another size."""
+        if tuple(images.shape[2:]) != (self.side, self.side):
+            raise ValueError(
+                f"this network is for {self.side} x {self.side} pixels, but was shown {images.shape[2]} x {images.shape[3]}"
+            )
+        normalised = (images - self.mean) / self.deviation
+        return self.classify(self.features(normalised).mean(dim=(2, 3)))  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """What decides its answers besides layers and weights."""
+        return f"side={self.side}, mean={self.mean!r}, deviation={self.deviation!r}"
+
+
+def _padded(
+    before: int, after: int, size: int, stride: int, side: int, epsilon: float, groups: int = 1
+) -> list[nn.Module]:
+    """Padding as TensorFlow's SAME for images of that side, convolution, batch norm."""
+    total = max((-(-side // stride) - 1) * stride + size - side, 0)
+    even = total % 2 == 0
+    convolution = nn.Conv2d(before, after, size, stride, total // 2 if even else 0, groups=groups, bias=False)
+    first, last = total // 2, total - total // 2
+    pad = [] if even else [nn.ZeroPad2d((first, last, first, last))]
+    return [*pad, convolution, nn.BatchNorm2d(after, eps=epsilon)]
+
+
+NETWORKS: dict[str, type[nn.Module]] = {
+    "strided": StridedNet,
+    "residual": ResidualNet,
+    "efficientnet-lite": EfficientNetLite,
+}
 
 
 def build_network(architecture: str, **settings: Any) -> nn.Module:
@@ -136,7 +213,7 @@ class FastInference(nn.Module):
 def fuse_batch_norm(module: nn.Module, half: bool | None = None) -> FastInference:
     """``module`` (one of NETWORKS) in evaluation mode, made fast for inference; ``half`` None asks the processor."""
     module.eval()
-    if isinstance(module, StridedNet | ResidualNet):
+    if isinstance(module, StridedNet | ResidualNet | EfficientNetLite):
         module.features = _fused(module.features)
     return FastInference(module, has_fast_bfloat16() if half is None else half)
 
@@ -149,6 +226,8 @@ def _fused(layers: nn.Sequential) -> nn.Sequential:
             fused[-1] = fuse_conv_bn_eval(fused[-1], layer)
         elif isinstance(layer, Residual) and isinstance(layer.block, nn.Sequential):
             fused.append(Residual(_fused(layer.block)))
+        elif isinstance(layer, nn.Sequential):
+            fused.append(_fused(layer))
         elif isinstance(layer, Shortcut):
             fused.append(Shortcut(_fused(layer.block), _fused(layer.way)))
         else:

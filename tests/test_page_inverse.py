@@ -153,6 +153,14 @@ def test_a_pixel_is_chosen_and_its_steps_are_gone_through(page):
     assert result(page) is before  # only the figure changes
 
 
+def test_a_small_photograph_with_a_network_that_crops():
+    """P's crop of 224 pixels is left out where the picture has 32."""
+    few = {"inverse_splits": "10", "inverse_refinements": "1", "interp_range": ["4", "6"]}
+    app = open_page(source="natural", classifier="imagenet-lite0", angle="5", natural_image="3", **few)
+    assert_healthy(app)
+    assert result(app).inside and "3,072 values" in texts(app) and "takes images of 3×256×256" in texts(app)
+
+
 def test_a_photograph_of_32_pixels_and_a_crop():
     few = {"inverse_splits": "30", "inverse_refinements": "2", "interp_range": ["4", "7"]}
     app = open_page(source="natural", angle="5", natural_image="3", **few)

@@ -207,6 +207,13 @@ def test_abstaining_gives_the_reason_and_the_number_needed() -> None:
     assert "would be needed" in shown or "no number of samples" in shown or "level" in shown
 
 
+def test_a_photograph_is_a_photograph() -> None:
+    """With the network that knows ImageNet's classes; P is its crop, and is said to be."""
+    app = open_page(source="natural", natural_image="0", classifier="imagenet-lite0", n="50", pace="fast")
+    assert_healthy(app)
+    assert "g answers giant panda" in texts(app) and "P x′: crop 224" in titles(app)
+
+
 def test_natural_pictures_work_with_a_digit_classifier() -> None:
     app = open_page(source="natural", natural_image="2")
     assert_healthy(app)

@@ -79,7 +79,8 @@ def _settings(kind: Any) -> dict[str, Any]:
 def _accuracy_in_words(card: dict[str, Any]) -> str:
     accuracy = card["accuracy"]["float32"]
     clean, noisy = accuracy["clean"], accuracy["parameter_and_pixel_noise"]
-    return f"{card['dataset']}, {_noise(card)}; accuracy {clean:.1%}" + (
+    on_samples = f" on {card['accuracy']['test_images']} samples" if "measured_on" in card["accuracy"] else ""
+    return f"{card['dataset']}, {_noise(card)}; accuracy {clean:.1%}{on_samples}" + (
         f", {noisy:.1%} under noise" if card["transform"] else ""
     )
 

@@ -1,6 +1,6 @@
 """The area of the page "Inverse" on IndivSPT: the error bound by each method as images and numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -72,6 +72,8 @@ def area(request: InverseRequest, found: Found) -> Bounded | None:
     )
     beta = _choose_beta(request)
     preprocessing = full_preprocessing(request.classifier, request.transform)
+    if request.received.shape != request.classifier.input_shape:  # a size of which f's own crop may leave nothing
+        preprocessing = replace(preprocessing, resize=None, crop=None)
     bounds, truth = _show_bounds(request, found, beta, preprocessing)
     outcome = certificate.area(request)
     true_norm = None if truth is None else float(truth.norm())

@@ -114,8 +114,7 @@ def _vignette(classifier: Classifier) -> tuple[Shape, ...]:
 
 def _preprocessing_in_words(classifier: Classifier) -> str:
     settings, words = classifier.preprocessing, []
-    if settings.resize or settings.crop:
-        words.append(f"resize {settings.resize}, crop {settings.crop}")
+    words += [f"{name} {side}" for name, side in (("resize", settings.resize), ("crop", settings.crop)) if side]
     if settings.vignette:
         words.append(f"{settings.vignette} vignette")
     if settings.blur_size > 1:

@@ -12,6 +12,8 @@ from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
 CURVE_STEPS = {1: 361, 2: 33}
+FEW_AT_ONCE = 16
+"""A network whose calls have fewer images (`spt.classifiers.Classifier.chunk`) is shown half the steps: its answers take long."""
 
 
 def area(request: VotesRequest) -> Callable[[VotesRun], None]:
@@ -44,6 +46,7 @@ def _alt(request: VotesRequest) -> str:
 
 def _figure(request: VotesRequest, run: VotesRun) -> Any:
     transform, steps = request.transform, CURVE_STEPS[request.transform.dimensions]
+    steps = steps // 2 + 1 if request.classifier.chunk < FEW_AT_ONCE else steps
     limit = transform.parameters[0].limit
     values = cache.responses(
         request.subject.sha256,
