@@ -2,7 +2,7 @@
 
     python assets/make_first_views.py [start] [results] [pages]
 
-- start: the turning digit of the page Start (start.json, start.png), and the certificate beside it;
+- start: the turning digit of the page Start (start.json, start.png), and the certificate beside it (proof.json.xz);
 - results: what Votes and Certify show at first (votes.json, certify.json), until Run computes it anew;
 - pages: the first view of every other page as its script draws it (one .xz each), see `spt.ui.shared.first_views`.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -30,16 +31,18 @@ from PIL import Image
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from spt import DistSPT, Rotation, SmoothedClassifier, load_classifier, load_dataset, networks  # noqa: E402
-from spt.certificates import DistCertificate, rounded_down  # noqa: E402
+from spt import DistSPTCells, Rotation, SmoothedClassifier, load_classifier, load_dataset, networks  # noqa: E402
+from spt.certificates import CellsCertificate, rounded_down  # noqa: E402
 from spt.classifiers import forget_loaded  # noqa: E402
 from spt.images import to_8_bit  # noqa: E402
 from spt.ui.shared import first_views  # noqa: E402
 
 IMAGE, ALONE, TRAINED = "digits:22", "mnist-plain", "mnist-rotation"
 SIGMA, VOTES, VOTE_ALPHA = 40.0, 1000, 0.001
-PIXEL_SIGMA, LIMIT, SAMPLES, ALPHA, SEED = 0.3, 75.0, 200, 0.01, 0
+PROOF_SIGMA, PIXEL_SIGMA, LIMIT, ALPHA, SEED = 10.0, 0.07, 30.0, 0.01, 0
+CELL_SAMPLES, ALL_SAMPLES = 200, 3000
 ANGLES = range(-180, 180)
+PROOF = "proof.json.xz"
 FRAMES_ACROSS = 20
 FORMATS = {"float32": False, "bfloat16": True}
 """What processors are fast with: in bfloat16 only some, see `spt.networks.has_fast_bfloat16`."""
@@ -94,12 +97,12 @@ def vote(network: str, frame: int) -> tuple[str, int]:
     return prediction.class_name or "–", max(prediction.counts)
 
 
-def certificate() -> DistCertificate:
-    """The proof beside it, by the network that was trained for it."""
-    classifier = load_classifier(TRAINED)
+def certificate() -> CellsCertificate:
+    """The proof beside it, of a vote of the same network."""
+    classifier = load_classifier(ALONE)
     image = load_dataset("digits", shape=classifier.input_shape).image(int(IMAGE.partition(":")[2]))
-    return DistSPT(classifier, Rotation(), SIGMA, PIXEL_SIGMA, LIMIT).certify(
-        image, 100, n_gamma=SAMPLES, alpha=ALPHA, seed=SEED
+    return DistSPTCells(classifier, Rotation(), PROOF_SIGMA, PIXEL_SIGMA, LIMIT).certify(
+        image, 100, n_cell=CELL_SAMPLES, n_total=ALL_SAMPLES, alpha=ALPHA, seed=SEED
     )
 
 
@@ -140,10 +143,11 @@ def _make_start() -> None:
         "trained_alone": answers_alone(TRAINED),
         "proved": proof.class_name,
         "reach": float(rounded_down(proof.reach)),
-        "proof": json.loads(proof.to_json()),
+        "proof": {name: getattr(proof, name) for name in ("parameter_sigma", "pixel_sigma", "alpha")},
     }
     write("start.json", json.dumps(found, ensure_ascii=False, separators=(",", ":")))
     write("start.png", sprite(turned()))
+    write(PROOF, lzma.compress(proof.to_json().encode(), preset=9))
 
 
 # ------------------------------------------------------------------------------------------------------------ the pages' runs

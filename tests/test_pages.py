@@ -76,7 +76,7 @@ def preset(title: str) -> AppTest:
     [
         ("The angle that fools it", "8", "2"),
         ("A shift that fools it", "8", "4"),
-        ("A dog that becomes a bird", "bird", "dog"),
+        ("A shepherd that becomes a bloodhound", "bloodhound", "German shepherd"),
     ],
 )
 def test_presets_that_fool_f_and_not_g(title: str, answer: str, truth: str) -> None:

@@ -150,10 +150,11 @@ PRESETS = (
     ),
     Preset(
         ":material/pets:",
-        "A dog that becomes a bird",
-        "Turned by −45°, this photograph of a dog is a bird for an ordinary CIFAR-10 network. Its vote still says dog.",
+        "A shepherd that becomes a bloodhound",
+        "Turned by 121°, this photograph is a bloodhound for an ImageNet network of 2020. Its vote still says German shepherd.",
         "explore/votes.py",
-        {"classifier": "cifar10-plain", "source": "natural", "natural_image": "7", "angle": "-45"},
+        {"classifier": "imagenet-lite0", "source": "natural", "natural_image": "7", "angle": "121", "rotation_sigma": "50"}
+        | {"n": "200"},
     ),
     Preset(
         ":material/balance:",

@@ -84,7 +84,7 @@ export default function ({ parentElement, data: bytes }) {
     if (button.textContent !== words) button.textContent = words;
   };
   const words = { ".alone": `${data.network}: inner ring`, ".voted": `${data.network}: middle ring`,
-    ".proof": `${data.trained}: outer ring, up to ±${data.reach}°` };
+    ".proof": `${data.network}: outer ring, up to ±${data.reach}°` };
   for (const name in words) find(`${name} small`).textContent = words[name];
   drawRings(find(".rings"), data);
   let last = performance.now();

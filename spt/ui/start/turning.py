@@ -1,4 +1,4 @@
-"""The start page's example: a digit that turns, with what one network answers alone and in the vote, and what is proved.
+"""The start page's example: a digit that turns, with what one network answers alone and in the vote, and what is proved of it.
 
 All of it was computed by `assets/make_first_views.py` and is stored; nothing here needs torch. The browser only plays it.
 """
@@ -40,10 +40,10 @@ def wrong(answers: Sequence[str], truth: str) -> int:
 
 
 def show() -> None:
-    """The turning digit, and three sentences on what training, voting and proof do."""
+    """The turning digit, and three sentences on what training, voting and proof do, all of one network."""
     shown = example()
     total, truth, reach = len(shown["angles"]), shown["truth"], f"{shown['reach']:.3g}°"
-    played = ("angles", "truth", "network", "trained", "alone", "voted", "reach", "proved")
+    played = ("angles", "truth", "network", "alone", "voted", "reach", "proved")
     data = {name: shown[name] for name in played} | {"sheet": _sheet()}
     _turning_digit(
         key="turning", data=json.dumps(data).encode()
@@ -61,9 +61,9 @@ def show() -> None:
         f"once more (σ = {shown['sigma']:g}°), answers {truth} at **{held}** of {total} angles: seen at these, not proved between."
     )
     third.markdown(
-        f"**A proof covers every angle.** For the vote of {shown['trained']} (with pixel noise, σ = {proof['pixel_sigma']:g}) "
-        f"DistSPT proves: {shown['proved']} for **every** turn by less than **{reach}**, with confidence "
-        f"{1 - proof['alpha']:g}; beyond it proves nothing."
+        f"**A proof covers every angle.** For a vote of the same {shown['network']} (σ = {proof['parameter_sigma']:g}°, and pixel "
+        f"noise of {proof['pixel_sigma']:g}) DistSPT proves: {shown['proved']} for **every** turn by less than **{reach}**, with "
+        f"confidence {1 - proof['alpha']:g}; beyond it proves nothing."
     )
     st.caption(
         ":blue-badge[STORED] computed beforehand with `python assets/make_first_views.py`; the pages compute the same live: "
