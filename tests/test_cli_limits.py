@@ -206,7 +206,12 @@ def test_json_is_ascii_and_has_no_nan():
 
 
 @pytest.mark.parametrize(
-    "environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "latin-1"}]
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        pytest.param({"LC_ALL": "C"}, marks=pytest.mark.slow),
+        pytest.param({"PYTHONIOENCODING": "latin-1"}, marks=pytest.mark.slow),
+    ],
 )
 def test_json_can_be_read_whatever_the_terminal(tmp_path, environment):
     body = 'Classifier("groß", torch.nn.Flatten(), ("ä", "日", "c", "d"), (1, 2, 2))'

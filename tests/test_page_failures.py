@@ -161,7 +161,7 @@ def test_a_network_that_ends_the_program_while_it_answers_is_a_sentence(tmp_path
 
 
 def test_whatever_a_page_raises_is_a_sentence(monkeypatch):
-    def refuse() -> None:
+    def refuse(kind: object) -> None:
         raise ValueError("two\nlines, *stars*")
 
     monkeypatch.setattr("spt.ui.experiments.request.choose", refuse)

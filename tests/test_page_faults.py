@@ -126,8 +126,14 @@ def run_indiv(app: AppTest) -> None:
 RUNS: dict[str, Callable[[AppTest], None]] = {"votes": run_votes, "certify": run_certify, "inverse": run_indiv}
 
 
-@pytest.mark.parametrize("kind", NO_MEMORY)
-@pytest.mark.parametrize("page", RUNS)
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        pytest.param(page, kind, marks=pytest.mark.slow if page == "inverse" and kind not in ("Python", "CUDA") else [])
+        for page in RUNS
+        for kind in NO_MEMORY
+    ],
+)
 def test_too_little_memory_in_a_run_is_one_sentence_and_the_page_goes_on(
     page: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

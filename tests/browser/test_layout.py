@@ -131,18 +131,19 @@ def test_an_empty_upload_says_what_to_do_where_the_eye_is(server: str, visitor: 
 # -------------------------------------------------------------------------------------------------------------------- keys
 
 
-def test_words_and_symbols_are_one_key_away(server: str, visitor: Page) -> None:  # noqa: F811
-    opened(visitor, f"{server}/", PROJECTOR)
-    for path in ("", *ADDRESSES.values()):
-        opened(visitor, f"{server}/{path}", PROJECTOR)
-        button, words = visitor.get_by_role("button", name="Words and symbols"), visitor.get_by_role("dialog")
-        button.wait_for()
-        expect(words).to_have_count(0)
-        visitor.keyboard.press("?")
-        expect(words.get_by_text("smoothed classifier", exact=True)).to_be_visible()
-        assert is_in_view(place(words), PROJECTOR)
-        visitor.keyboard.press("?")
-        expect(words).to_have_count(0)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=pytest.mark.slow if "?" in path else []) for path in ("", *ADDRESSES.values())]
+)
+def test_words_and_symbols_are_one_key_away(server: str, visitor: Page, path: str) -> None:  # noqa: F811
+    opened(visitor, f"{server}/{path}", PROJECTOR)
+    button, words = visitor.get_by_role("button", name="Words and symbols"), visitor.get_by_role("dialog")
+    button.wait_for()
+    expect(words).to_have_count(0)
+    visitor.keyboard.press("?")
+    expect(words.get_by_text("smoothed classifier", exact=True)).to_be_visible()
+    assert is_in_view(place(words), PROJECTOR)
+    visitor.keyboard.press("?")
+    expect(words).to_have_count(0)
     button.click()
     expect(words).to_be_visible()
     visitor.keyboard.press("Escape")
