@@ -12,5 +12,5 @@ app = st.App(
     "pages/navigation.py",
     lifespan=start.prepare,
     routes=[status.ROUTE],
-    middleware=[headers.MIDDLEWARE, base.MIDDLEWARE],
+    middleware=[start.MIDDLEWARE, headers.MIDDLEWARE, base.MIDDLEWARE],
 )

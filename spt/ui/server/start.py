@@ -1,5 +1,5 @@
-"""The start of the server: its log, one thread a computation, answers sent at once, and the core loaded while the browser is still
-opening."""
+"""The start of the server: its log, one thread a computation, answers sent at once, and the core loaded as soon as nobody is
+being served."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,15 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy  # noqa: F401  (for the first visit: Streamlit needs it, and Pillow, for the icon in the tab)
 import PIL.Image  # noqa: F401
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spt.ui.server import no_delay
 from spt.ui.shared import core
@@ -25,10 +28,35 @@ SWITCH_WHILE_LOADING = 0.0005
 """Seconds for which the importing thread has the interpreter to itself: whoever serves the first visitor asks for it a hundred
 times, and would else wait 0.005 s each time."""
 
+QUIET = 0.7
+"""Seconds without a request after which the core is loaded. While it is, files are served half as fast; a visitor who comes first
+has the first view of a page sooner, and the core not later."""
+
+
+class Requests:
+    """ASGI middleware that knows when the last request came."""
+
+    last = time.monotonic()
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Note it, and pass everything on."""
+        Requests.last = time.monotonic()
+        await self.app(scope, receive, send)
+
+
+def wait_until_it_is_quiet() -> None:
+    """Until no request has come for `QUIET` seconds."""
+    while (left := Requests.last + QUIET - time.monotonic()) > 0:
+        time.sleep(left)
+
 
 def load_core() -> None:
-    """Import what the pages need (first what all of them need, torch above all), and tell Python's garbage collector that it
-    stays: to look through all of torch's objects takes a quarter of a second, in which nobody is served."""
+    """When nobody is being served, import what the pages need (first what all of them need, torch above all), and tell Python's
+    garbage collector that it stays: to look through all of torch's objects takes a quarter of a second, in which nobody is served."""
+    wait_until_it_is_quiet()
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_WHILE_LOADING)
     try:
@@ -53,5 +81,9 @@ async def prepare(server: st.App) -> AsyncIterator[None]:
     """When the server starts, load the core in the background."""
     log_work()
     no_delay.send_at_once(asyncio.get_running_loop())
+    Requests.last = time.monotonic()
     threading.Thread(target=load_core, daemon=True).start()
     yield
+
+
+MIDDLEWARE = Middleware(Requests)

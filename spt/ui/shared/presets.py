@@ -153,8 +153,14 @@ PRESETS = (
         "A shepherd that becomes a bloodhound",
         "Turned by 121°, this photograph is a bloodhound for an ImageNet network of 2020. Its vote still says German shepherd.",
         "explore/votes.py",
-        {"classifier": "imagenet-lite0", "source": "natural", "natural_image": "7", "angle": "121", "rotation_sigma": "50"}
-        | {"n": "200"},
+        {
+            "classifier": "imagenet-lite0",
+            "source": "natural",
+            "natural_image": "7",
+            "angle": "121",
+            "rotation_sigma": "50",
+            "n": "200",
+        },
     ),
     Preset(
         ":material/balance:",
