@@ -3,8 +3,8 @@
     SPT_DATA=folder python benchmarks/cells.py --images 20
     SPT_DATA=folder python benchmarks/cells.py --images 20 --settings cifar10-10 --forms cells
 
-Each image's result is appended to runs/cells.jsonl, so a run that was stopped goes on, and the table shows what is there. Rows of one
-ball come from results/, where they were committed with the same settings; --forms one-ball computes them again.
+Each image's result is appended to runs/cells.jsonl, so a run that was stopped goes on, and the table shows what is there. Rows of
+one ball come from results/, where they were committed with the same settings; --forms one-ball computes them again.
 """
 
 import argparse

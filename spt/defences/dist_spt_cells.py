@@ -30,7 +30,6 @@ from spt.certificates.cell_walk import MOST_CELLS, CellGrid, CellRules, CellWalk
 from spt.certificates.cells import CellsCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.proving_defence import ProvingDefence, at_least_radius, recorded_points
-from spt.error_bounds.balls import find_centres
 from spt.error_bounds.cell_balls import cell_balls
 from spt.error_bounds.slice_balls import slice_balls
 from spt.noise import noisy, standard_normal
@@ -43,10 +42,11 @@ from spt.threat_model import AttackedImage
 
 BATCH, CELLS_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32
 BISECTIONS = 3
-PIXEL_SHARE, PARAMETER_SHARE = 0.6, 0.25
-"""The first cells are so narrow that their balls (without rounding) are at most the first share of the pixel noise, and they
-reach at most the second share of the parameter noise from their centres."""
-PILOT_SAMPLES = 8
+PIXEL_SHARE, PARAMETER_SHARE = 0.8, 0.25
+"""The first cells are so narrow that their balls are at most the first share of the pixel noise, so that most inner tests stop at
+their first look, and that they reach at most the second share of the parameter noise from their centres."""
+PILOT_OFFSET = 0.6
+"""Of two samples around the centre of a cell, in parameter noises."""
 
 Draw = Callable[[Sequence[tuple[GammaCell, int, int]]], Sequence[Sequence[bool]]]
 """Whether samples number ``start`` to ``stop`` of each (cell, start, stop) pass."""
@@ -195,8 +195,8 @@ class DistSPTCells(ProvingDefence):
     def first_cells(self, image: Tensor) -> int:
         """Into how many parts Gamma is cut along each axis at first; it depends on the image and the settings, not on votes.
 
-        Without a ``cell_width``: 2, 4, 8, ... until half of a few balls, sampled at some cells, are at most PIXEL_SHARE of the
-        pixel noise, and cells reach no farther than PARAMETER_SHARE of the parameter noise.
+        Without a ``cell_width``: 2, 4, 8, ... until half of the balls of a few cells are at most PIXEL_SHARE of the pixel noise,
+        and cells reach no farther than PARAMETER_SHARE of the parameter noise.
         """
         if self.cell_width is not None:
             return self._grid(self.cell_width).first_cells
@@ -204,28 +204,28 @@ class DistSPTCells(ProvingDefence):
         while parts < 512 and (2 * parts) ** self.transform.dimensions <= MOST_CELLS:
             grid = CellGrid(self.limit, self.transform.dimensions, parts, 0)
             near = self.parameter_sigma == 0 or grid.reach(0) <= PARAMETER_SHARE * self.parameter_sigma
-            if near and self._sampled_radius(image, grid) <= PIXEL_SHARE * self.pixel_sigma:
+            if near and self._balls_are_small(image, grid):
                 break
             if self.cell_floor is not None and self.limit / parts < self.cell_floor:
                 break
             parts *= 2
         return parts
 
-    def _sampled_radius(self, image: Tensor, grid: CellGrid) -> float:
-        """The median of what balls need, not counting rounding, at three cells (and two samples in each)."""
-        last = grid.first_cells - 1
-        radii: list[float] = []
-        for number in sorted({grid.first_cells // 2, (grid.first_cells // 2 + last) // 2, last}):
-            cell = GammaCell(0, (number,) * grid.dimensions)
-            attacked = replace(self.attacked(image), gamma_range=grid.bounds(cell))
-            if self.parameter_sigma == 0:
-                ball = slice_balls(attacked, torch.tensor([grid.bounds(cell)], dtype=torch.float64))
-                radii += (ball.radii - ball.rounding).tolist()
-                continue
-            centre = torch.tensor([grid.centre(cell)], dtype=torch.float64)
-            points = centre + self.parameter_sigma * torch.tensor([[-0.6], [0.6]], dtype=torch.float64)
-            radii += find_centres(attacked, points, samples=PILOT_SAMPLES)[1].tolist()
-        return float(np.median(radii))
+    def _balls_are_small(self, image: Tensor, grid: CellGrid) -> bool:
+        """Whether half of the balls of three cells (and two samples in each) are within PIXEL_SHARE of the pixel noise, or
+        within half of that not counting the attacker's rounding, which narrower cells may not change."""
+        attacked, last = self.attacked(image), grid.first_cells - 1
+        numbers = sorted({grid.first_cells // 2, (grid.first_cells // 2 + last) // 2, last})
+        cells = [GammaCell(0, (number,) * grid.dimensions) for number in numbers]
+        boxes = torch.tensor([grid.bounds(cell) for cell in cells], dtype=torch.float64)
+        if self.parameter_sigma == 0:
+            balls = slice_balls(attacked, boxes)
+        else:
+            centres = torch.tensor([grid.centre(cell) for cell in cells], dtype=torch.float64)
+            offset = PILOT_OFFSET * self.parameter_sigma
+            balls = cell_balls(attacked, boxes.repeat(2, 1, 1), torch.cat((centres - offset, centres + offset)))
+        whole, small = float(balls.radii.median()), PIXEL_SHARE * self.pixel_sigma
+        return whole <= small or float((balls.radii - balls.rounding).median()) <= small / 2
 
     def _grid(self, width: float) -> CellGrid:
         """The grid whose first cells are at most so wide, halved as often as the floor allows."""
