@@ -250,6 +250,30 @@ def test_the_server_prepares_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(run())
 
 
+def test_the_core_is_loaded_when_no_request_has_come_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept, busy = [100.0], [], 0
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+        if len(slept) < busy:
+            start.Requests.last = now[0] - 0.1  # one came meanwhile
+
+    monkeypatch.setattr(start.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(start.time, "sleep", sleep)
+    for busy, waited in ((1, start.QUIET), (3, 3 * start.QUIET - 0.2), (1000, start.LONGEST)):  # noqa: B007 (`sleep` reads it)
+        now[0], slept[:] = 100.0, []
+        start.Requests.last = 100.0
+        start.wait_until_it_is_quiet()
+        assert now[0] - 100 == pytest.approx(waited)
+
+
+def test_each_request_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start.Requests, "last", 0.0)
+    answered(start.Requests(plain))
+    assert start.Requests.last > 0
+
+
 def test_the_code_of_pictures_is_named_in_the_head_with_all_that_it_imports() -> None:
     named = re.findall(r'href="\./static/js/([^"]+)"', base.preloaded())
     assert sum(name.startswith("BidiComponent.") for name in named) == 1 and len(set(named)) == len(named)

@@ -28,9 +28,9 @@ SWITCH_WHILE_LOADING = 0.0005
 """Seconds for which the importing thread has the interpreter to itself: whoever serves the first visitor asks for it a hundred
 times, and would else wait 0.005 s each time."""
 
-QUIET = 0.7
-"""Seconds without a request after which the core is loaded. While it is, files are served half as fast; a visitor who comes first
-has the first view of a page sooner, and the core not later."""
+QUIET, LONGEST = 0.7, 5.0
+"""Seconds without a request after which the core is loaded, and after which it is in any case. While it is, files are served half as
+fast; a visitor who comes first has the first view of a page sooner, and the core not later."""
 
 
 class Requests:
@@ -48,14 +48,15 @@ class Requests:
 
 
 def wait_until_it_is_quiet() -> None:
-    """Until no request has come for `QUIET` seconds."""
-    while (left := Requests.last + QUIET - time.monotonic()) > 0:
+    """Until no request has come for `QUIET` seconds; at most `LONGEST`."""
+    end = time.monotonic() + LONGEST
+    while (left := min(Requests.last + QUIET, end) - time.monotonic()) > 0:
         time.sleep(left)
 
 
 def load_core() -> None:
     """When nobody is being served, import what the pages need (first what all of them need, torch above all), and tell Python's
-    garbage collector that it stays: to look through all of torch's objects takes a quarter of a second, in which nobody is served."""
+    garbage collector that it stays: to look through all of torch's objects takes a quarter of a second, in which nobody is."""
     wait_until_it_is_quiet()
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_WHILE_LOADING)
