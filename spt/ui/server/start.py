@@ -29,8 +29,8 @@ SWITCH_WHILE_LOADING = 0.0005
 times, and would else wait 0.005 s each time."""
 
 QUIET, LONGEST = 0.7, 5.0
-"""Seconds without a request after which the core is loaded, and after which it is in any case. While it is, files are served half as
-fast; a visitor who comes first has the first view of a page sooner, and the core not later."""
+"""Seconds without a request after which the core is loaded, and after which it is in any case. While it is, files are served half
+as fast; a visitor who comes first has the first view of a page sooner, and the core not later."""
 
 
 class Requests:
