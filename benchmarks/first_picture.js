@@ -20,7 +20,7 @@
     if (pause) return [pause, pause.textContent];
     const plus = sidebar("[data-testid=stNumberInputStepUp]:not([disabled])");
     if (plus) return [plus, all.find((element) => element.localName === "figcaption")?.textContent ?? ""];
-    return [sidebar("[data-testid=stBaseButton-segmented_control]:not([disabled])"), ""];
+    return [sidebar("button[role=radio][aria-checked=false]:not([disabled])"), ""];
   };
   const running = () => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning";
   const look = () => {
