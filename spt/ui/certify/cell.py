@@ -102,7 +102,8 @@ def outcome(certificate: CellsCertificate, number: int) -> str:
             if kind == figures.PROVED
             else "It lies beyond the radius, so this is said of each γ in it by itself, not of all together."
         )
-        return f"{badge} {passed}: that shows that more than {rounded_down(needed)} % do, and so g answers the same on the whole cell. {rest}"
+        shown = f"that shows that more than {rounded_down(needed)} % do"
+        return f"{badge} {passed}: {shown}, and so g answers the same on the whole cell. {rest}"
     pieces = 2 ** len(cell.bounds)
     badge, rest = (
         (":gray-badge[undecided: bisected]", f" It was cut into {pieces} pieces, which get samples of their own.")

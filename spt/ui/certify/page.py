@@ -161,12 +161,8 @@ def _make_slots(request: CertifyRequest, room: Room) -> CertifySlots:
     left, right = st.columns([1.5, 1.4], gap="medium")
     with left:
         in_cells = request.settings.cells is not None
-        title = (
-            "One cell: its samples b′, and why it is proved or not"
-            if in_cells
-            else "The samples b′, and how far each may differ"
-        )
-        st.subheader(title, anchor=False)
+        title = "One cell: its samples b′, and why it is proved or not"
+        st.subheader(title if in_cells else "The samples b′, and how far each may differ", anchor=False)
         progress, chart = st.empty(), st.empty()
     with right:
         st.subheader("The smoothed classifier g under attack", anchor=False)
