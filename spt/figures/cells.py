@@ -79,16 +79,23 @@ def cell_rows(certificate: CellsCertificate, number: int) -> Rows:
 
 
 def cells_svg(
-    certificate: CellsCertificate, chosen: int | None = None, answers: Sequence[Answer] = (), live: bool = False
+    certificate: CellsCertificate,
+    chosen: int | None = None,
+    answers: Sequence[Answer] = (),
+    live: bool = False,
+    ink: str = "currentColor",
 ) -> str:
     """All cells so far as SVG text; every tested one is an element with its number as ``data-cell``.
 
     Args:
         chosen: number of the cell that is framed. answers: g's answers, as marks. live: mark the cell that is tested next.
+        ink: colour of words and lines, which a picture that is no part of a page has to name.
     """
     plane = len(certificate.rules.grid.first()[0].index) == 2
     coming = tested_next(certificate) if live else None
-    drawn = _Plane(certificate, answers) if plane else _Dial(certificate, answers)
+    near = [certificate.limit if live else _drawn_limit(certificate)]
+    shown = max(near + [abs(value) for answer in answers for value in answer.point])
+    drawn = _Plane(certificate, answers, shown) if plane else _Dial(certificate, answers, shown)
     found = kinds(certificate)
     parts = [drawn.whole()]
     order = sorted(range(len(found)), key=lambda number: (found[number] != CUT, certificate.levels[number]))
@@ -107,15 +114,32 @@ def cells_svg(
             f'<path d="{shape}" fill="none" stroke="currentColor" stroke-width="2.5" pointer-events="none" data-chosen="1"/>'
         )
     parts += drawn.marks()
-    shown = [kind for kind in (PROVED, POINTWISE, FAILED, CUT) if kind in found]
-    shown += [TESTED_NOW] if coming is not None else []
-    legend, height = _legend([*shown, OPEN], drawn.bottom)
+    names = [kind for kind in (PROVED, POINTWISE, FAILED, CUT) if kind in found]
+    names += [TESTED_NOW] if coming is not None else []
+    settled = math.fsum(
+        _share(certificate, bounds) for bounds, kind in zip(certificate.cells, found, strict=True) if kind != CUT
+    )
+    names += [OPEN] if settled < 1 - 1e-9 else []
+    legend, height = _legend(names, drawn.bottom)
     title = certificate.statement() if certificate.cells else "no cell is settled yet"
+    drawing = f"{''.join(parts)}{legend}".replace("currentColor", ink)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-150 {drawn.top:g} 300 {height - drawn.top:g}" width="100%" role="img" '
         f"aria-label={quoteattr(f'{len(found)} cells: {title}')} "
-        f'font-family="Helvetica, Arial, sans-serif" font-size="10">{_PATTERNS}{"".join(parts)}{legend}</svg>'
+        f'font-family="Helvetica, Arial, sans-serif" font-size="10">{_PATTERNS}{drawing}</svg>'
     )
+
+
+def _drawn_limit(certificate: CellsCertificate) -> float:
+    """How much of the attack range is drawn: all of it, unless all cells that were tested lie near its middle."""
+    ends = (abs(end) for bounds in certificate.cells for axis in bounds for end in axis)
+    farthest = 1.5 * max(ends, default=certificate.limit)
+    return float(f"{farthest:.3g}") if farthest < certificate.limit / 2 else certificate.limit
+
+
+def _share(certificate: CellsCertificate, bounds: Bounds) -> float:
+    """Which part of the attack range a cell is."""
+    return math.prod((high - low) / (2 * certificate.limit) for low, high in bounds)
 
 
 def _legend(names: Sequence[str], bottom: float) -> tuple[str, float]:
@@ -134,12 +158,16 @@ class _Dial:
 
     top = -128.0
 
-    def __init__(self, certificate: CellsCertificate, answers: Sequence[Answer]) -> None:
-        self.certificate, self.answers = certificate, answers
-        self.shown = max([certificate.limit, *(abs(answer.point[0]) for answer in answers)])
+    def __init__(self, certificate: CellsCertificate, answers: Sequence[Answer], shown: float) -> None:
+        self.certificate, self.answers, self.shown = certificate, answers, shown
+        self.limit = min(certificate.limit, shown)
         self.scale = max(1.0, MOST_DRAWN / self.shown)
         widest = min(self.shown * self.scale, 180.0)
-        self.bottom = max(4.0, -(INNER if widest <= 90 else OUTER + 14) * math.cos(math.radians(widest)) + 8)
+        words = [f"angles are drawn {self.scale:.3g} × as wide"] if self.scale > 1.005 else []
+        words += [f"Γ = ±{certificate.limit:g}° goes on"] if self.limit < certificate.limit else []
+        self.note = ", ".join(words)
+        bottom = max(4.0, -(INNER if widest <= 90 else OUTER + 14) * math.cos(math.radians(widest)) + 8)
+        self.bottom = bottom + (14 if self.note else 0)
 
     def place(self, angle: float, radius: float) -> tuple[float, float]:
         """Where an angle is drawn."""
@@ -148,8 +176,7 @@ class _Dial:
 
     def whole(self) -> str:
         """The attack range, of which nothing is known yet."""
-        limit = self.certificate.limit
-        return f'<path d="{self._ring(-limit, limit, INNER, OUTER)}" {_STYLES[OPEN]}/>'
+        return f'<path d="{self._ring(-self.limit, self.limit, INNER, OUTER)}" {_STYLES[OPEN]}/>'
 
     def shape(self, bounds: Bounds, level: int, cut: bool) -> str:
         """A sector of the ring; what was bisected keeps a strip outside, its pieces have what is left."""
@@ -173,16 +200,14 @@ class _Dial:
         certificate = self.certificate
         certified = certificate.reach if certificate.label is not None else 0.0
         half = 180.0 if self.shown * self.scale > 100 else 1.6 * self.shown
-        for angle, text in dial_ticks(certificate.limit, certified, half).items():
+        for angle, text in dial_ticks(self.limit, certified, half).items():
             (x0, y0), (x1, y1) = self.place(angle, OUTER), self.place(angle, OUTER + 5)
-            x, y = self.place(angle, OUTER + 17)
+            x, y = self.place(angle, OUTER + 12)
+            anchor = "middle" if abs(x) < 40 else "end" if x < 0 else "start"
             yield f'<path d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" stroke="currentColor"/>'
-            yield f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle" fill="currentColor">{text}</text>'
-        if self.scale > 1.005:
-            yield (
-                '<text y="-26" text-anchor="middle" fill="currentColor">angles are drawn</text>'
-                f'<text y="-13" text-anchor="middle" fill="currentColor">{self.scale:.3g} × as wide</text>'
-            )
+            yield f'<text x="{x:.1f}" y="{y + 2:.1f}" text-anchor="{anchor}" fill="currentColor">{text}</text>'
+        if self.note:
+            yield f'<text y="{self.bottom - 2:g}" text-anchor="middle" fill="currentColor">{self.note}</text>'
         for answer in self.answers:
             yield _mark(
                 answer, *self.place(answer.point[0], INNER - 9), f"γ = {answer.point[0]:.1f}°".replace("-", "−")
@@ -194,15 +219,14 @@ class _Plane:
 
     top = -HALF - 14
 
-    def __init__(self, certificate: CellsCertificate, answers: Sequence[Answer]) -> None:
+    def __init__(self, certificate: CellsCertificate, answers: Sequence[Answer], shown: float) -> None:
         self.certificate, self.answers = certificate, answers
-        self.shown = max([certificate.limit, *(abs(value) for answer in answers for value in answer.point)])
-        self.scale = HALF / self.shown
+        self.limit, self.scale = min(certificate.limit, shown), HALF / shown
         self.bottom = HALF + 18
 
     def whole(self) -> str:
         """The attack range, of which nothing is known yet."""
-        half = self.certificate.limit
+        half = self.limit
         return f'<path d="{self.shape(((-half, half),) * 2, 0, False)}" {_STYLES[OPEN]}/>'
 
     def shape(self, bounds: Bounds, level: int, cut: bool) -> str:
@@ -213,7 +237,8 @@ class _Plane:
     def marks(self) -> Iterator[str]:
         """Axes, the certified disc, and g's answers."""
         certificate = self.certificate
-        limit, unit = certificate.limit, certificate.unit
+        limit, unit = self.limit, certificate.unit
+        of = "" if limit == certificate.limit else f" of ±{certificate.limit:g} {unit}"
         if certificate.label is not None and certificate.radius < math.sqrt(2) * limit:
             yield (
                 f'<circle r="{certificate.radius * self.scale:.2f}" fill="none" stroke="currentColor" stroke-width="1.5" '
@@ -221,9 +246,9 @@ class _Plane:
             )
         yield '<path d="M-4 0H4M0 -4V4" stroke="currentColor" pointer-events="none"/>'
         yield (
-            f'<text y="{HALF + 13:g}" text-anchor="middle" fill="currentColor">right by dx, ±{limit:g} {unit}</text>'
+            f'<text y="{HALF + 13:g}" text-anchor="middle" fill="currentColor">right by dx, ±{limit:g} {unit}{of}</text>'
             f'<text transform="translate({-HALF - 6:g} 0) rotate(-90)" text-anchor="middle" fill="currentColor">'
-            f"down by dy, ±{limit:g} {unit}</text>"
+            f"down by dy, ±{limit:g} {unit}{of}</text>"
         )
         for answer in self.answers:
             dx, dy = answer.point

@@ -21,7 +21,7 @@ MOST_LINKED = 1000
 
 
 def keep_choice() -> None:
-    """Where there is no certificate yet: what the address says of the cell stays as it is."""
+    """Where there is no certificate, and none is being made: what the address says of the cell stays as it is."""
     kind = Choice(tuple(map(str, range(1, MOST_LINKED + 1))))
     state.keep("cell", kind, "1", state.value_of("cell", kind, "1"))
 
@@ -35,7 +35,7 @@ def choose(certificate: CellsCertificate) -> int:
         return f"{number}: {figures.bounds_in_words(certificate.cells[index], certificate.unit)}, {found[index]}"
 
     chosen = state.select(
-        "Cell, in the order of testing",
+        "Cell, in the order of testing (or click one above)",
         [str(number) for number in range(1, len(found) + 1)],
         "1" if failed is None else str(failed + 1),
         key="cell",
@@ -50,12 +50,12 @@ def area(request: CertifyRequest, certificate: CellsCertificate, slots: CertifyS
     with slots.chart.container():
         number = choose(certificate)
         cell = certificate.tested()[number]
-        st.markdown(outcome(certificate, number))
         left, right = st.columns([1.0, 2.2], gap="small")
         with left:
             _show_centre(request, certificate, cell)
         with right:
-            _show_samples(request, certificate, number, cell)
+            st.markdown(outcome(certificate, number))
+        _show_samples(request, certificate, number, cell)
         st.caption(numbers(certificate, cell))
 
 
@@ -81,7 +81,7 @@ def _show_samples(request: CertifyRequest, certificate: CellsCertificate, number
         certificate.parameter_sigma,
         max(row["radius"] for row in rows),
         farthest,
-        220,
+        300,
     )
     alt = f"The {len(rows)} samples b′ of cell {number + 1} with their error radii; {cell.passes} passed their inner test."
     st.vega_lite_chart(pd.DataFrame(rows), specification, alt=alt)

@@ -42,7 +42,7 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
         if certificate.pointwise:
             st.caption(
                 f"{_beyond(certificate)} Of any one γ there, chosen beforehand, g's answer is proved at this confidence, but not "
-                "of all of them together: the radius does not count them."
+                "of all of them together: they are no part of the radius."
             )
 
 
@@ -57,7 +57,7 @@ def _what_ends_it(certificate: CellsCertificate, stopped: bool) -> str:
         )
     failed = failed_first(certificate)
     if failed is None:
-        return "No cell was begun after so many samples: a larger limit may prove more."
+        return f"After {len(certificate.points):,} samples no further cell was begun: allow more in all to prove more."
     return f"The radius ends where cell {failed + 1} failed, {_where(certificate, failed)}."
 
 
@@ -89,4 +89,5 @@ def _beyond(certificate: CellsCertificate) -> str:
     if not count:
         return "A cell that the radius ends in **holds pointwise** beyond it."
     one = "One cell" if count == 1 else f"{count:,} cells"
-    return f"{one} beyond the radius {'holds' if count == 1 else 'hold'} **pointwise** (hatched light green)."
+    where = " beyond the radius" if certificate.label is not None else ""
+    return f"{one}{where} {'holds' if count == 1 else 'hold'} **pointwise** (hatched light green)."

@@ -9,6 +9,7 @@ from typing import Any
 from spt.certificates import CellsCertificate
 from spt.certificates.rounding import quantity
 from spt.figures import cells as figures
+from spt.ui.certify import cells_dial
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CERTIFICATES, CertifyRun, CertifySlots
 from spt.ui.shared import failures
@@ -41,7 +42,7 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
                 cells_at_once=CELLS_AT_ONCE,
                 progress=bounding,
             ):
-                slots.dial.html(figures.cells_svg(certificate, live=True))
+                cells_dial.draw_cells(slots.dial, certificate, f"Cells so far: {certificate.explain()}", live=True)
                 draw_progress(slots, certificate)
                 if not certificate.complete:
                     slots.panel.markdown(standing(request, certificate))

@@ -90,7 +90,6 @@ def _draw_beginning(request: CertifyRequest, slots: CertifySlots) -> None:
     if request.settings.cells is None:
         certify_run.draw_samples(request, slots, None, running=True)
         return
-    cell.keep_choice()
     cells_run.draw_progress(slots, None)
     slots.dial.caption("The dial fills cell by cell, from 0 outwards, as cells are proved.")
     slots.chart.caption("A cell is chosen here, or by a click on the dial, when the run has ended or was stopped.")
