@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from spt.certificates import CellsCertificate, rounded_down, rounded_up
+from spt.certificates import CellsCertificate, given, rounded_down, rounded_up
 from spt.certificates.looks import FIRST_LOOK
 from spt.ui.certify.request import CertifyRequest
 
@@ -22,18 +22,19 @@ def show(request: CertifyRequest, certificate: CellsCertificate | None) -> None:
         "Code: `spt.defences.DistSPTCells`."
     )
     st.latex(
-        rf"h(z) = \arg\max_c \Pr_\varepsilon\big(f(z+\varepsilon)=c\big),\ \varepsilon\sim\mathcal N(0,{noise:g}^2),\qquad "
-        rf"g(x) = \arg\max_c \Pr_\beta\big(h(P\,T_\beta x)=c\big),\ \beta\sim\mathcal N(0,({sigma:g}{unit})^2)"
+        rf"h(z) = \arg\max_c \Pr_\varepsilon\big(f(z+\varepsilon)=c\big),\ \varepsilon\sim\mathcal N(0,{noise:g}^2)"
     )
+    st.latex(rf"g(x) = \arg\max_c \Pr_\beta\big(h(P\,T_\beta x)=c\big),\ \beta\sim\mathcal N(0,({sigma:g}{unit})^2)")
     st.markdown(
-        "**Cells.** Γ is cut into cells, fixed before anything is tested: their width depends on the image, not on votes. What h "
-        "can be shown when the attack lies in cell i and β + γ lands on b′ is in a ball, smaller than one for all of Γ. "
+        f"**Cells.** Γ is cut into cells, at first {given(width, certificate.unit)} wide, fixed before anything is tested: "
+        "that depends on the image, not on votes. What h can be shown when the attack lies in cell i and β + γ lands on "
+        "b′ is in a ball, smaller than one for all of Γ. "
         "Code: `spt.error_bounds.cell_balls`."
     )
     smallest, largest = rounded_down(min(certificate.radii)), rounded_up(max(certificate.radii))
     st.latex(
         rf"K_i(b') = \{{P\,T_{{b'-\gamma}}T_\gamma x : \gamma \text{{ in cell }} i\}} \subset B\big(z_i(b'), r_i(b')\big),\qquad "
-        rf"{smallest} \le r_i(b') \le {largest},\qquad \text{{first cells: }} {width:g}{unit} \text{{ wide}}"
+        rf"{smallest} \le r_i(b') \le {largest}"
     )
     st.markdown(
         f"**Inner test**, anytime-valid, at {FIRST_LOOK} to {certificate.INNER_LOOKS[-1]} votes: a sample passes if h is shown "
