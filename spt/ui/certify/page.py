@@ -78,6 +78,7 @@ def show(request: CertifyRequest, room: Room) -> None:
                 transform=request.transform.name,
                 limit=request.settings.limit,
                 form=request.settings.form,
+                n_gamma=request.settings.n_gamma,
             ),
         ):
             count = certify_run.count if request.settings.cells is None else cells_run.count
