@@ -243,6 +243,17 @@ test("a figure of ours becomes part of the page", async () => {
   assert.equal(drawing.style.maxWidth, "300px");
 });
 
+test("a click on a cell of the dial says its number, one beside them nothing", async () => {
+  const page = new Element(), chosen = [];
+  const setTriggerValue = (name, value) => chosen.push([name, value]);
+  (await component("certify/cells_dial"))({ parentElement: page, data: { svg: "<svg></svg>" }, setTriggerValue });
+  const dial = page.querySelector(".cells-dial");
+  assert.equal(dial.innerHTML, "<svg></svg>");
+  dial.onclick({ target: { closest: () => ({ dataset: { cell: "12" } }) } });
+  dial.onclick({ target: { closest: () => null } });
+  assert.deepEqual(chosen, [["chosen", 12]]);
+});
+
 /** A pretended window with a history: the addresses that Back would lead through. */
 const pretendedWindow = (address) => {
   const entries = [address], listeners = [];

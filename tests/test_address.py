@@ -14,7 +14,10 @@ PROCEDURE = ("rotation_sigma", "translation_sigma", "certify_pixel_sigma", "n_ga
 CONTROLS = {
     "start": ("n", "x"),
     "votes": (*SHARED, "rotation_sigma", "pixel_sigma", "n", "n0", "alpha", "seed", "pace", "rotation_range"),
-    "certify": (*SHARED, *PROCEDURE, "rotation_limit", "translation_limit"),
+    "certify": (
+        *(*SHARED, *PROCEDURE, "rotation_limit", "translation_limit"),
+        *("form", "n_cell", "n_total", "cell_width", "every_cell", "cell"),
+    ),
     "interpolation": (
         *SHARED,
         "interp_range",

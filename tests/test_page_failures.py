@@ -54,10 +54,10 @@ def own(folder: Path, body: str = "pass", first: str = "pass", names: str = NAME
     return str(path)
 
 
-def opened(page: str, network: str, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The page with that network."""
+def opened(page: str, network: str, monkeypatch: pytest.MonkeyPatch, **more: str) -> AppTest:
+    """The page with that network, and ``more`` in its address."""
     monkeypatch.setenv("SPT_CLASSIFIER", network)
-    app = visit(page, PAGES[page] | {"classifier": network}, timeout=240)
+    app = visit(page, PAGES[page] | {"classifier": network} | more, timeout=240)
     assert not app.exception
     return app
 
@@ -105,8 +105,9 @@ class TestUnderNoise:
         app.button(key="attack_button").click().run()
         assert not app.exception and not app.error
 
-    def test_certify(self, body, says, tmp_path, monkeypatch):
-        app = opened("explore/certify.py", own(tmp_path, body), monkeypatch)
+    @pytest.mark.parametrize("form", ["one ball", "cells"])
+    def test_certify(self, body, says, form, tmp_path, monkeypatch):
+        app = opened("explore/certify.py", own(tmp_path, body), monkeypatch, form=form)
         assert says in the_sentence(app)
         assert app.session_state["certify_run"].status == "failed" and "CERTIFIED" not in texts(app)
         app.run()

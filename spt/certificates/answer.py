@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from spt.certificates.concluded import ConcludedRange
 from spt.certificates.nested_prediction import NestedPrediction
-from spt.certificates.per_sample import DistCertificate
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Answer:
 
     @classmethod
     def compared(
-        cls, certificate: DistCertificate, point: tuple[float, ...], *, base: str, found: NestedPrediction
+        cls, certificate: ConcludedRange, point: tuple[float, ...], *, base: str, found: NestedPrediction
     ) -> "Answer":
         """f's class ``base`` and g's answer ``found`` at a point, compared with what the certificate says of it."""
         holds = None if found.label is None else found.label == certificate.label

@@ -1,5 +1,7 @@
 """Figures of a `DistCertificate`: its samples (Vega-Lite, live), its range (plotly), and the whole as an SVG picture.
 
+Cells are drawn in `spt.figures.cells`.
+
 Outcomes differ by colour and by shape (Okabe-Ito); what is certified is green and filled, what is not is grey and open.
 """
 
@@ -11,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.certificates import DistCertificate, confidence, quantity, rounded_down, rounded_up
+from spt.certificates import CellsCertificate, DistCertificate, confidence, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
 from spt.certificates.per_sample import IndividualCertificate
 from spt.figures.style import LIVE, plain, style
@@ -31,12 +33,12 @@ _WORDS = {Decision.ACCEPT: PASSED, Decision.FUTILE: FUTILE, Decision.CONTINUE: F
 # --------------------------------------------------------------------------------------------------------------- samples
 
 
-def outcomes(certificate: DistCertificate | IndividualCertificate) -> tuple[str, ...]:
+def outcomes(certificate: DistCertificate | IndividualCertificate | CellsCertificate) -> tuple[str, ...]:
     """What became of each sample's inner test: PASSED, FUTILE or FAILED."""
     return tuple(_WORDS[outcome] for outcome in certificate.outcomes())
 
 
-def sample_rows(certificate: DistCertificate | IndividualCertificate) -> Rows:
+def sample_rows(certificate: DistCertificate | IndividualCertificate | CellsCertificate) -> Rows:
     """One row for each sample so far: its place b', its error radius r (and that rounded up, to be read), its votes
     and its outcome."""
     rows: Rows = []
@@ -176,7 +178,7 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     shown = max([limit, *(abs(answer.point[0]) for answer in answers)])
     half = 180.0 if shown > 100 else max(60.0, shown)
     style(figure, 300, top=30, sides=24, legend=-0.12)
-    ticks = _dial_ticks(limit, certified if certificate.label is not None else 0.0, half)
+    ticks = dial_ticks(limit, certified if certificate.label is not None else 0.0, half)
     figure.update_layout(
         showlegend=True,
         polar={
@@ -197,7 +199,7 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     return figure
 
 
-def _dial_ticks(limit: float, certified: float, half: float) -> dict[float, str]:
+def dial_ticks(limit: float, certified: float, half: float) -> dict[float, str]:
     """Labels of the dial by angle, none touching another: the certified ends (rounded down) before Γ's and round angles."""
     apart = half / 8
     wanted = {0.0: "0°"}
@@ -259,7 +261,7 @@ def _disc(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     return figure
 
 
-def _disc_outline(certificate: DistCertificate) -> tuple[np.ndarray, np.ndarray]:
+def _disc_outline(certificate: DistCertificate | CellsCertificate) -> tuple[np.ndarray, np.ndarray]:
     """The border of the disc within the box: clipping every coordinate of the circle gives exactly this."""
     angle = np.linspace(0, 2 * np.pi, 181)
     limit, radius = certificate.limit, certificate.radius
@@ -290,13 +292,14 @@ def _answer_in_words(answer: Answer) -> str:
 # --------------------------------------------------------------------------------------------------------------- picture
 
 
-def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) -> str:
-    """A complete certificate as an SVG picture: image, outcome, range, and all that the statement depends on.
+def certificate_svg(certificate: DistCertificate | CellsCertificate, image_url: str, caption: str) -> str:
+    """A complete certificate (of cells: as far as it goes) as an SVG picture: image, outcome, range, and all that the statement
+    depends on.
 
     Args:
         image_url: the image x as a data URL; caption: where it comes from.
     """
-    if not certificate.complete:
+    if isinstance(certificate, DistCertificate) and not certificate.complete:
         raise ValueError("A provisional certificate proves nothing, so there is no picture of it.")
     colour, title = (
         (GREEN, f"CERTIFIED {certificate.class_name}") if certificate.label is not None else (GREY, "ABSTAIN")
@@ -318,7 +321,7 @@ def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) 
         f'<text x="200" y="62" font-size="26" font-weight="bold" fill="{colour}">{escape(_shortened(title, 40))}</text>'
         f'<text x="200" y="88" font-size="15">{escape(certificate.statement())}</text>'
         f'<g transform="translate(195, 326)">{drawing}</g>{lines}'
-        f'<text x="370" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, spt.defences.DistSPT. The JSON export '
+        f'<text x="370" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, {_defence(certificate)}. The JSON export '
         f"holds the whole evidence.</text></svg>"
     )
 
@@ -326,9 +329,28 @@ def certificate_svg(certificate: DistCertificate, image_url: str, caption: str) 
 _DASHES = ' stroke-dasharray="10 6"'
 
 
-def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
+def _defence(certificate: DistCertificate | CellsCertificate) -> str:
+    return "spt.defences.DistSPT" + ("Cells" if isinstance(certificate, CellsCertificate) else "")
+
+
+def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> list[tuple[str, str]]:
     unit, attacker = certificate.unit, "exact arithmetic" if certificate.attacker == "exact" else "images in 8 bits"
     space = "" if unit == "°" else " "
+    if isinstance(certificate, CellsCertificate):
+        proved, cells = sum(certificate.accepted), len(certificate.cells)
+        more = "" if certificate.complete else ", stopped"
+        tested = [
+            ("cells", f"{proved:,} of {cells:,} proved, {len(certificate.points):,} samples{more}"),
+            ("confidence", f"{confidence(certificate.alpha)}, inner level {certificate.inner_alpha:g}"),
+        ]
+    else:
+        tested = [
+            (
+                "samples",
+                f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}",
+            ),
+            ("bound", f"p ≥ {rounded_down(certificate.p_lower, 4)} with confidence {confidence(certificate.alpha)}"),
+        ]
     return [
         ("image", _shortened(caption)),
         ("", f"sha256 {certificate.image_sha256[:32]}…"),
@@ -339,8 +361,7 @@ def _facts(certificate: DistCertificate, caption: str) -> list[tuple[str, str]]:
             "smoothing",
             f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), pixels N(0, {certificate.pixel_sigma:g}²)",
         ),
-        ("samples", f"{certificate.passes:,} of {certificate.n_gamma:,} pass, inner level {certificate.inner_alpha:g}"),
-        ("bound", f"p ≥ {rounded_down(certificate.p_lower, 4)} with confidence {confidence(certificate.alpha)}"),
+        *tested,
         ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
         (
             "computed",
@@ -355,7 +376,7 @@ def _shortened(text: str, most: int = 46) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _svg_dial(certificate: DistCertificate) -> str:
+def _svg_dial(certificate: DistCertificate | CellsCertificate) -> str:
     limit, certified = min(certificate.limit, 179.99), min(certificate.reach, 179.99)
     parts = [_arc(-limit, limit, GREY, "0.25", f"attack range ±{certificate.limit:g}°")]
     if certificate.label is not None:
@@ -386,7 +407,7 @@ def _arc(start: float, stop: float, colour: str, opacity: str, title: str) -> st
     )
 
 
-def _svg_disc(certificate: DistCertificate) -> str:
+def _svg_disc(certificate: DistCertificate | CellsCertificate) -> str:
     scale = 80 / certificate.limit
     parts = [
         f'<rect x="-80" y="-80" width="160" height="160" fill="{GREY}" fill-opacity="0.12" stroke="{GREY}" stroke-dasharray="6 4"/>'

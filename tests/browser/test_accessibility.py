@@ -16,6 +16,7 @@ PAGES = {
     "start": "",
     "votes": "votes?pace=fast&n=50",
     "certify": "certify?n_gamma=50&rotation_limit=10",
+    "cells": "certify?form=cells&rotation_limit=4",
     "interpolation": "interpolation?splits=20",
     "inverse": "inverse?inverse_splits=60",
     "experiments": "experiments",

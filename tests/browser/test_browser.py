@@ -289,6 +289,18 @@ def test_the_other_pages_open_from_a_link(server: str, page: Page, name: str, he
     photograph(page, name)
 
 
+def test_a_click_on_the_dial_chooses_a_cell(server: str, page: Page) -> None:
+    page.goto(f"{server}/certify?form=cells&rotation_limit=4&cell_width=4")
+    expect(page.get_by_text("2 of 2 cells are proved").first).to_be_visible(timeout=3 * PATIENCE)
+    settled(page)
+    expect(page.get_by_text("at the cell’s centre: angle −2.00°").first).to_be_visible()
+    page.locator('.cells-dial [data-cell="2"]').click()
+    expect(page.get_by_text("at the cell’s centre: angle 2.00°").first).to_be_visible()
+    expect(page).to_have_url(re.compile("cell=2"))
+    settled(page)
+    photograph(page, "cells")
+
+
 def test_a_certificate_is_checked_again_and_a_changed_file_is_not_confirmed(server: str, page: Page) -> None:
     page.goto(f"{server}/certify?n_gamma=20&rotation_limit=2")
     expect(page.get_by_text("No rotation within ±2°").first).to_be_visible(timeout=3 * PATIENCE)

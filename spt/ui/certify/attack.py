@@ -13,12 +13,12 @@ import streamlit as st
 import torch
 
 from spt.attacks import WorstOfK
-from spt.certificates import DistCertificate, quantity, rounded_down
+from spt.certificates import CellsCertificate, quantity, rounded_down
 from spt.certificates.answer import Answer
-from spt.figures import certificates as figures
 from spt.images import to_8_bit
+from spt.ui.certify import cells_dial
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.certify.run import CertifySlots
+from spt.ui.certify.run import CertifySlots, Proof
 from spt.ui.shared import failures, folded, own_names, pixel_grid, state
 from spt.ui.shared.controls import image_key
 from spt.ui.shared.exported_code import in_python
@@ -33,12 +33,16 @@ ANSWERS = SessionResults("certify_answers", 8)
 ATTACK = CurrentRun("certify_attack_run", PageRun)
 
 
-def area(request: CertifyRequest, certificate: DistCertificate, slots: CertifySlots) -> None:
+def area(request: CertifyRequest, certificate: Proof, slots: CertifySlots) -> None:
     """Draw the range, the images at its border, the button that attacks it, and what the last attack found."""
-    answers: list[Answer] | str | None = ANSWERS.get(request.key) if certificate.label is not None else None
+    key = _key(request, certificate)
+    answers: list[Answer] | str | None = ANSWERS.get(key) if certificate.label is not None else None
     points = answers if isinstance(answers, list) else []
     alt = f"Certified range: {certificate.statement()}"
-    slots.dial.plotly_chart(figures.certified_range(certificate, points), alt=alt)
+    if isinstance(certificate, CellsCertificate):
+        cells_dial.show(slots.dial, certificate, points)
+    else:
+        cells_dial.draw_range(slots.dial, certificate, alt, points)
     with slots.border.container():
         if certificate.label is None:
             st.markdown("Nothing is certified, so there is nothing to attack: f and g may answer anything within Γ.")
@@ -49,19 +53,19 @@ def area(request: CertifyRequest, certificate: DistCertificate, slots: CertifySl
             key="certify_attack",
             icon=":material/swords:",
             on_click=_start,
-            args=(request.key,),
+            args=(key,),
             shortcut="a",
             help=f"Tries {TRIES} random parameters inside the certified range and {TRIES} outside it, takes those with the "
             "largest loss of f, and asks the certified g there and at the border.",
         )
-        if answers is None and ATTACK.of(request.key):
+        if answers is None and ATTACK.of(key):
             found: list[Answer] | str
             try:
                 with failures.faults_refused():
                     found = _attack(request, certificate)
             except ValueError as error:
                 found = failures.sentence(error)
-            ANSWERS.keep(request.key, found)
+            ANSWERS.keep(key, found)
             ATTACK.forget()
             st.rerun()
         if answers is None:
@@ -73,24 +77,30 @@ def area(request: CertifyRequest, certificate: DistCertificate, slots: CertifySl
             _show_answers(request, certificate, answers)
 
 
+def _key(request: CertifyRequest, certificate: Proof) -> Key:
+    """All that decides what an attack tries: a walk through cells that was stopped certifies less."""
+    stopped = isinstance(certificate, CellsCertificate) and not certificate.complete
+    return (*request.key, len(certificate.radii)) if stopped else request.key
+
+
 def _start(key: Key) -> None:
     ATTACK.put(PageRun(key))
     ANSWERS.forget(key)
 
 
-def _border(request: CertifyRequest, certificate: DistCertificate) -> list[Point]:
+def _border(request: CertifyRequest, certificate: Proof) -> list[Point]:
     """Two points at the border of the certified range, inside it."""
     far = float(rounded_down(certificate.reach))
     return [(far,), (-far,)] if request.transform.dimensions == 1 else [(far, 0.0), (0.0, far)]
 
 
-def _received(request: CertifyRequest, point: Point) -> torch.Tensor:
+def received(request: CertifyRequest, point: Point) -> torch.Tensor:
     """The image as this attacker leaves it; without rounding in [0, 1] but for what floating point adds."""
     image = request.transform(request.subject.image, [point])[0]
     return to_8_bit(image) if request.settings.attacker == "8-bit" else image.clamp(0, 1)
 
 
-def _show_ends(request: CertifyRequest, certificate: DistCertificate, answers: list[Answer]) -> None:
+def _show_ends(request: CertifyRequest, certificate: Proof, answers: list[Answer]) -> None:
     """The images at the ends of the certified range: what is proved, to look at; with g's answers, once it was asked."""
     found = {answer.point: answer for answer in answers}
     border, shown = _border(request, certificate), []
@@ -99,7 +109,7 @@ def _show_ends(request: CertifyRequest, certificate: DistCertificate, answers: l
         sign = "−" if point[index] < 0 else ""
         where = f"{request.transform.parameters[index].name} {sign}{quantity(abs(point[index]), certificate.unit)}"
         title, warp = f"border of the certified range: {where}", Warp(request.transform.name, point)
-        shown.append(Picture(_received(request, point), title, f"The image at {where}.", warps=(warp,)))
+        shown.append(Picture(received(request, point), title, f"The image at {where}.", warps=(warp,)))
     pixel_grid.show("certify_border", shown)
     for column, point in zip(st.columns(2), border, strict=True):
         if point in found:
@@ -128,7 +138,7 @@ class _Places:
         return progress
 
 
-def _attack(request: CertifyRequest, certificate: DistCertificate) -> list[Answer]:
+def _attack(request: CertifyRequest, certificate: Proof) -> list[Answer]:
     """f's and g's answers at the border, and at the worst parameters inside and outside the certified range."""
     bar = st.progress(0.0, text="Searching for the worst parameters …")
     farthest = request.transform.parameters[0].limit
@@ -146,12 +156,12 @@ def _attack(request: CertifyRequest, certificate: DistCertificate) -> list[Answe
     return answers
 
 
-def _ask(request: CertifyRequest, certificate: DistCertificate, point: Point, number: int, places: _Places) -> Answer:
+def _ask(request: CertifyRequest, certificate: Proof, point: Point, number: int, places: _Places) -> Answer:
     """What f and the certified g answer at a point."""
-    received, settings, names = _received(request, point), request.settings, request.classifier.class_names
-    base = int(request.classifier.logits(received[None].to(request.classifier.device)).argmax())
+    image, settings, names = received(request, point), request.settings, request.classifier.class_names
+    base = int(request.classifier.logits(image[None].to(request.classifier.device)).argmax())
     found = request.defence.predict(
-        received,
+        image,
         settings.n0,
         n=SAMPLES,
         alpha=settings.alpha,
@@ -162,7 +172,7 @@ def _ask(request: CertifyRequest, certificate: DistCertificate, point: Point, nu
     return Answer.compared(certificate, point, base=names[base], found=found)
 
 
-def _worst(request: CertifyRequest, certificate: DistCertificate, limit: float, inside: bool) -> list[Point]:
+def _worst(request: CertifyRequest, certificate: Proof, limit: float, inside: bool) -> list[Point]:
     """Up to WORST points of the wanted kind, no neighbours, with the largest loss of f."""
     assert certificate.label is not None
     step = request.transform.parameters[0].step
@@ -187,7 +197,7 @@ def _worst(request: CertifyRequest, certificate: DistCertificate, limit: float, 
 # --------------------------------------------------------------------------------------------------------------- answers
 
 
-def _show_answers(request: CertifyRequest, certificate: DistCertificate, answers: list[Answer]) -> None:
+def _show_answers(request: CertifyRequest, certificate: Proof, answers: list[Answer]) -> None:
     inside = sum(answer.inside for answer in answers)
     level, total = certificate.alpha, certificate.alpha + inside * request.settings.alpha
     chance = (
@@ -275,19 +285,19 @@ def code(request: CertifyRequest, answers: list[Answer]) -> str:
     """Python that asks g again at the same points."""
     settings, loaded = request.settings, state.value("classifier")
     load = in_python(request.subject.reference, "classifier.input_shape")
-    received = "transform(image, [point])[0]"
-    received = f"to_8_bit({received})" if settings.attacker == "8-bit" else f"{received}.clamp(0, 1)"
+    shown = "transform(image, [point])[0]"
+    shown = f"to_8_bit({shown})" if settings.attacker == "8-bit" else f"{shown}.clamp(0, 1)"
     lines = [
         *load.before,
         f"from spt import get_transform, load_classifier, {load.imports}, to_8_bit",
-        "from spt.defences import DistSPT",
+        f"from spt.defences import {type(request.defence).__name__}",
         "",
         f"classifier = load_classifier({loaded!r})",
         f"image = {load.expression}",
         f"transform = get_transform({request.transform.name!r})",
         *defence_in_python(request),
         f"for point in {[answer.point for answer in answers]}:",
-        f"    answer = defence.predict({received}, n0={settings.n0}, n={SAMPLES}, alpha={settings.alpha:g}, seed={settings.seed})",
+        f"    answer = defence.predict({shown}, n0={settings.n0}, n={SAMPLES}, alpha={settings.alpha:g}, seed={settings.seed})",
         "    print(point, answer.explain())",
     ]
     return "\n".join(lines)
@@ -295,8 +305,11 @@ def code(request: CertifyRequest, answers: list[Answer]) -> str:
 
 def defence_in_python(request: CertifyRequest) -> list[str]:
     """Python that makes the defence."""
-    settings = request.settings
+    settings, cells, own = request.settings, request.settings.cells, ""
+    if cells is not None:
+        own += "" if cells.cell_width is None else f", cell_width={cells.cell_width:g}"
+        own += ", every_cell=True" if cells.every_cell else ""
     return [
-        f"defence = DistSPT(classifier, transform, parameter_sigma={settings.parameter_sigma:g}, "
-        f"pixel_sigma={settings.pixel_sigma:g}, limit={settings.limit:g}, attacker={settings.attacker!r})"
+        f"defence = {type(request.defence).__name__}(classifier, transform, parameter_sigma={settings.parameter_sigma:g}, "
+        f"pixel_sigma={settings.pixel_sigma:g}, limit={settings.limit:g}, attacker={settings.attacker!r}{own})"
     ]

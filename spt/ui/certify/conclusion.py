@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spt import statistics
-from spt.certificates import DistCertificate, quantity, rounded_down, rounded_up
+from spt.certificates import CellsCertificate, DistCertificate, quantity, rounded_down, rounded_up
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.requirements import needed
 from spt.ui.certify.run import CertifyRun
@@ -14,6 +14,7 @@ from spt.ui.shared.markdown import escape
 def show(request: CertifyRequest, run: CertifyRun) -> None:
     """What a run that is not going on says."""
     certificate, settings = run.certificate, request.settings
+    assert not isinstance(certificate, CellsCertificate)
     if run.status == "failed":
         st.error(run.failure)
         return
@@ -39,7 +40,7 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
             f":green-badge[:material/verified: CERTIFIED] g answers {request.name(certificate.label)}\n\n"
             f"**{statement}**\n\n{certificate.passes:,} of {certificate.n_gamma:,} samples pass, so "
             f"p ≥ {rounded_down(certificate.p_lower, 4)} and the radius is "
-            f"{quantity(certificate.radius, certificate.unit)}. Attacker: {_attacker_in_words(request)}."
+            f"{quantity(certificate.radius, certificate.unit)}. Attacker: {attacker_in_words(request)}."
         )
         if certificate.radius > certificate.limit:
             st.caption(
@@ -47,7 +48,8 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
             )
 
 
-def _attacker_in_words(request: CertifyRequest) -> str:
+def attacker_in_words(request: CertifyRequest) -> str:
+    """Against which attacks something is proved."""
     settings, space = request.settings, "" if request.transform.unit == "°" else " "
     kind = "images rounded to 8 bits" if settings.attacker == "8-bit" else "exact arithmetic"
     return f"any {request.transform.name} within ±{settings.limit:g}{space}{request.transform.unit}, {kind}"

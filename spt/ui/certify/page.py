@@ -1,7 +1,8 @@
 """The page "Certify": DistSPT^x on one image, sample by sample, what it proves, and an attack on that.
 
 A run belongs to one `CertifyRequest`: its key holds everything that decides the certificate, so a result whose key is not that of
-the controls is never drawn. While a run goes on only counts are shown: the bound is computed once, from all samples.
+the controls is never drawn. While a run with one ball goes on only counts are shown: the bound is computed once, from all samples.
+With cells each has a test of its own, and what is proved holds whenever one stops.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,21 @@ from typing import Any
 
 import streamlit as st
 
-from spt.certificates import DistCertificate
-from spt.ui.certify import attack, conclusion, earlier, export, formulas
+from spt.certificates import CellsCertificate, DistCertificate
+from spt.ui.certify import (
+    attack,
+    cell,
+    cells_conclusion,
+    cells_formulas,
+    cells_run,
+    conclusion,
+    earlier,
+    export,
+    formulas,
+)
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.certify.run import CertifyRun, CertifySlots
+from spt.ui.certify.run import CertifyRun, CertifySlots, Proof
 from spt.ui.shared import checking, failures, folded, pixel_grid
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.pixel_grid import Picture
@@ -46,8 +57,7 @@ def show(request: CertifyRequest, room: Room) -> None:
     running = run.status == "running"
     earlier.show(request, slots)
     if running:
-        certify_run.draw_samples(request, slots, None, running=True)
-    if running:
+        _draw_beginning(request, slots)
         slots.check.caption("There is something to check when the run has ended.")
         slots.button.button(
             "Stop",
@@ -55,7 +65,8 @@ def show(request: CertifyRequest, room: Room) -> None:
             icon=":material/stop_circle:",
             on_click=certify_run.RUN.stop,
             shortcut="s",
-            help="End the run now; what it has is provisional.",
+            help="End the run now; "
+            + ("what it has is provisional." if request.settings.cells is None else "what is proved so far holds."),
         )
         with (
             failures.in_one_sentence(slots.panel, slots.button),
@@ -66,16 +77,47 @@ def show(request: CertifyRequest, room: Room) -> None:
                 classifier=request.classifier.name,
                 transform=request.transform.name,
                 limit=request.settings.limit,
+                form=request.settings.form,
                 n_gamma=request.settings.n_gamma,
             ),
         ):
-            certify_run.count(request, run, slots)
+            count = certify_run.count if request.settings.cells is None else cells_run.count
+            count(request, run, slots)
     _show_run(request, run, slots)
+
+
+def _draw_beginning(request: CertifyRequest, slots: CertifySlots) -> None:
+    """What there is before the first sample."""
+    if request.settings.cells is None:
+        certify_run.draw_samples(request, slots, None, running=True)
+        return
+    cells_run.draw_progress(slots, None)
+    slots.dial.caption("The dial fills cell by cell, from 0 outwards, as cells are proved.")
+    slots.chart.caption("A cell is chosen here, or by a click on the dial, when the run has ended or was stopped.")
+
+
+def _draw_samples(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
+    """The samples of a run that is not going on: all, or those of the cell that is chosen."""
+    certificate = run.certificate
+    if request.settings.cells is None:
+        assert not isinstance(certificate, CellsCertificate)
+        certify_run.draw_samples(request, slots, certificate)
+        return
+    assert not isinstance(certificate, DistCertificate)
+    cells_run.draw_progress(slots, certificate)
+    if certificate is None:
+        cell.keep_choice()
+        slots.chart.caption("A cell is chosen here, or by a click on the dial, when there is one.")
+    else:
+        cell.area(request, certificate, slots)
 
 
 def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
     """What a run that is not going on says, and all that rests on it."""
-    certify_run.draw_samples(request, slots, run.certificate)
+    in_cells = request.settings.cells is not None
+    if in_cells and run.status == "stopped" and run.certificate is not None:
+        cells_run.confirm_stopped(request, run)
+    _draw_samples(request, run, slots)
     again = (run.certificate is not None and not run.stored) or run.status == "stopped"
     slots.button.button(
         "Run again" if again else "Run",
@@ -87,10 +129,11 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
         help="Draw all samples and conclude (the same seed gives the same result).",
     )
     with slots.panel.container():
-        conclusion.show(request, run)
-    certificate = run.certificate if run.status == "done" else None
+        (cells_conclusion if in_cells else conclusion).show(request, run)
+    certificate = run.proof
     with slots.folded.container():
-        folded.area("How it works, with this image's numbers", folded.HOW, partial(formulas.show, request, certificate))
+        how = partial(cells_formulas.show if in_cells else formulas.show, request, certificate)  # type: ignore[arg-type]
+        folded.area("How it works, with this image's numbers", folded.HOW, how)
         folded.area(
             "Export: certificate, picture, command, Python", folded.EXPORT, partial(export.show, request, certificate)
         )
@@ -102,7 +145,7 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
         checking.area("certify", certificate, request.classifier, request.subject.image)
 
 
-def _show_proof(request: CertifyRequest, certificate: DistCertificate, slots: CertifySlots) -> None:
+def _show_proof(request: CertifyRequest, certificate: Proof, slots: CertifySlots) -> None:
     attack.area(request, certificate, slots)
     earlier.keep(request, certificate)
     slots.earlier.empty()
@@ -117,7 +160,9 @@ def _make_slots(request: CertifyRequest, room: Room) -> CertifySlots:
         button, panel, before = st.empty(), st.empty(), st.empty()
     left, right = st.columns([1.5, 1.4], gap="medium")
     with left:
-        st.subheader("The samples b′, and how far each may differ", anchor=False)
+        in_cells = request.settings.cells is not None
+        title = "One cell: its samples b′, and why it is proved or not"
+        st.subheader(title if in_cells else "The samples b′, and how far each may differ", anchor=False)
         progress, chart = st.empty(), st.empty()
     with right:
         st.subheader("The smoothed classifier g under attack", anchor=False)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import streamlit as st
+
 from spt.classifiers import Classifier
-from spt.defences import DistSPT
+from spt.defences import DistSPT, DistSPTCells
 from spt.threat_model import Attacker
 from spt.transforms import Transform
 from spt.ui.shared import controls, state
@@ -14,15 +16,40 @@ from spt.ui.shared.markdown import escape
 from spt.ui.shared.procedure import Procedure, choose_procedure
 from spt.ui.shared.session import Key
 
+ONE_BALL, CELLS = "one ball", "cells"
 _FIRST_LIMIT, _MOST_LIMIT = {"°": 30.0, "px": 1.0}, {"°": 180.0, "px": 4.0}
 
 
 @dataclass(frozen=True)
+class CellSettings:
+    """How cells are cut and tested; the fields of `DistSPTCells` and of its `certify`.
+
+    Attributes:
+        cell_width: of the first cells; None: chosen from the image.
+    """
+
+    n_cell: int
+    n_total: int
+    cell_width: float | None
+    every_cell: bool
+
+
+@dataclass(frozen=True)
 class Settings(Procedure):
-    """What the certificate is about and what it may cost; the fields of `DistSPT` and of its `certify`."""
+    """What the certificate is about and what it may cost; the fields of the defence and of its ``certify``.
+
+    Attributes:
+        cells: of the form with cells, whose n_gamma is 0; None: one ball for the whole attack range.
+    """
 
     limit: float
     attacker: Attacker
+    cells: CellSettings | None = None
+
+    @property
+    def form(self) -> str:
+        """The form of the certificate."""
+        return ONE_BALL if self.cells is None else CELLS
 
 
 def choose_settings(transform: Transform, classifier: Classifier, limit_area: Any) -> Settings:
@@ -42,8 +69,52 @@ def choose_settings(transform: Transform, classifier: Classifier, limit_area: An
     attacker = controls.choose_attacker(
         "8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded."
     )
-    procedure = choose_procedure(transform, classifier)
-    return Settings(**vars(procedure), limit=limit, attacker=attacker)
+    form = state.choose(
+        "Form of the certificate",
+        (ONE_BALL, CELLS),
+        ONE_BALL,
+        key="form",
+        help="One ball: every sample b′ gets a ball that holds what can be shown at any γ of the whole range. Cells: Γ is cut "
+        "into cells, and each is proved from samples around its own centre, from 0 outwards, so the balls are smaller and more "
+        "is proved. Both are proofs about the same g.",
+    )
+    procedure = choose_procedure(transform, classifier, counted=form == ONE_BALL)
+    cells = _choose_cells(first.unit, _MOST_LIMIT[unit]) if form == CELLS else None
+    return Settings(**vars(procedure), limit=limit, attacker=attacker, cells=cells)
+
+
+def _choose_cells(unit: str, most: float) -> CellSettings:
+    with st.expander("Cells"):
+        n_cell = state.pick(
+            "Most samples of a cell",
+            [20, 50, 100, 200, 500],
+            100,
+            key="n_cell",
+            help="A cell whose samples all pass needs a dozen or two. One that is still undecided after so many is not accepted "
+            "(above the floor after half of them), and cut.",
+        )
+        n_total = state.pick(
+            "Samples in all, after which no cell is begun",
+            [100, 200, 500, 1000, 2000, 5000],
+            500,
+            key="n_total",
+            help="A limit on the time. What is proved until then holds.",
+        )
+        width = state.number(
+            f"Width of the first cells, in {unit} (0: chosen from the image)",
+            0.0,
+            2 * most,
+            0.0,
+            key="cell_width",
+            help="Wide cells are fewer, but their balls are larger; one that is not accepted is halved, up to three times.",
+        )
+        every_cell = state.switch(
+            "Go on beyond a cell that failed",
+            key="every_cell",
+            help="What is proved out there does not enlarge the radius: it holds pointwise, of each γ by itself, not of all "
+            "together.",
+        )
+    return CellSettings(n_cell, n_total, width or None, every_cell)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +127,13 @@ class CertifyRequest:
     settings: Settings
 
     @cached_property
-    def defence(self) -> DistSPT:
+    def defence(self) -> DistSPT | DistSPTCells:
         """The defence; ValueError where the settings allow none."""
+        return self.one_ball if self.settings.cells is None else self.in_cells
+
+    @cached_property
+    def one_ball(self) -> DistSPT:
+        """The defence with one ball for the whole attack range; ValueError where the settings allow none."""
         settings = self.settings
         return DistSPT(
             self.classifier,
@@ -66,6 +142,22 @@ class CertifyRequest:
             settings.pixel_sigma,
             settings.limit,
             settings.attacker,
+        )
+
+    @cached_property
+    def in_cells(self) -> DistSPTCells:
+        """The defence with recentred cells; ValueError where the settings allow none."""
+        settings, cells = self.settings, self.settings.cells
+        assert cells is not None
+        return DistSPTCells(
+            self.classifier,
+            self.transform,
+            settings.parameter_sigma,
+            settings.pixel_sigma,
+            settings.limit,
+            settings.attacker,
+            cell_width=cells.cell_width,
+            every_cell=cells.every_cell,
         )
 
     @cached_property
@@ -82,4 +174,4 @@ class CertifyRequest:
     def passes_needed(self, radius: float) -> int | None:
         """How many of the n_gamma samples must pass for more than ``radius``; None if all are too few."""
         settings = self.settings
-        return self.defence.passes_needed(radius, settings.n_gamma, alpha=settings.alpha)
+        return self.one_ball.passes_needed(radius, settings.n_gamma, alpha=settings.alpha)

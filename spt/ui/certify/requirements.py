@@ -11,7 +11,7 @@ def needed(request: CertifyRequest) -> str:
     if some is None:
         return f"With n_γ = {n} nothing can be certified at α = {settings.alpha:g}: choose a larger n_γ."
     if all_of_it is None:
-        radius = quantity(request.defence.largest_radius(n, settings.alpha), unit)
+        radius = quantity(request.one_ball.largest_radius(n, settings.alpha), unit)
         return f"From **{some:,}** of {n:,} on something is certified; if all pass, {radius}."
     space = "" if unit == "°" else " "
     return (

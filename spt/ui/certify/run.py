@@ -1,6 +1,7 @@
 """The run of the page "Certify": samples as they come in, drawn live; kept in the session under the key of its request.
 
-While a run goes on only counts are shown: the bound is computed once, from all samples.
+While a run with one ball goes on only counts are shown: the bound is computed once, from all samples. That of cells is in
+`spt.ui.certify.cells_run`.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from spt.certificates import DistCertificate
+from spt.certificates import CellsCertificate, DistCertificate
 from spt.figures import certificates as figures
 from spt.ui.certify import stored
 from spt.ui.certify.request import CertifyRequest
@@ -21,18 +22,27 @@ from spt.ui.shared.session import CurrentRun, PageRun, SessionResults, Status
 
 BATCH = 5  # samples between two updates of the screen: a fraction of a second
 MOST_KEPT = 16  # certificates of this session, so that going back to a setting shows its result at once
+Proof = DistCertificate | CellsCertificate
 
 
 @dataclass
 class CertifyRun(PageRun):
-    """The certificate of a run so far; only that of a run that is done certifies.
+    """The certificate of a run so far.
 
     Attributes:
         stored: whether it was not run here, but computed beforehand.
     """
 
-    certificate: DistCertificate | None = None
+    certificate: Proof | None = None
     stored: bool = False
+
+    @property
+    def proof(self) -> Proof | None:
+        """The certificate, if it holds: that of a run that is done; of cells, which may be stopped at any time, also the part
+        that a stopped run has."""
+        certificate = self.certificate
+        holds = self.status == "done" or (self.status == "stopped" and isinstance(certificate, CellsCertificate))
+        return certificate if holds else None
 
 
 RUN = CurrentRun("certify_run", CertifyRun)
@@ -93,7 +103,7 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
 
     try:
         with failures.faults_refused():
-            for certificate in request.defence.stream(
+            for certificate in request.one_ball.stream(
                 request.subject.image,
                 settings.n0,
                 n_gamma=settings.n_gamma,

@@ -40,6 +40,12 @@ SYMBOLS = (
         "what a landing point can show",
         "All the images that f can be shown at b′, whatever γ in Γ was chosen.",
     ),
+    Entry("w", "reach of a cell", "No attack γ in a cell is farther than this from the cell’s centre γᵢ."),
+    Entry(
+        "q₀",
+        "what a cell costs",
+        "Φ(w/σ_γ): if more than this share of samples pass, g answers the same on the whole cell.",
+    ),
     Entry("r", "error radius", "The radius of a ball around one image that holds all of K(b′)."),
     Entry(
         "e",
@@ -75,6 +81,12 @@ WORDS = (
     Entry("", "SAMPLED", "Found by trying; the true largest value may be larger."),
     Entry("", "PROVISIONAL", "A run that is still going on or was stopped: it concludes nothing."),
     Entry("", "ABSTAIN", "The votes do not decide, so no answer is given, or nothing is certified."),
+    Entry("", "cell", "A part of the range Γ that is proved by itself, from samples around its own centre."),
+    Entry(
+        "",
+        "pointwise",
+        "Proved of any one attack γ that is chosen beforehand, but not of several together: no part of a radius.",
+    ),
     Entry("", "split", "A part of the range Γ. Bounds are found for each, and are sharper for narrow ones."),
     Entry("", "pass", "One round over all pixels on the page Inverse; each uses what the one before found."),
     Entry("", "vignette", "A black frame or ring, so that what turns out of sight makes no difference."),

@@ -23,8 +23,11 @@ class Procedure:
     seed: int
 
 
-def choose_procedure(transform: Transform, classifier: Classifier, nested: bool = False) -> Procedure:
-    """Smoothing and statistics; ``nested``: inside an expander, where no other can be."""
+def choose_procedure(
+    transform: Transform, classifier: Classifier, nested: bool = False, counted: bool = True
+) -> Procedure:
+    """Smoothing and statistics; ``nested``: inside an expander, where no other can be; ``counted``: whether it is said how many
+    samples are drawn, else n_gamma is 0."""
     sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).")
     pixel_sigma = state.slider(
         "Strength of the pixel noise σ_ε",
@@ -38,13 +41,15 @@ def choose_procedure(transform: Transform, classifier: Classifier, nested: bool 
     )
     if classifier.pixel_sigma not in (0, pixel_sigma):
         st.caption(f"{escape(classifier.name)} was trained for σ_ε = {classifier.pixel_sigma:g}.")
-    n_gamma = state.pick(
-        "Number of samples n_γ",
-        [20, 50, 100, 200, 500, 1000, 2000],
-        200,
-        key="n_gamma",
-        help="Samples b′ that the bound rests on. More: a larger radius, and more time.",
-    )
+    n_gamma = 0
+    if counted:
+        n_gamma = state.pick(
+            "Number of samples n_γ",
+            [20, 50, 100, 200, 500, 1000, 2000],
+            200,
+            key="n_gamma",
+            help="Samples b′ that the bound rests on. More: a larger radius, and more time.",
+        )
     with st.container() if nested else st.expander("Advanced"):
         n0, alpha, seed = choose_selection_level_seed("The certificate", "samples")
     return Procedure(sigma, pixel_sigma, n_gamma, n0, alpha, seed)
