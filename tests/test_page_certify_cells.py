@@ -176,6 +176,9 @@ def test_a_network_that_changed_meanwhile_is_noticed_when_one_stops(page, expect
 
 
 def test_choosing_a_cell_shows_its_samples_and_numbers(page, expected):
+    first = expected.radii[: expected.sizes[0]]
+    assert "−2° to 0°, one of the first cells" in texts(page)
+    assert f"radius {rounded_down(min(first))} to {rounded_up(max(first))}" in texts(page)
     page.selectbox(key="cell").set_value("2").run()
     assert_healthy(page)
     assert shown_address(page)["cell"] == "2"
