@@ -145,6 +145,8 @@ class DistSPTCells(ProvingDefence):
     ) -> Iterator[CellsCertificate]:
         """`certify` as it goes: after each cell what is known so far, which holds whenever one stops.
 
+        The last one is given when the network has answered as before once more (`Classifier.confirm`); who stops earlier calls that.
+
         Every cell has samples and pixel noise of its own, so ``batch_size`` (samples of a cell at once, after the first that
         can decide) and ``cells_at_once`` (cells tried before it is known whether they are needed) change how long it takes,
         not what is found. ``progress`` goes round the batches, tqdm-shaped; it may raise to cancel.
