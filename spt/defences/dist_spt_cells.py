@@ -145,7 +145,7 @@ class DistSPTCells(ProvingDefence):
     ) -> Iterator[CellsCertificate]:
         """`certify` as it goes: after each cell what is known so far, which holds whenever one stops.
 
-        The last one is given when the network has answered as before once more (`Classifier.confirm`); who stops earlier calls that.
+        The last one is given when the network has answered as before once more (`Classifier.confirm`); who stops earlier calls it.
 
         Every cell has samples and pixel noise of its own, so ``batch_size`` (samples of a cell at once, after the first that
         can decide) and ``cells_at_once`` (cells tried before it is known whether they are needed) change how long it takes,
