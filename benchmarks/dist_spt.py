@@ -37,12 +37,13 @@ GOALS: tuple[dict[str, Any], ...] = (
     {"limit": 30.0, "parameter_sigma": 25.0, "pixel_sigma": 0.175, "n_more": 1000},
     {"limit": 50.0, "parameter_sigma": 40.0, "pixel_sigma": 0.175, "n_more": 1000},
 )
-FORMS = {"one-error": "one E", "one-error-joint": "one E, joint votes", "shifted": "shifted", "recentred": "recentred"}
+FORMS = {"one-error": "one E", "one-error-joint": "one E, joint votes", "shifted": "shifted", "one-ball": "recentred"}
 
 
 def experiment_of(arguments: argparse.Namespace, **changes: Any) -> Table4:
     """The experiment of one row of a table."""
     given = {
+        "form": "one-ball",
         "classifier": arguments.classifier,
         "parameter_sigma": arguments.parameter_sigma,
         "n_gamma": arguments.n_gamma,

@@ -329,13 +329,16 @@ def test_every_setting_is_checked_when_an_experiment_is_made(name, value):
 
 def test_settings_are_plain_values():
     kind = EXPERIMENTS["table4"]
-    made = configure(kind, "quick", limit=np.float64(20), n_gamma=np.int64(50), alpha=0.01, parameter_sigma=30)
-    assert made == configure(kind, "quick", limit="20", n_gamma="50")
-    assert [type(value) for value in (made.limit, made.n_gamma, made.parameter_sigma)] == [float, int, float]
+    made = configure(kind, "quick", limit=np.float64(20), n_cell=np.int64(50), alpha=0.01, parameter_sigma=30)
+    assert made == configure(kind, "quick", limit="20", n_cell="50")
+    assert [type(value) for value in (made.limit, made.n_cell, made.parameter_sigma)] == [float, int, float]
     json.dumps(made.identity)
     for given, sentence in (
-        ({"n_more": 100}, "n_more must be more than n_gamma = 200, but is 100"),
-        ({"n_more": 400, "form": "one-error"}, "n_more = 400 is for the forms recentred and shifted only"),
+        ({"n_more": 100, "form": "one-ball"}, "n_more must be more than n_gamma = 200, but is 100"),
+        (
+            {"n_more": 400, "form": "one-error"},
+            "n_more = 400 is for the forms one-ball and shifted only, not for one-error",
+        ),
     ):
         with pytest.raises(ValueError, match=sentence):
             configure(kind, **given)

@@ -40,7 +40,7 @@ REPOSITORY = Path(__file__).parent.parent
 SMALL = {
     "table2": {"images": 2, "n_votes": 100},
     "table3": {"images": 2, "n_pilot": 2, "n_choice": 3, "n_images": 10, "n_betas": 100, "n_gamma": 20, "limit": 1.0},
-    "table4": {"images": 2, "n_gamma": 20},
+    "table4": {"images": 2, "limit": 3.0, "n_cell": 40, "n_total": 60},
     "indiv": {"images": 2, "n_gamma": 20, "limit": 2.0, "n_votes": 100},
     "table11": {"images": 2, "n_betas": 5, "n_points": 30},
     "refinement": {"images": 1, "limit": 2.0, "n_betas": 2},
@@ -241,9 +241,9 @@ class TestConfigure:
         json.dumps(quick.identity)
 
     def test_the_papers_settings(self):
-        table4 = configure(EXPERIMENTS["table4"])
+        table4 = configure(EXPERIMENTS["table4"], form="one-ball")
         assert (table4.limit, table4.parameter_sigma, table4.n_gamma, table4.alpha) == (50, 30, 200, 0.01)
-        cifar = configure(EXPERIMENTS["table4"], dataset="cifar10")
+        cifar = configure(EXPERIMENTS["table4"], dataset="cifar10", form="one-ball")
         assert (cifar.limit, cifar.parameter_sigma, cifar.n_gamma) == (30, 40, 50)
         table2 = configure(EXPERIMENTS["table2"], transform="translation")
         assert (table2.limit, table2.k, table2.keep, table2.n_votes, table2.alpha) == (4, 100, 3, 1000, 0.01)
@@ -254,7 +254,10 @@ class TestConfigure:
         for given, message in (
             ({"no_such": 1}, "table4 has no setting 'no_such'"),
             ({"n_gamma": "many"}, "n_gamma must be a whole number from 1 to 10000000, but is 'many'"),
-            ({"form": "round"}, "form must be one of recentred, shifted, one-error, one-error-joint, but is 'round'"),
+            (
+                {"form": "round"},
+                "form must be one of cells, one-ball, shifted, one-error, one-error-joint, but is 'round'",
+            ),
             ({"images": 0}, "images must be a whole number from 1 to 10000000, but is 0"),
             ({"seed": -1}, "seed must be a whole number from 0 to 9223372036854775807, but is -1"),
         ):

@@ -518,7 +518,14 @@ def test_links_set_controls_that_the_pages_have(transform: str, monkeypatch: pyt
 def test_a_row_opens_with_what_it_was_measured_with() -> None:
     """Its range, noise, level and seed: the certificate and the votes on the pages are those of the row."""
     table4 = configure(
-        get_experiment("table4"), "quick", images=1, n_gamma=20, limit=40.0, parameter_sigma=25.0, alpha=0.02
+        get_experiment("table4"),
+        "quick",
+        form="one-ball",
+        images=1,
+        n_gamma=20,
+        limit=40.0,
+        parameter_sigma=25.0,
+        alpha=0.02,
     )
     row = table4.measure("images", 0, {}, "cpu")
     links = rows.page_links(opened(table4, "images", [row], 0), table4.load_classifier().pixel_sigma, None)

@@ -70,7 +70,10 @@ def made(tmp_path: Path) -> Any:
         shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)  # it does not notice changes within a second
         np.savez(tmp_path / "data.npz", images=pixels, labels=labels, class_names=np.array(list("abcd")))
         forget()
-        sizes: dict[str, Any] = {"table2": {"n_votes": 20, "k": 3, "keep": 1}, "table4": {"n_gamma": 2, "limit": 1.0}}
+        sizes: dict[str, Any] = {
+            "table2": {"n_votes": 20, "k": 3, "keep": 1},
+            "table4": {"form": "one-ball", "n_gamma": 2, "limit": 1.0},
+        }
         settings = {"images": 3, "classifier": str(tmp_path / "own.py")} | sizes.get(name, {}) | given
         return configure(EXPERIMENTS[name], "full", str(tmp_path / "data.npz"), **settings)
 

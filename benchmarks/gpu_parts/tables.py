@@ -23,8 +23,8 @@ from spt.experiments.tables import as_markdown, beside_the_paper, origin
 
 IMAGES = 500
 RANGES: tuple[dict[str, Any], ...] = (
-    {"limit": 10.0, "parameter_sigma": 20.0, "n_gamma": 25, "n_more": 100},
-    {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50},
+    {"form": "one-ball", "limit": 10.0, "parameter_sigma": 20.0, "n_gamma": 25, "n_more": 100},
+    {"form": "one-ball", "limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50},
 )
 
 

@@ -69,11 +69,11 @@ def _card(name: str, keys: tuple[str, ...]) -> dict[str, Any] | str:
 
 
 def _settings(kind: Any) -> dict[str, Any]:
-    """The settings that only this experiment has, with their defaults."""
+    """The settings that only this experiment has, with what they are if none is given; None: see the experiment."""
     from spt.experiments import Experiment
 
-    shared = {field.name for field in fields(Experiment)}
-    return {field.name: field.default for field in fields(kind) if field.name not in shared}
+    shared, usual = {field.name for field in fields(Experiment)}, kind()
+    return {field.name: getattr(usual, field.name) for field in fields(kind) if field.name not in shared}
 
 
 def _accuracy_in_words(card: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="another setting of the experiment (`python -m spt list` has them), such as --set n_gamma=50; again for more",
+        help="another setting of the experiment (`python -m spt list` has them), such as --set limit=20; again for more",
     )
     parser.add_argument("--out", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
     cost = parser.add_argument_group("where")

@@ -24,3 +24,13 @@ def accuracies(reaches: Sequence[float], transform: str, limit: float) -> dict[s
     sizes = [size for size in SIZES.get(transform, (0.0,)) if size <= limit]
     unit = UNITS.get(transform, "")
     return {f"cert. acc. {size:g}{unit}": Share(sum(r >= size for r in reaches), len(reaches)) for size in sizes}
+
+
+def share_of_range(radius: float, limit: float, dimensions: int) -> float:
+    """Which share of the attack range [-limit, limit]^d, d = 1 or 2, lies nearer to 0 than ``radius``."""
+    if dimensions == 1:
+        return min(radius / limit, 1.0)
+    r = min(radius / limit, math.sqrt(2))
+    if r <= 1:
+        return math.pi * r * r / 4
+    return r * r * (math.pi / 4 - math.acos(1 / r)) + math.sqrt(r * r - 1)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from spt.experiments.settings import checked, from_text, in_words
 
@@ -165,6 +165,12 @@ class Experiment(ABC):
         return None
 
     # ------------------------------------------------------------------------------------------------ what all have
+
+    @classmethod
+    def from_record(cls, settings: Mapping[str, Any]) -> Self:
+        """The experiment with settings as a record has them, also one of an earlier version; names it lacks are passed over."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in settings.items() if name in known})
 
     @property
     def identity(self) -> dict[str, Any]:

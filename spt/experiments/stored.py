@@ -1,6 +1,5 @@
 """Stored results: the pairs of files that `spt.experiments.tables.write_tables` wrote, read again."""
 
-import dataclasses
 import json
 import time
 from dataclasses import dataclass
@@ -35,6 +34,13 @@ class Stored:
     def provenance(self) -> dict[str, Any]:
         """What made the rows, beside the settings; empty for results that were written before it was recorded."""
         return dict(self.record.get("provenance", {}))
+
+    @property
+    def command(self) -> str:
+        """What makes it: the command as it was given, and the settings that have another name, or had another default, then."""
+        now, then = self.experiment.identity, self.record["settings"]
+        renamed = [f" --set {name}={now[name]}" for name in then if name in now and then[name] != now[name]]
+        return str(self.record.get("command", "")) + "".join(renamed)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -81,8 +87,7 @@ def _load(path: Path, kind: type[Experiment], stamps: tuple[int, ...]) -> Stored
         settings = dict(record["settings"])
         if settings.pop("experiment") != kind.name or not isinstance(record["line"], dict):
             raise ValueError
-        known = {field.name for field in dataclasses.fields(kind)}
-        experiment = kind(**{name: value for name, value in settings.items() if name in known})
+        experiment = kind.from_record(settings)
         rows = read_csv(texts[0], kind.stages)
         if record.get("images_sha256") not in (None, images_digest(rows)):
             raise ValueError

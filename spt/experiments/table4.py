@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
-from spt.experiments.certified_accuracy import accuracies, reach
+from spt.experiments.certified_accuracy import accuracies, reach, share_of_range
 from spt.experiments.experiment import Entry, Experiment, Row, Rows, mean, pixel_noise
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from spt.classifiers import Classifier
     from spt.error_bounds import Attacker
     from spt.transforms import Transform
+
+CELLS, ONE_BALL, ONE_ERROR = ("cells",), ("one-ball", "shifted"), ("one-error", "one-error-joint")
+"""The forms, by what they share."""
+WORK = {"n_γ": "samples", "cells": "cells", "votes": "votes", "cert. share of Γ": "certified share"}
+"""The columns of the line that only cells have means for, and the columns of the rows that these are of."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +27,14 @@ class Table4(Experiment):
     Attributes (see also `Experiment`):
         limit: attack range ± in ° or px; sizes beyond it are not certified.
         parameter_sigma, pixel_sigma: of g; pixel_sigma None is what the classifier was trained for.
-        form: "recentred" or "shifted" errors of every sample; "one-error", the paper's procedure; "one-error-joint", with
-            joint votes, which certify another g.
-        n_gamma: samples of the parameter; n_more: where they do not cover Gamma, but might, sampling goes on to so many
-            (both looks share alpha), None: never; alpha: probability of a wrong certificate.
+        form: "cells", recentred ones of Gamma, each with samples of its own; "one-ball" for all of Gamma for each sample, around
+            a better centre, or "shifted", around the image at gamma = 0; "one-error", the paper's procedure;
+            "one-error-joint", with joint votes, which certify another g.
+        n_cell, n_total: of cells only, see `spt.defences.DistSPTCells.certify`; None: 100 and 500.
+        n_gamma: of the other forms only: samples of the parameter, None: 50 for rotations of CIFAR-10 and photographs, else 200.
+        n_more: of one-ball and shifted only: where n_gamma samples do not cover Gamma, but might, sampling goes on to so many
+            (both looks share alpha), None: never.
+        alpha: probability of a wrong certificate.
         attacker: "8-bit", who stores the image as usual, or "exact".
     """
 
@@ -40,64 +51,140 @@ class Table4(Experiment):
 
     variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
         ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5},
-        ("cifar10", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50},
-        ("natural", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0, "n_gamma": 50},
+        ("cifar10", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
+        ("natural", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("imagenet-samples", "rotation"): {"limit": 30.0},
     }
 
     limit: float = 50.0
     parameter_sigma: float = 30.0
     pixel_sigma: float | None = None
-    form: Literal["recentred", "shifted", "one-error", "one-error-joint"] = "recentred"
-    n_gamma: int = 200
+    form: Literal["cells", "one-ball", "shifted", "one-error", "one-error-joint"] = "cells"
+    n_cell: int | None = None
+    n_total: int | None = None
+    n_gamma: int | None = None
     n_more: int | None = None
     alpha: float = 0.01
     attacker: Literal["8-bit", "exact"] = "8-bit"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n_more is not None and self.form.startswith("one-error"):
-            raise ValueError(
-                f"n_more = {self.n_more} is for the forms recentred and shifted only, not for {self.form}."
-            )
-        if self.n_more is not None and self.n_more <= self.n_gamma:
+        for name, (usual, forms) in self._own_settings().items():
+            value = getattr(self, name)
+            if self.form not in forms:
+                if value is not None:
+                    raise ValueError(f"{name} = {value} is for {_in_words(forms)} only, not for {self.form}.")
+            elif value is None:
+                object.__setattr__(self, name, usual)
+        if self.n_more is not None and self.n_gamma is not None and self.n_more <= self.n_gamma:
             raise ValueError(f"n_more must be more than n_gamma = {self.n_gamma}, but is {self.n_more}.")
 
+    def _own_settings(self) -> dict[str, tuple[int | None, tuple[str, ...]]]:
+        """Settings that mean something for some forms only: what None stands for there, and which forms these are."""
+        few = self.transform == "rotation" and self.dataset in ("cifar10", "natural")
+        return {
+            "n_cell": (100, CELLS),
+            "n_total": (500, CELLS),
+            "n_gamma": (50 if few else 200, ONE_BALL + ONE_ERROR),
+            "n_more": (None, ONE_BALL),
+        }
+
+    @classmethod
+    def from_record(cls, settings: Mapping[str, Any]) -> Self:
+        """See `Experiment.from_record`: before there were cells, "recentred" was what is "one-ball" now, and the default."""
+        form = settings.get("form", "recentred")
+        return super().from_record({**settings, "form": "one-ball" if form == "recentred" else form})
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """See `Experiment.identity`; without settings that mean nothing for this form."""
+        without = [name for name, (_, forms) in self._own_settings().items() if self.form not in forms]
+        return {name: value for name, value in super().identity.items() if name not in without}
+
+    @property
+    def stem(self) -> str:
+        """See `Experiment.stem`; results with cells lie beside those of the other forms."""
+        return f"{super().stem}-cells" if self.form == "cells" else super().stem
+
     def check(self) -> None:
-        """See `Experiment.check`; and what DistSPT^x refuses."""
-        from spt.defences import DistSPT
+        """See `Experiment.check`; and what DistSPT^x refuses, of cells for the first image."""
+        from spt.certificates.cell_walk import CellGrid, CellRules
+        from spt.defences import DistSPT, DistSPTCells
+        from spt.defences.dist_spt_cells import BISECTIONS
 
         super().check()
-        DistSPT(*self._defence(self.load_classifier()))
+        classifier = self.load_classifier()
+        if self.form != "cells":
+            DistSPT(*self._defence(classifier))
+            return
+        defence = DistSPTCells(*self._defence(classifier))
+        first = self.load_images(classifier.input_shape).image(self.first)
+        grid = CellGrid(self.limit, self.load_transform().dimensions, defence.first_cells(first), BISECTIONS)
+        n_cell, n_total = cast(int, self.n_cell), cast(int, self.n_total)
+        rules = CellRules(
+            grid,
+            self.parameter_sigma,
+            self.alpha,
+            defence.inner_alpha,
+            n_cell=n_cell,
+            n_total=n_total,
+            every_cell=False,
+        )
+        fewest = rules.fewest_to_accept(BISECTIONS)
+        if fewest > n_cell:
+            raise ValueError(
+                f"n_cell = {n_cell} samples accept no cell even if all pass: at this alpha at least {fewest} are needed."
+            )
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
-        from spt.defences import DistSPT, OneErrorSPT, shared_budget
-
         classifier, seed = self.load_classifier(device), self.seed_of(stage, item)
         image, row = self.picture(stage, item, classifier)
-        settings = self._defence(classifier)
-        found: dict[str, Any]
-        if self.form.startswith("one-error"):
-            joint = self.form == "one-error-joint"
-            defence, budget = OneErrorSPT(*settings), shared_budget(self.alpha)
-            level = defence.measure(image, n_test=2000 if joint else 400, alpha_error=budget.alpha_error, seed=seed)
-            n = max(2000, self.n_gamma) if joint else self.n_gamma
-            certificate = defence.certify(
-                image, level, votes="joint" if joint else "nested", n=n, budget=budget, seed=seed
-            )
-            found = {"error": level.error, "label": certificate.label, "radius": certificate.radius}
-            found |= {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
-        else:
-            proof = DistSPT(*settings, centre="shifted" if self.form == "shifted" else "recentred").certify(
-                image,
-                n_gamma=self.n_more or self.n_gamma,
-                alpha=self.alpha,
-                seed=seed,
-                first_looks=(self.n_gamma,) if self.n_more else (),
-            )
-            found = {"error": sorted(proof.radii)[len(proof.radii) // 2], "label": proof.label, "radius": proof.radius}
-            found |= {"samples": len(proof.radii), "seconds": proof.seconds}
-        return row | found
+        if self.form == "cells":
+            return row | self._in_cells(image, classifier, seed)
+        return row | (self._one_error if self.form in ONE_ERROR else self._one_ball)(image, classifier, seed)
+
+    def _in_cells(self, image: "Tensor", classifier: "Classifier", seed: int) -> Row:
+        from spt.defences import DistSPTCells
+
+        proof = DistSPTCells(*self._defence(classifier)).certify(
+            image, n_cell=cast(int, self.n_cell), n_total=cast(int, self.n_total), alpha=self.alpha, seed=seed
+        )
+        return {
+            "error": sorted(proof.radii)[len(proof.radii) // 2],
+            "label": proof.label,
+            "radius": proof.radius,
+            "certified share": share_of_range(proof.radius, self.limit, self.load_transform().dimensions),
+            "samples": len(proof.radii),
+            "cells": len(proof.cells),
+            "votes": proof.network_calls,
+            "seconds": proof.seconds,
+        }
+
+    def _one_ball(self, image: "Tensor", classifier: "Classifier", seed: int) -> Row:
+        from spt.defences import DistSPT
+
+        n_gamma = cast(int, self.n_gamma)
+        centre: Literal["shifted", "recentred"] = "shifted" if self.form == "shifted" else "recentred"
+        proof = DistSPT(*self._defence(classifier), centre=centre).certify(
+            image,
+            n_gamma=self.n_more or n_gamma,
+            alpha=self.alpha,
+            seed=seed,
+            first_looks=(n_gamma,) if self.n_more else (),
+        )
+        found = {"error": sorted(proof.radii)[len(proof.radii) // 2], "label": proof.label, "radius": proof.radius}
+        return found | {"samples": len(proof.radii), "seconds": proof.seconds}
+
+    def _one_error(self, image: "Tensor", classifier: "Classifier", seed: int) -> Row:
+        from spt.defences import OneErrorSPT, shared_budget
+
+        joint, n_gamma = self.form == "one-error-joint", cast(int, self.n_gamma)
+        defence, budget = OneErrorSPT(*self._defence(classifier)), shared_budget(self.alpha)
+        level = defence.measure(image, n_test=2000 if joint else 400, alpha_error=budget.alpha_error, seed=seed)
+        n = max(2000, n_gamma) if joint else n_gamma
+        certificate = defence.certify(image, level, votes="joint" if joint else "nested", n=n, budget=budget, seed=seed)
+        found = {"error": level.error, "label": certificate.label, "radius": certificate.radius}
+        return found | {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
 
     def _defence(self, classifier: "Classifier") -> "tuple[Classifier, Transform, float, float, float, Attacker]":
         sigma = pixel_noise(self.pixel_sigma, classifier)
@@ -113,9 +200,21 @@ class Table4(Experiment):
             **accuracies(self.certified(rows), self.transform, self.limit),
             "avg. E": mean(images, "error"),
             "t [s]": mean(images, "seconds"),
-            "n_γ": float(self.n_gamma) if self.n_more is None else f"{self.n_gamma} to {self.n_more}",
+            **self._work(images),
         }
+
+    def _work(self, images: Sequence[Row]) -> dict[str, Entry]:
+        """The columns that say what the proofs took; with cells the means of what each image needed."""
+        if self.form == "cells":
+            return {name: mean(images, column) for name, column in WORK.items()}
+        gamma = cast(int, self.n_gamma)
+        return {"n_γ": float(gamma) if self.n_more is None else f"{gamma} to {self.n_more}"}
 
     def certified(self, rows: Rows) -> Sequence[float]:
         """The reach of each image."""
         return [reach(row, self.limit) for row in self.counted(rows)]
+
+
+def _in_words(forms: Sequence[str]) -> str:
+    *others, last = forms
+    return f"the forms {', '.join(others)} and {last}" if others else f"the form {last}"

@@ -15,9 +15,9 @@ from spt.ui.shared import folded
 
 
 def command(request: ExperimentRequest) -> str:
-    """The command line that makes this result: as it was given for a stored one."""
+    """The command line that makes this result: for a stored one see `Stored.command`."""
     if request.stored is not None:
-        return str(request.stored.record.get("command", ""))
+        return request.stored.command
     words = [request.kind.name, "--preset", "quick"]
     words += [word for name, value in request.given.items() for word in (f"--{name}", str(value))]
     return f"python -m spt run {shlex.join(words)} --out runs"

@@ -36,6 +36,10 @@ MEANINGS = {
     "surviving": "share of Γ that the received image leaves open",
     "width": "mean width of the bounds of a pixel, after each number of passes",
     "largest": "largest error that was found",
+    "certified share": "share of Γ that is certified",
+    "samples": "how many b′ were drawn",
+    "cells": "how many cells were tested",
+    "votes": "how often f was asked",
     "exceeding": "how many samples exceed E",
     "seconds": "time",
 }
@@ -300,12 +304,17 @@ def page_links(opened: Opened, pixel_sigma: float, point: Sequence[float] | None
     attack = {
         parameter.name: f"{value:.10g}" for parameter, value in zip(transform.parameters, point or (), strict=False)
     }
+    certified = image | smoothing | proof | _named(experiment, {f"{transform.name}_limit": "limit"})
     return {
         "votes": image | smoothing | voted | drawn | attack,
-        "certify": image | smoothing | proof | _named(experiment, {f"{transform.name}_limit": "limit"}),
+        **({"certify": certified} if getattr(experiment, "form", ON_CERTIFY) == ON_CERTIFY else {}),
         "interpolation": image | smoothing | wide | attack,
         "inverse": image | smoothing | wide | attack | proof,
     }
+
+
+ON_CERTIFY = "one-ball"
+"""The form of the certificates of the page Certify; rows of other forms are not opened there."""
 
 
 def _named(experiment: Experiment, controls_of: Mapping[str, str]) -> Parameters:

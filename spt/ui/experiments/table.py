@@ -156,5 +156,10 @@ def settings_of(experiment: Experiment) -> Mapping[str, str]:
     """The settings by name, as text."""
     named = {name: value for name, value in experiment.identity.items() if name != "experiment"}
     return {
-        name: "the classifier’s" if value is None else own_names.label(str(value)) for name, value in named.items()
+        name: own_names.label(str(value))
+        if value is not None
+        else "the classifier’s"
+        if name == "pixel_sigma"
+        else "none"
+        for name, value in named.items()
     } | {"images": str(experiment.images)}
