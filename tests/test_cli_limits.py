@@ -77,7 +77,7 @@ def _no_work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         ((*QUICK, "--set", "dataset=mnist"), "dataset has an option of its own: --dataset mnist"),
         ((*QUICK, "--set", "preset=quick"), "table4 has no setting 'preset'; it has first, limit,"),
         ((*QUICK, "--set", "kind=1"), "table4 has no setting 'kind'"),
-        ((*QUICK, "--set", "pixel_sigma=0"), "DistSPT needs pixel noise"),
+        ((*QUICK, "--set", "pixel_sigma=0"), "DistSPT with cells needs pixel noise"),
         ((*QUICK, "--transform", ""), "Unknown transformation ''"),
         ((*QUICK, "--dataset", ""), "There is no data set ''"),
         ((*QUICK, "--workers", 2), "--workers 2 is for --scheduler local only"),

@@ -30,7 +30,7 @@ class Table4(Experiment):
         form: "cells", recentred ones of Gamma, each with samples of its own; "one-ball" for all of Gamma for each sample, around
             a better centre, or "shifted", around the image at gamma = 0; "one-error", the paper's procedure;
             "one-error-joint", with joint votes, which certify another g.
-        n_cell, n_total: of cells only, see `spt.defences.DistSPTCells.certify`; None: 100 and 500.
+        n_cell, n_total: of cells only, see `spt.defences.DistSPTCells`; None: 100 and 500.
         n_gamma: of the other forms only: samples of the parameter, None: 50 for rotations of CIFAR-10 and photographs, else 200.
         n_more: of one-ball and shifted only: where n_gamma samples do not cover Gamma, but might, sampling goes on to so many
             (both looks share alpha), None: never.
