@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from spt.certificates import CellsCertificate
 from spt.experiments import EXPERIMENTS, Experiment, Row, Share, configure, get_experiment
 from spt.experiments.bicubic import Bicubic
 from spt.experiments.radius import Radius
@@ -540,6 +541,20 @@ def test_a_row_opens_with_what_it_was_measured_with() -> None:
     links = rows.page_links(opened(table2, "images", [row], 0), 0.0, row["points"][0])
     app = visit("explore/votes.py", links["votes"] | {"pace": "fast"})
     assert app.session_state["votes_run"].prediction.label == row["g_attacked"][0]
+
+
+def test_a_row_with_cells_opens_as_cells() -> None:
+    """With the certificate of the row; rows of forms that Certify does not have are not opened there."""
+    in_cells = configure(get_experiment("table4"), "quick", images=1, limit=3.0, alpha=0.02, n_cell=25, n_total=100)
+    row = in_cells.measure("images", 0, {}, "cpu")
+    links = rows.page_links(opened(in_cells, "images", [row], 0), in_cells.load_classifier().pixel_sigma, None)
+    app = visit("explore/certify.py", links["certify"], timeout=240)
+    certificate = app.session_state["certify_run"].certificate
+    assert isinstance(certificate, CellsCertificate) and (certificate.n_cell, certificate.n_total) == (25, 100)
+    assert (certificate.label, certificate.radius) == (row["label"], row["radius"])
+    assert (len(certificate.points), certificate.network_calls) == (row["samples"], row["votes"])
+    shifted = configure(get_experiment("table4"), "quick", images=1, form="shifted")
+    assert "certify" not in rows.page_links(opened(shifted, "images", [row], 0), 0.3, None)
 
 
 def test_the_seed_of_a_row_is_that_of_its_task() -> None:

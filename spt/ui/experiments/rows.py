@@ -304,17 +304,19 @@ def page_links(opened: Opened, pixel_sigma: float, point: Sequence[float] | None
     attack = {
         parameter.name: f"{value:.10g}" for parameter, value in zip(transform.parameters, point or (), strict=False)
     }
+    form = ON_CERTIFY.get(getattr(experiment, "form", "one-ball"))
     certified = image | smoothing | proof | _named(experiment, {f"{transform.name}_limit": "limit"})
+    certified |= {"form": form, **_named(experiment, {"n_cell": "n_cell", "n_total": "n_total"})} if form else {}
     return {
         "votes": image | smoothing | voted | drawn | attack,
-        **({"certify": certified} if getattr(experiment, "form", ON_CERTIFY) == ON_CERTIFY else {}),
+        **({"certify": certified} if form else {}),
         "interpolation": image | smoothing | wide | attack,
         "inverse": image | smoothing | wide | attack | proof,
     }
 
 
-ON_CERTIFY = "one-ball"
-"""The form of the certificates of the page Certify; rows of other forms are not opened there."""
+ON_CERTIFY = {"one-ball": "one ball", "cells": "cells"}
+"""The forms that the page Certify has, by their names here; rows of other forms are not opened there."""
 
 
 def _named(experiment: Experiment, controls_of: Mapping[str, str]) -> Parameters:
