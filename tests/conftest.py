@@ -62,6 +62,8 @@ def data_folder() -> Path | None:
 
 
 def pytest_collection_modifyitems(config, items):
+    nameless = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    assert not nameless, f"names of tests that differ from run to run, which several processes cannot share: {nameless}"
     skips = {}
     if not config.getoption("--slow"):
         skips["slow"] = "needs --slow"

@@ -613,6 +613,9 @@ class Squeeze(Transform):
     def source(self, x, y, parameters):
         return x * (1 + parameters[0] / 100), y
 
+    def __repr__(self):
+        return "Squeeze()"
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),
