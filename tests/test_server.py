@@ -156,15 +156,16 @@ def test_status_of_no_explorer_is_one_sentence(url: str, says: str, capsys: pyte
     assert says in error and error.count("\n") == 1
 
 
-def test_five_people_on_one_server(capsys: pytest.CaptureFixture[str]) -> None:
-    """`benchmarks/load.py` for thirty seconds: everybody is served, with what they asked for themselves; and the
-    server's slots are all free again when they have gone."""
+@pytest.mark.parametrize(("people", "seconds"), [(3, 10), pytest.param(5, 30, marks=pytest.mark.slow)])
+def test_several_people_on_one_server(people: int, seconds: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """`benchmarks/load.py`: everybody is served, with what they asked for themselves; and the server's slots are all free again
+    when they have gone."""
     with load.server(load.REPOSITORY) as (address, process):
-        found = asyncio.run(load.attend(5, 30, address, process))
+        found = asyncio.run(load.attend(people, seconds, address, process))
         assert main(["status", "--url", address, "--json"]) == 0
     now = json.loads(capsys.readouterr().out)
     assert not found.starved and not found.foreign and not found.failed
-    assert len(found.certificates) == 5 and len(found.votes) >= 5
+    assert len(found.certificates) == people and len(found.votes) >= people
     assert now["working"] == now["waiting"] == {"drawing": 0, "short": 0, "long": 0} and now["sessions"] == 0
 
 

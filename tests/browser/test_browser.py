@@ -357,6 +357,7 @@ def test_refining_is_live_and_can_be_stopped(server: str, page: Page) -> None:
     assert refinements < 60
 
 
+@pytest.mark.slow
 def test_presets_of_the_interpolation_page_set_the_controls(server: str, page: Page) -> None:
     page.goto(f"{server}/interpolation?beta=-70&splits=10")
     settled(page)

@@ -119,6 +119,7 @@ def test_a_link_with_settings_never_shows_the_stored_view(fresh: str, page: Page
     expect(page.get_by_text("STORED")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_certify_shows_what_is_stored_and_says_so_until_run_is_pressed(usual: str, page: Page) -> None:
     page.goto(f"{usual}/certify")
     expect(page.get_by_text("computed beforehand, for exactly these settings")).to_be_visible()

@@ -38,6 +38,8 @@ _MAIN = 0
 """The main area, at the beginning of an element's path."""
 _PICTURES = "spt_pixel_grid"
 """The component that draws pictures, see `spt.ui.shared.pixel_grid`."""
+_CHARTS = ("vega_lite_chart", "plotly_chart")
+"""Elements that are sent last, with room for them in their places: the browser compiles their code for a while."""
 _BELONGS_TO = ("models/mnist-rotation.safetensors", "samples/digits.npz")
 """What the default state shows, in assets."""
 
@@ -51,8 +53,8 @@ class View:
     @staticmethod
     def of(sent: Iterable[ForwardMsg], files: Mapping[str, tuple[bytes, str]]) -> "View":
         """The view that a script sent: its elements alone, switched off, with its pictures (``files``: bytes and type by their
-        address) in them."""
-        kept = []
+        address) in them, and charts after all else."""
+        kept, charts = [], []
         for message in sent:
             if message.WhichOneof("type") != "delta" or message.delta.WhichOneof("type") not in (
                 "new_element",
@@ -68,8 +70,13 @@ class View:
                 _stand_alone(own.delta.new_element, files)
             elif own.delta.add_block.WhichOneof("type") == "expandable":
                 own.delta.add_block.expandable.id = ""  # opening it tells the server nothing
+            if own.delta.new_element.WhichOneof("type") in _CHARTS:
+                charts.append(own)
+                own = ForwardMsg.FromString(own.SerializeToString())
+                own.delta.new_element.Clear()
+                own.delta.new_element.empty.SetInParent()
             kept.append(own)
-        return View(tuple(kept))
+        return View((*kept, *charts))
 
     def packed(self) -> bytes:
         """As a file: what it belongs to, then each message with its length."""
