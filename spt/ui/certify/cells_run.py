@@ -11,58 +11,49 @@ from spt.certificates.rounding import quantity
 from spt.figures import cells as figures
 from spt.ui.certify import cells_dial
 from spt.ui.certify.request import CertifyRequest
-from spt.ui.certify.run import CERTIFICATES, CertifyRun, CertifySlots
-from spt.ui.shared import failures
+from spt.ui.certify.run import CertifyRun, CertifySlots, ending_in_words, follow
 
 CELLS_AT_ONCE = 2  # tried together: the dial moves on every second or so
 
 
 def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
-    """Draw the cells as they are settled. Drawing precedes keeping: a script that was replaced ends at its next drawing."""
+    """Draw the cells as they are settled."""
     settings, cells = request.settings, request.settings.cells
     assert cells is not None
     slots.panel.markdown(":gray-badge[PROVISIONAL] the first cells are being cut, as narrow as this image needs them …")
-    certificate: CellsCertificate | None = None
+    so_far: CellsCertificate | None = None
 
     def bounding(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         """Say what is being done between two cells; every step is a chance to stop."""
         for item in items:
-            slots.panel.markdown(standing(request, certificate))
+            slots.panel.markdown(standing(request, so_far))
             yield item
 
-    try:
-        with failures.faults_refused():
-            for certificate in request.in_cells.stream(
-                request.subject.image,
-                settings.n0,
-                n_cell=cells.n_cell,
-                n_total=cells.n_total,
-                alpha=settings.alpha,
-                seed=settings.seed,
-                cells_at_once=CELLS_AT_ONCE,
-                progress=bounding,
-            ):
-                cells_dial.draw_cells(slots.dial, certificate, f"Cells so far: {certificate.explain()}", live=True)
-                draw_progress(slots, certificate)
-                if not certificate.complete:
-                    slots.panel.markdown(standing(request, certificate))
-                    run.certificate = certificate
-    except ValueError as error:
-        run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
-        return
-    assert certificate is not None and certificate.complete
-    if run.status == "running":
-        run.certificate, run.status = certificate, "done"
-        CERTIFICATES.keep(request.key, certificate)
+    def draw(certificate: CellsCertificate) -> None:
+        nonlocal so_far
+        so_far = certificate
+        cells_dial.draw_cells(slots.dial, certificate, f"Cells so far: {certificate.explain()}", live=True)
+        draw_progress(slots, certificate)
+        if not certificate.complete:
+            slots.panel.markdown(standing(request, certificate))
+
+    stream = request.in_cells.stream(
+        request.subject.image,
+        settings.n0,
+        n_cell=cells.n_cell,
+        n_total=cells.n_total,
+        alpha=settings.alpha,
+        seed=settings.seed,
+        cells_at_once=CELLS_AT_ONCE,
+        progress=bounding,
+    )
+    follow(request, run, stream, draw)
 
 
 def confirm_stopped(request: CertifyRequest, run: CertifyRun) -> None:
     """What a complete run does at its end, for one that was stopped: the network must still answer as it did."""
-    try:
-        with failures.faults_refused():
-            request.classifier.confirm()
-    except ValueError as error:
-        run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
+    with ending_in_words(run):
+        request.classifier.confirm()
 
 
 def draw_progress(slots: CertifySlots, certificate: CellsCertificate | None) -> None:

@@ -5,9 +5,10 @@ While a run with one ball goes on only counts are shown: the bound is computed o
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -23,6 +24,7 @@ from spt.ui.shared.session import CurrentRun, PageRun, SessionResults, Status
 BATCH = 5  # samples between two updates of the screen: a fraction of a second
 MOST_KEPT = 16  # certificates of this session, so that going back to a setting shows its result at once
 Proof = DistCertificate | CellsCertificate
+P = TypeVar("P", DistCertificate, CellsCertificate)
 
 
 @dataclass
@@ -87,10 +89,9 @@ def start() -> None:
 
 
 def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
-    """Draw the samples as they come. Drawing precedes keeping: a script that was replaced ends at its next drawing."""
+    """Draw the samples as they come."""
     settings = request.settings
     slots.panel.markdown(":gray-badge[PROVISIONAL] the first samples are being drawn …")
-    certificate = None
 
     def bounding(items: Iterable[Any], desc: str = "", total: int | None = None) -> Iterator[Any]:
         """Say that the errors of the next samples are being bounded; every step is a chance to stop."""
@@ -101,28 +102,45 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
             )
             yield item
 
-    try:
-        with failures.faults_refused():
-            for certificate in request.one_ball.stream(
-                request.subject.image,
-                settings.n0,
-                n_gamma=settings.n_gamma,
-                alpha=settings.alpha,
-                seed=settings.seed,
-                batch_size=BATCH,
-                progress=bounding,
-            ):
-                draw_samples(request, slots, certificate, running=True)
-                if not certificate.complete:
-                    slots.panel.markdown(_standing(request, certificate))
-                    run.certificate = certificate
-    except ValueError as error:
-        run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
-        return
-    assert certificate is not None and certificate.complete
+    def draw(certificate: DistCertificate) -> None:
+        draw_samples(request, slots, certificate, running=True)
+        if not certificate.complete:
+            slots.panel.markdown(_standing(request, certificate))
+
+    stream = request.one_ball.stream(
+        request.subject.image,
+        settings.n0,
+        n_gamma=settings.n_gamma,
+        alpha=settings.alpha,
+        seed=settings.seed,
+        batch_size=BATCH,
+        progress=bounding,
+    )
+    follow(request, run, stream, draw)
+
+
+def follow(request: CertifyRequest, run: CertifyRun, stream: Iterator[P], draw: Callable[[P], None]) -> None:
+    """Draw what a defence gives, and keep it. Drawing precedes keeping: a script that was replaced ends at its next drawing."""
+    certificate = None
+    with ending_in_words(run):
+        for certificate in stream:
+            draw(certificate)
+            if not certificate.complete:
+                run.certificate = certificate
     if run.status == "running":
+        assert certificate is not None and certificate.complete
         run.certificate, run.status = certificate, "done"
         CERTIFICATES.keep(request.key, certificate)
+
+
+@contextmanager
+def ending_in_words(run: CertifyRun) -> Iterator[None]:
+    """Whatever within is refused or fails ends the run, which then says why."""
+    try:
+        with failures.faults_refused():
+            yield
+    except ValueError as error:
+        run.status, run.certificate, run.failure = "failed", None, failures.sentence(error)
 
 
 def draw_samples(
