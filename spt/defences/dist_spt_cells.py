@@ -155,23 +155,18 @@ class DistSPTCells(ProvingDefence):
         n0, n_cell, batch_size = whole("n0", n0), whole("n_cell", n_cell), whole("batch_size", batch_size)
         alpha, seed, at_once = alpha_level("alpha", alpha), seed_number(seed), whole("cells_at_once", cells_at_once)
         n_total, image = whole("n_total", n_total), self.checked(image)
-        grid = self._grid(2 * self.limit / self.first_cells(image))
+        rules = self.rules(image, n_cell=n_cell, n_total=n_total, alpha=alpha)
         begun = CellsCertificate(
             **self._about(image, seed),
             **self.measured_for(),
             alpha=alpha,
             inner_alpha=self.inner_alpha,
-            first_cells=grid.first_cells,
-            bisections=grid.bisections,
+            first_cells=rules.grid.first_cells,
+            bisections=rules.grid.bisections,
             n_cell=n_cell,
             n_total=n_total,
             every_cell=self.every_cell,
         )
-        fewest = begun.rules.fewest_to_accept(grid.bisections)
-        if fewest > n_cell:
-            raise ValueError(
-                f"n_cell = {n_cell} samples accept no cell even if all pass: at this alpha at least {fewest} are needed."
-            )
         selection_generator, _ = generators(seed, n0, n_cell, settings=begun.settings_in_words())
         selection, selected = self._select(image, n0, selection_generator)
         begun = replace(begun, selection_counts=selection, selected=selected)
@@ -193,6 +188,24 @@ class DistSPTCells(ProvingDefence):
             if certificate.complete:
                 self.classifier.confirm()
             yield certificate
+
+    def rules(self, image: Tensor, *, n_cell: int, n_total: int, alpha: float) -> CellRules:
+        """How the cells of an image are tested; ValueError where n_cell samples accept no cell even if all pass."""
+        rules = CellRules(
+            self._grid(2 * self.limit / self.first_cells(image)),
+            self.parameter_sigma,
+            alpha,
+            self.inner_alpha,
+            n_cell=n_cell,
+            n_total=n_total,
+            every_cell=self.every_cell,
+        )
+        fewest = rules.fewest_to_accept(rules.grid.bisections)
+        if fewest > n_cell:
+            raise ValueError(
+                f"n_cell = {n_cell} samples accept no cell even if all pass: at this alpha at least {fewest} are needed."
+            )
+        return rules
 
     def first_cells(self, image: Tensor) -> int:
         """Into how many parts Gamma is cut along each axis at first; it depends on the image and the settings, not on votes.

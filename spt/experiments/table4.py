@@ -108,9 +108,7 @@ class Table4(Experiment):
 
     def check(self) -> None:
         """See `Experiment.check`; and what DistSPT^x refuses, of cells for the first image."""
-        from spt.certificates.cell_walk import CellGrid, CellRules
         from spt.defences import DistSPT, DistSPTCells
-        from spt.defences.dist_spt_cells import BISECTIONS
 
         super().check()
         classifier = self.load_classifier()
@@ -119,22 +117,7 @@ class Table4(Experiment):
             return
         defence = DistSPTCells(*self._defence(classifier))
         first = self.load_images(classifier.input_shape).image(self.first)
-        grid = CellGrid(self.limit, self.load_transform().dimensions, defence.first_cells(first), BISECTIONS)
-        n_cell, n_total = cast(int, self.n_cell), cast(int, self.n_total)
-        rules = CellRules(
-            grid,
-            self.parameter_sigma,
-            self.alpha,
-            defence.inner_alpha,
-            n_cell=n_cell,
-            n_total=n_total,
-            every_cell=False,
-        )
-        fewest = rules.fewest_to_accept(BISECTIONS)
-        if fewest > n_cell:
-            raise ValueError(
-                f"n_cell = {n_cell} samples accept no cell even if all pass: at this alpha at least {fewest} are needed."
-            )
+        defence.rules(first, n_cell=cast(int, self.n_cell), n_total=cast(int, self.n_total), alpha=self.alpha)
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         classifier, seed = self.load_classifier(device), self.seed_of(stage, item)
