@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
+from spt.ui.shared.address import VISIT
 from tests.browser.test_browser import browser, page, server, settled  # noqa: F401
 from tests.pictures import odd_pictures
 
@@ -27,9 +28,16 @@ class Seen:
 
 
 def seen(tab: Page) -> Seen:
-    """The state of the page when its script has ended."""
-    settled(tab)
-    tab.wait_for_timeout(100)
+    """The state of the page when its script has ended, and wrote its own address: none that Back or Forward has just led to."""
+    before, now = None, _seen(tab)
+    while now != before:
+        tab.wait_for_timeout(400)
+        before, now = now, _seen(tab)
+    return now
+
+
+def _seen(tab: Page) -> Seen:
+    expect(tab).not_to_have_url(re.compile(rf"[?&]{VISIT}="))
     settled(tab)
     values = tab.locator('[data-testid="stSidebar"] :is(input[type=range], [role=slider], input[type=number])')
     found = values.evaluate_all("(all) => all.map((one) => one.value ?? one.getAttribute('aria-valuenow'))")
