@@ -154,7 +154,7 @@ def _ours(experiment: Table4, summary: Mapping[str, Entry], column: str, limit: 
         confidence(experiment.alpha),
         as_text(summary.get("t [s]")),
     )
-    return [_row(f"ours, {experiment.dataset}", *words)]
+    return [_row("ours", *words)]
 
 
 def _paper(experiment: Experiment, column: str, limit: float) -> list[dict[str, str]]:

@@ -37,7 +37,7 @@ def _table(rows: list[dict[str, str]], provisional: bool) -> pd.DataFrame:
 
 
 def _marked(name: str, row: dict[str, str], provisional: bool) -> str:
-    ours, text = row[""].startswith("ours, "), row[name]
+    ours, text = row[""] == "ours", row[name]
     if name == "certified and right":
         return f"**{text}**" if ours and "[" not in text else cell(text)
     if name == "confidence":
