@@ -1,7 +1,7 @@
 """What other published work certifies, beside our table 4: the figures, and what each of them is certified for.
 
 They answer different questions (another attacker, another classifier, another guarantee), so a figure never stands without these:
-`Work` has them, from ``published.json``.
+`PublishedMethod` has them, from ``published.json``.
 """
 
 import json
@@ -32,7 +32,7 @@ OWN = (
 
 
 @dataclass(frozen=True)
-class Work:
+class PublishedMethod:
     """A method that others published.
 
     Attributes:
@@ -68,7 +68,7 @@ class PublishedLine:
         seconds: time an image as published, None if there is none. source: where the figure is from, in words.
     """
 
-    work: Work
+    work: PublishedMethod
     dataset: str
     transform: str
     limit: float
@@ -84,11 +84,11 @@ class PublishedLine:
 def all_published() -> tuple[PublishedLine, ...]:
     """Every line of the file, in its order."""
     found = json.loads(HERE.read_text(encoding="utf-8"))
-    works = {name: Work(name, **words) for name, words in found["works"].items()}
+    works = {name: PublishedMethod(name, **words) for name, words in found["works"].items()}
     return tuple(_line(row, works, found["sources"]) for row in found["rows"])
 
 
-def _line(row: Mapping[str, Any], works: Mapping[str, Work], sources: Mapping[str, str]) -> PublishedLine:
+def _line(row: Mapping[str, Any], works: Mapping[str, PublishedMethod], sources: Mapping[str, str]) -> PublishedLine:
     certified = row["certified"]
     low, high = certified if isinstance(certified, list) else (certified, certified)
     return PublishedLine(
@@ -188,9 +188,9 @@ def _from_to(values: Sequence[float], digits: int = 3) -> str:
     return "–".join(dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values))))
 
 
-def in_words(lines: Sequence[PublishedLine]) -> list[tuple[Work, str]]:
+def in_words(lines: Sequence[PublishedLine]) -> list[tuple[PublishedMethod, str]]:
     """For each work of these lines what its figures mean, and where they are from."""
-    told: dict[Work, str] = {}
+    told: dict[PublishedMethod, str] = {}
     for work in dict.fromkeys(line.work for line in lines):
         images = {line.images for line in lines if line.work == work and line.images}
         sources = dict.fromkeys(line.source for line in lines if line.work == work)
