@@ -154,8 +154,8 @@ def test_votes_shows_the_stored_vote_until_run_is_pressed():
 @pytest.mark.parametrize(
     ("page", "parameters"),
     [
-        ("certify", {"n_gamma": "20", "rotation_limit": "5", "seed": "1"}),
-        ("certify", {"n_gamma": "20", "rotation_limit": "5", "digits_image": "3"}),
+        ("certify", {"rotation_limit": "5", "seed": "1"}),
+        ("certify", {"rotation_limit": "5", "digits_image": "3"}),
         ("votes", {"seed": "1", "pace": "fast"}),
         ("votes", {"angle": "24.5", "pace": "fast"}),
         ("votes", {"classifier": "mnist-plain", "pace": "fast"}),
