@@ -11,10 +11,10 @@ test: .venv/test.done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/test.done
-	$(BIN)/python -m pytest --slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest --slow -n 2 --dist loadfile --no-loadscope-reorder
 
 # the tests with the lowest, or the newest, versions that the ranges in pyproject.toml allow, in an environment of their own
 test-lowest test-newest:

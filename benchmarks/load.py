@@ -35,7 +35,7 @@ PAGE = Path(__file__).parent / "reliability.md"
 MOVES, BETWEEN_MOVES = 5, 0.25  # a drag: moves, seconds between two
 LOOKS = 5.0  # seconds that a person looks at a result, on average
 VOTES = 200
-CERTIFICATE = {"n_gamma": "40", "rotation_limit": "5", "pace": "fast"}
+CERTIFICATE = {"form": "one ball", "n_gamma": "40", "rotation_limit": "5", "pace": "fast"}
 STARVED = 120.0  # seconds after which a person has waited in vain
 HEALTH = 0.25  # seconds between two questions for the server's health
 
@@ -303,9 +303,13 @@ _SHIFT = {"transform": "translation", "classifier": "mnist-translation"}
 LONG_WORK: dict[str, tuple[str, dict[str, str], str]] = {
     "votes": ("votes", {"n": "100000", "pace": "fast"}, ""),
     "votes on a photograph": ("votes", _PHOTOGRAPH | {"n": "20000", "pixel_sigma": "0.25", "pace": "fast"}, ""),
-    "certificate, ±30°": ("certify", {"n_gamma": "1000", "classifier": "mnist-rotation-fine"}, ""),
-    "certificate of a photograph, ±30°": ("certify", _PHOTOGRAPH | {"n_gamma": "1000", "rotation_limit": "30"}, ""),
-    "certificate, ±2 px": ("certify", _SHIFT | {"n_gamma": "1000", "translation_limit": "2"}, ""),
+    "certificate, ±30°": ("certify", {"form": "one ball", "n_gamma": "1000", "classifier": "mnist-rotation-fine"}, ""),
+    "certificate of a photograph, ±30°": (
+        "certify",
+        _PHOTOGRAPH | {"form": "one ball", "n_gamma": "1000", "rotation_limit": "30"},
+        "",
+    ),
+    "certificate, ±2 px": ("certify", _SHIFT | {"form": "one ball", "n_gamma": "1000", "translation_limit": "2"}, ""),
     "radii of balls": ("interpolation", {"splits": "20"}, "Prove these radii"),
     "radii of balls of a photograph": ("interpolation", _PHOTOGRAPH | {"splits": "20"}, "Prove these radii"),
     "inverse of a photograph": (

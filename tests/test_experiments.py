@@ -281,6 +281,15 @@ class TestConfigure:
     def test_too_many_images(self):
         with pytest.raises(ValueError, match="digits has 40 images, so from number 30 on there are 10, not 20"):
             configure(EXPERIMENTS["bicubic"], "quick", first=30).check()
+        with pytest.raises(ValueError, match="digits has 40 images, so from number 3 on, one in 9, there are 5, not 6"):
+            configure(EXPERIMENTS["bicubic"], "quick", first=3, every=9, images=6).check()
+
+    @pytest.mark.parametrize("name", EXPERIMENTS)
+    def test_one_in_several(self, name):
+        experiment = replace(small(name), images=4, first=2, every=9)
+        last = experiment.stages[-1]
+        found = [experiment.place(last, item)[1] for item in range(experiment.items(last))]
+        assert sorted(set(found)) == [2, 11, 20, 29] and len(found) % 4 == 0
 
 
 class TestQuickPresets:

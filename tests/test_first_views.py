@@ -133,8 +133,8 @@ def test_certify_shows_the_stored_certificate_until_run_is_pressed():
     assert_healthy(app)
     live = app.session_state["certify_run"]
     assert not live.stored and live.status == "done" and "STORED" not in texts(app)
-    assert live.certificate.label == kept.label and abs(live.certificate.passes - kept.passes) <= 2, AGAIN
-    assert live.certificate.radii == pytest.approx(kept.radii, rel=1e-3), AGAIN
+    assert live.certificate.label == kept.label and live.certificate.accepted == kept.accepted, AGAIN
+    assert np.median(live.certificate.radii) == pytest.approx(np.median(kept.radii), rel=0.02), AGAIN
 
 
 def test_votes_shows_the_stored_vote_until_run_is_pressed():
@@ -154,8 +154,8 @@ def test_votes_shows_the_stored_vote_until_run_is_pressed():
 @pytest.mark.parametrize(
     ("page", "parameters"),
     [
-        ("certify", {"n_gamma": "20", "rotation_limit": "5", "seed": "1"}),
-        ("certify", {"n_gamma": "20", "rotation_limit": "5", "digits_image": "3"}),
+        ("certify", {"rotation_limit": "5", "seed": "1"}),
+        ("certify", {"rotation_limit": "5", "digits_image": "3"}),
         ("votes", {"seed": "1", "pace": "fast"}),
         ("votes", {"angle": "24.5", "pace": "fast"}),
         ("votes", {"classifier": "mnist-plain", "pace": "fast"}),

@@ -20,7 +20,7 @@ from spt.certificates.answer import Answer
 from spt.figures import cells as figures
 from spt.figures.certificates import certificate_svg
 
-SMALL = {"form": "cells", "rotation_limit": "2", "translation_limit": "0.25", "cell_width": "2"}
+SMALL = {"rotation_limit": "2", "translation_limit": "0.25", "cell_width": "2"}
 FAILS = {"classifier": "mnist-plain", "certify_pixel_sigma": "0.1", "n_cell": "20", "seed": "1"}
 
 

@@ -106,7 +106,14 @@ def test_what_a_link_sets_the_next_page_has(controls_alone: None) -> None:
 def test_two_pages_share_what_they_both_have(controls_alone: None, first: str, second: str) -> None:
     """By the menu from one page to another one and back: what both have is the same, and the first one is as it was."""
     odd = {"digits_image": "21", "angle": "-7.5", "seed": "5", "alpha": "0.02", "classifier": "mnist-plain"}
-    odd |= {"rotation_sigma": "12", "n_gamma": "50", "attacker": "exact", "experiment": "table2", "results": "quick"}
+    odd |= {
+        "rotation_sigma": "12",
+        "form": "one ball",
+        "n_gamma": "50",
+        "attacker": "exact",
+        "experiment": "table2",
+        "results": "quick",
+    }
     begun = state_of(visit(f"explore/{first}.py", odd))
     app = visit(f"explore/{first}.py", odd)
     menu(app, second)
@@ -172,7 +179,7 @@ def test_what_was_wrong_is_not_said_any_more_of_a_control_that_moved_before_the_
 
 def test_a_number_between_the_choices_can_be_linked(controls_alone: None) -> None:
     """As rows of Experiments do, which were measured with any number of samples."""
-    app = visit("explore/certify.py", {"n_gamma": "25"})
+    app = visit("explore/certify.py", {"form": "one ball", "n_gamma": "25"})
     assert not app.warning and settings(app)["n_gamma"] == "25"
     app.slider(key="rotation_limit").set_value(3.0).run()
     assert settings(app)["n_gamma"] == "25" and app.select_slider(key="n_gamma").value == 25

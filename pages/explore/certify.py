@@ -7,10 +7,10 @@ from spt.ui.shared import controls, state, title
 
 title.show(
     "Certify: how far can no attack change the answer?",
-    "Samples are tested one by one; enough passes are a **proof** for this image. *Try:* double the range, or attack the proof.",
+    "Cell by cell samples are tested; enough passes are a **proof** for this image. *Try:* double the range, or attack the proof.",
     "DistSPT accounts for the interpolation error: for every sampled landing point **b′** it bounds by **r** how far what the "
-    "classifier can be shown may differ, and tests whether its answer holds on that whole ball. Enough passes prove that no "
-    "attack within the range **Γ** changes the answer for this image.",
+    "classifier can be shown may differ, and tests whether its answer holds on that whole ball. The attack range **Γ** is gone "
+    "through cell by cell, from 0 outwards; enough passes prove that no attack in a cell changes the answer for this image.",
 )
 room = page.make_room()
 with st.sidebar:

@@ -100,7 +100,7 @@ class Experiment(ABC):
         dataset: name for `spt.datasets.load_dataset`; split "test".
         transform: name of the transformation.
         classifier: name for `spt.classifiers.load_classifier`.
-        images: how many images, from number ``first`` on.
+        images: how many images, from number ``first`` on, every ``every``-th one.
         seed: of everything drawn.
     """
 
@@ -128,6 +128,7 @@ class Experiment(ABC):
     classifier: str = "mnist-rotation-fine"
     images: int = 1000
     first: int = 0
+    every: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -195,17 +196,21 @@ class Experiment(ABC):
         classifier = self.load_classifier()
         data = self.load_images(classifier.input_shape)
         data.image(self.first)
-        asked = range(self.first, self.first + self.images)
-        if self.labelled and all(data.label_among(index, classifier.class_names) is None for index in asked):
+        if self.labelled and all(data.label_among(index, classifier.class_names) is None for index in self.numbers):
             raise ValueError(
                 f"None of the {self.images} images of {data.name} has a class of the classifier {classifier.name}, so no "
                 f"answer could be right: the data set has {_some(data.class_names)}, the classifier "
                 f"{_some(classifier.class_names)}; name the classes alike."
             )
 
+    @property
+    def numbers(self) -> range:
+        """The numbers, in their data set, of the images that are asked for."""
+        return range(self.first, self.first + self.every * self.images, self.every)
+
     def place(self, stage: str, item: int) -> tuple[str, int]:
         """Which image a task is of: split of the data set, and number in it."""
-        return "test", self.first + item
+        return "test", self.numbers[item]
 
     def picture(self, stage: str, item: int, classifier: "Classifier") -> "tuple[Tensor, Row]":
         """The image of a task in the classifier's shape, on the CPU, and what its row says of it: ``image``, its number;
@@ -267,10 +272,11 @@ class Experiment(ABC):
     def load_images(self, shape: tuple[int, int, int] | None) -> "Dataset":
         """The data set in the shape that the classifier takes; ValueError if it has fewer images than asked for."""
         data = self.load_split("test", shape)
-        if self.first + self.images > len(data):
+        if self.numbers[-1] >= len(data):
+            each = f", one in {self.every}," if self.every > 1 else ""
             raise ValueError(
-                f"{data.name} has {len(data)} images, so from number {self.first} on there are "
-                f"{max(0, len(data) - self.first)}, not {self.images}."
+                f"{data.name} has {len(data)} images, so from number {self.first} on{each} there are "
+                f"{len(range(self.first, len(data), self.every))}, not {self.images}."
             )
         return data
 

@@ -50,7 +50,7 @@ class Individual(Experiment):
 
     def place(self, stage: str, item: int) -> tuple[str, int]:
         """The attacks on an image are its neighbours."""
-        return "test", self.first + item // self.keep
+        return "test", self.numbers[item // self.keep]
 
     def check(self) -> None:
         """See `Experiment.check`; and what IndivSPT refuses."""

@@ -46,6 +46,7 @@ PASSES = Range(0, 1000)
 RANGES: Mapping[str, Range] = {
     "images": COUNT,
     "first": Range(0, MOST_SAMPLES),
+    "every": Range(1, MOST_SAMPLES),
     "seed": SEED,
     "limit": SIZE,
     "parameter_sigma": SIZE,

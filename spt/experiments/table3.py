@@ -183,6 +183,5 @@ def _drawn(experiment: Table3) -> list[int]:
     generator = torch.Generator().manual_seed(experiment.seed_of("drawing images", 0))
     order = torch.randperm(len(data), generator=generator).tolist()
     if experiment.error_split == "test":
-        certified = range(experiment.first, experiment.first + experiment.images)
-        order = [index for index in order if index not in certified]
+        order = [index for index in order if index not in experiment.numbers]
     return distinct(data, order, count=experiment.n_pilot + experiment.n_images)

@@ -15,8 +15,8 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(enc
 PAGES = {
     "start": "",
     "votes": "votes?pace=fast&n=50",
-    "certify": "certify?n_gamma=50&rotation_limit=10",
-    "cells": "certify?form=cells&rotation_limit=4",
+    "certify": "certify?rotation_limit=4",
+    "one ball": "certify?form=one+ball&n_gamma=50&rotation_limit=10",
     "interpolation": "interpolation?splits=20",
     "inverse": "inverse?inverse_splits=60",
     "experiments": "experiments",

@@ -282,7 +282,8 @@ def test_the_attack_finds_an_angle_and_judges_g(server: str, page: Page) -> None
 def test_the_other_pages_open_from_a_link(server: str, page: Page, name: str, heading: str) -> None:
     page.goto(f"{server}/{name}")
     expect(page.get_by_role("heading", name=heading)).to_be_visible()
-    expect(page.locator('[data-testid="stPlotlyChart"], [data-testid="stVegaLiteChart"]').first).to_be_visible()
+    shown = '[data-testid="stPlotlyChart"], [data-testid="stVegaLiteChart"], .cells-dial svg'
+    expect(page.locator(shown).first).to_be_visible()
     if name == "certify":
         expect(page.get_by_text("No rotation within ±30°").first).to_be_visible(timeout=3 * PATIENCE)
     settled(page)
@@ -290,7 +291,7 @@ def test_the_other_pages_open_from_a_link(server: str, page: Page, name: str, he
 
 
 def test_a_click_on_the_dial_chooses_a_cell(server: str, page: Page) -> None:
-    page.goto(f"{server}/certify?form=cells&rotation_limit=4&cell_width=4")
+    page.goto(f"{server}/certify?rotation_limit=4&cell_width=4")
     expect(page.get_by_text("2 of 2 cells are proved").first).to_be_visible(timeout=3 * PATIENCE)
     settled(page)
     expect(page.get_by_text("at the cell’s centre: angle −2.00°").first).to_be_visible()
@@ -302,7 +303,7 @@ def test_a_click_on_the_dial_chooses_a_cell(server: str, page: Page) -> None:
 
 
 def test_a_certificate_is_checked_again_and_a_changed_file_is_not_confirmed(server: str, page: Page) -> None:
-    page.goto(f"{server}/certify?n_gamma=20&rotation_limit=2")
+    page.goto(f"{server}/certify?rotation_limit=2")
     expect(page.get_by_text("No rotation within ±2°").first).to_be_visible(timeout=3 * PATIENCE)
     settled(page)
     page.get_by_text("Export: certificate").click()
@@ -464,7 +465,7 @@ def test_names_that_call_out_are_text(page: Page, tmp_path: Path) -> None:
     with started(tmp_path, SPT_CLASSIFIER=str(network), SPT_DATASET=str(pictures)) as address:
         for name, more in {
             "votes": {"pace": "fast", "n": "50"},
-            "certify": {"n_gamma": "20", "rotation_limit": "1"},
+            "certify": {"rotation_limit": "1"},
             "interpolation": {"splits": "10"},
             "inverse": {"inverse_splits": "10"},
             "experiments": {"results": "quick", "experiment_dataset": str(pictures)},
@@ -498,12 +499,12 @@ def test_the_line_is_seen_left_and_entered_again_and_a_closed_tab_frees_its_plac
 ) -> None:
     with started(tmp_path) as server:
         slots = int(_queue(server)["slots"])  # type: ignore[call-overload]
-        long = f"{server}/certify?n_gamma=1000&rotation_limit=30&classifier=mnist-rotation-fine"
+        long = f"{server}/certify?form=one+ball&n_gamma=1000&rotation_limit=30&classifier=mnist-rotation-fine"
         others = [browser.new_page() for _ in range(slots - 1)]
         for number, other in enumerate(others):
             other.goto(f"{long}&seed={number + 1}")
             _wait_for_queue(server, number + 1, 0)
-        page.goto(f"{server}/certify?n_gamma=20&rotation_limit=5&seed=100")
+        page.goto(f"{server}/certify?form=one+ball&n_gamma=20&rotation_limit=5&seed=100")
         expect(page.get_by_text("Waiting in line for this server: you are next")).to_be_visible()
         _wait_for_queue(server, slots - 1, 1)
         photograph(page, "waiting")

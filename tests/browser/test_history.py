@@ -14,7 +14,7 @@ from tests.browser.test_browser import browser, page, server, settled  # noqa: F
 from tests.pictures import odd_pictures
 
 pytestmark = pytest.mark.browser
-CHEAP = "n=50&pace=fast&n_gamma=20&rotation_limit=1&splits=10&inverse_splits=10&inverse_refinements=0"
+CHEAP = "n=50&pace=fast&rotation_limit=1&splits=10&inverse_splits=10&inverse_refinements=0"
 MENU = {"Votes": "votes", "Certify": "certify", "Interpolation error": "interpolation", "Inverse": "inverse"}
 
 

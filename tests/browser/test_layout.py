@@ -16,16 +16,16 @@ PROJECTOR, TELEPHONE = {"width": 1280, "height": 720}, {"width": 400, "height": 
 MAIN = '[data-testid="stMain"]'
 ADDRESSES = {
     "votes": "votes?pace=fast&n=50",
-    "certify": "certify?n_gamma=50&rotation_limit=10",
-    "cells": "certify?form=cells&rotation_limit=4",
+    "certify": "certify?rotation_limit=4",
+    "one ball": "certify?form=one+ball&n_gamma=50&rotation_limit=10",
     "interpolation": "interpolation?splits=20",
     "inverse": "inverse?inverse_splits=60",
     "experiments": "experiments",
 }
 FIGURES = {
     "votes": f'{MAIN} [data-testid="stVegaLiteChart"] >> nth=1',
-    "certify": f'{MAIN} [data-testid="stPlotlyChart"] >> nth=0',
-    "cells": f"{MAIN} .cells-dial svg",
+    "certify": f"{MAIN} .cells-dial svg",
+    "one ball": f'{MAIN} [data-testid="stPlotlyChart"] >> nth=0',
     "interpolation": f'{MAIN} [data-testid="stVegaLiteChart"] >> nth=0',
     "inverse": f"{MAIN} .drawing svg >> nth=0",
     "experiments": f'{MAIN} [data-testid="stTable"] >> nth=0',
@@ -33,7 +33,7 @@ FIGURES = {
 """What each page is about, beside its pictures."""
 CONTROLS = {
     "certify": f'{MAIN} [data-testid="stSlider"]',
-    "cells": f'{MAIN} [data-testid="stSlider"]',
+    "one ball": f'{MAIN} [data-testid="stSlider"]',
     "experiments": f'{MAIN} [data-testid="stSelectbox"]',
 }
 """The main control of a page, where it is not the image's own."""

@@ -7,6 +7,7 @@ from spt.figures import cells as figures
 from spt.ui.certify.conclusion import attacker_in_words
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun
+from spt.ui.shared import stored_results
 from spt.ui.shared.markdown import escape
 
 
@@ -28,6 +29,8 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
             )
         return
     stopped = run.status == "stopped"
+    if run.stored:
+        st.caption(stored_results.NOTE.format(button="Run"))
     with st.container(border=True):
         proved = f"{sum(certificate.accepted):,} of {len(certificate.cells):,} cells are proved"
         if certificate.label is None:

@@ -71,12 +71,12 @@ def choose_settings(transform: Transform, classifier: Classifier, limit_area: An
     )
     form = state.choose(
         "Form of the certificate",
-        (ONE_BALL, CELLS),
-        ONE_BALL,
+        (CELLS, ONE_BALL),
+        CELLS,
         key="form",
-        help="One ball: every sample b′ gets a ball that holds what can be shown at any γ of the whole range. Cells: Γ is cut "
-        "into cells, and each is proved from samples around its own centre, from 0 outwards, so the balls are smaller and more "
-        "is proved. Both are proofs about the same g.",
+        help="Cells: Γ is cut into cells, and each is proved from samples around its own centre, from 0 outwards. One ball: every "
+        "sample b′ gets a ball that holds what can be shown at any γ of the whole range; the balls are larger, and less is "
+        "proved. Both are proofs about the same g.",
     )
     procedure = choose_procedure(transform, classifier, counted=form == ONE_BALL)
     cells = _choose_cells(first.unit, _MOST_LIMIT[unit]) if form == CELLS else None

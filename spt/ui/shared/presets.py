@@ -173,14 +173,14 @@ PRESETS = (
     Preset(
         ":material/verified:",
         "A proof",
-        "DistSPT bounds that error for every sample and certifies the digit against all attacks up to 30°.",
+        "DistSPT bounds that error for every sample and certifies the digit, cell by cell, against all attacks up to 30°.",
         "explore/certify.py",
         {"source": "digits"},
     ),
     Preset(
         ":material/flutter_dash:",
         "A proof for a photograph",
-        "A kingfisher at 32 × 32 pixels, in colour: errors are twice the pixel noise, and still it is certified within ±10°.",
+        "A kingfisher at 32 × 32 pixels, in colour: errors are as large as the pixel noise, and still it is certified within ±10°.",
         "explore/certify.py",
         {
             "classifier": "cifar10-smooth",
@@ -188,7 +188,6 @@ PRESETS = (
             "natural_image": "6",
             "rotation_limit": "10",
             "certify_pixel_sigma": "0.15",
-            "n_gamma": "100",
         },
     ),
     INVERSE[0],
