@@ -563,6 +563,25 @@ def test_a_row_with_cells_opens_as_cells() -> None:
     assert "certify" not in rows.page_links(opened(shifted, "images", [row], 0), 0.3, None)
 
 
+def test_a_row_of_table_2_says_who_answers_what() -> None:
+    """Also f, where b is another network; a row of before there was one has neither it nor g without attack."""
+    experiment = configure(get_experiment("table2"), "quick")
+    row, classifier = row_of("table2", 3), experiment.load_classifier()
+    data = experiment.load_images(classifier.input_shape)
+    told = rows.sentences(experiment, row, classifier, data)
+    for who in "bfg":
+        assert f"{who} answers **3** ✓ for the image as it is." in told
+    assert "f under the worst attacks on f: **3** ✓, **3** ✓, **9** ✗" in told
+    assert "g under the worst attacks on f: **3** ✓, **3** ✓, ABSTAIN" in told
+    old = {name: row[name] for name in ("image", "truth", "b", "points", "b_attacked", "g_attacked", "seconds")}
+    assert rows.sentences(experiment, old, classifier, data) == [
+        told[0],
+        "b under the worst attacks: **3** ✓, **9** ✗, **9** ✗",
+        "g under the worst attacks: **3** ✓, ABSTAIN, **9** ✗",
+        "seconds 1.5",
+    ]
+
+
 def test_the_seed_of_a_row_is_that_of_its_task() -> None:
     """Also where several tasks are about one image."""
     experiment = configure(get_experiment("indiv"), "quick")
