@@ -18,11 +18,13 @@ import torch
 
 from spt import statistics
 from spt.__main__ import main
+from spt.classifiers import bundled_classifiers
 from spt.experiments import EXPERIMENTS, Experiment, Share, Store, all_rows, configure, get_experiment, open_store, run
 from spt.experiments.certified_accuracy import accuracies, reach
 from spt.experiments.experiment import DEFAULT_CLASSIFIERS
 from spt.experiments.store import without_times
 from spt.experiments.stored import load_stored
+from spt.experiments.table2 import ORDINARY
 from spt.experiments.tables import (
     as_csv,
     as_markdown,
@@ -272,6 +274,10 @@ class TestConfigure:
         with pytest.raises(ValueError, match="Unknown experiment 'table5': choose one of table2, "):
             get_experiment("table5")
 
+    def test_default_classifiers_are_bundled(self):
+        names = {name for kind in EXPERIMENTS.values() for name in kind.classifiers.values()} | set(ORDINARY.values())
+        assert names <= set(bundled_classifiers())
+
     def test_too_many_images(self):
         with pytest.raises(ValueError, match="digits has 40 images, so from number 30 on there are 10, not 20"):
             configure(EXPERIMENTS["bicubic"], "quick", first=30).check()
@@ -328,6 +334,53 @@ class TestWhatIsMeasured:
         assert len(set(drawn)) == experiment.n_pilot + experiment.n_images
         assert min(drawn) >= experiment.first + experiment.images
         assert replace(experiment, images=9).identity != experiment.identity
+
+    def test_table2_attacks_an_ordinary_b_beside_f(self):
+        """b is another network than the one under g: what concerns f is what is measured where f is attacked itself."""
+        from spt.attacks import WorstOfK
+
+        beside = configure(EXPERIMENTS["table2"], "quick", n_votes=100)
+        assert (beside.ordinary, beside.classifier) == ("mnist-plain", "mnist-rotation-fine")
+        itself = replace(beside, ordinary=None)
+        row, other = (each.measure("images", 7, {}, "cpu") for each in (beside, itself))
+        assert [row[name] for name in ("f", "f_points", "f_attacked", "g_attacked_via_f", "g")] == [
+            other[name] for name in ("b", "points", "b_attacked", "g_attacked", "g")
+        ]
+        assert row["points"] != row["f_points"]
+        plain, image = beside.load_classifier(name="mnist-plain"), beside.load_images((1, 28, 28)).image(7)
+        worst = WorstOfK(beside.load_transform(), 30.0)(plain, image, 7, seed=beside.seed_of("images", 7))
+        assert row["truth"] == 7 and row["points"] == worst.points.tolist()
+        assert row["b_attacked"] == worst.predictions.tolist()
+
+    def test_table2_with_one_network_has_no_columns_of_f(self):
+        table2 = EXPERIMENTS["table2"]
+        plain = configure(table2, classifier="mnist-plain")
+        assert plain.ordinary is None and plain.stem == "table2-mnist-rotation-30"
+        assert configure(table2).stem == "table2-mnist-rotation-30-ordinary"
+        assert configure(table2, dataset="imagenet-samples").ordinary is None
+        rows = {"images": [{"image": 0, "truth": 1, "b": 1, "b_attacked": [1, 2, 2], "g_attacked": [1, None, 1]}]}
+        rows["images"][0]["seconds"] = 1.0  # a row as it was before g voted on the image itself
+        assert list(plain.summary(rows)) == ["images", "Γ", "acc. b", "adv. acc. b", "adv. acc. g", "t [s]"]
+        rows["images"][0] |= {"g": None, "f": 1, "f_attacked": [1, 1, 2], "g_attacked_via_f": [1, 1, 1]}
+        line = configure(table2).summary(rows)
+        shares = {name: cell.count for name, cell in line.items() if isinstance(cell, Share)}
+        assert shares == {
+            "acc. b": 1,
+            "adv. acc. b": 1,
+            "acc. g": 0,
+            "adv. acc. g": 2,
+            "acc. f": 1,
+            "adv. acc. f": 2,
+            "adv. acc. g via f": 3,
+        }
+
+    def test_table2_refuses_an_ordinary_network_for_other_images(self):
+        with pytest.raises(
+            ValueError, match=r"ordinary = cifar10-plain has other class names than the classifier mnist"
+        ):
+            configure(EXPERIMENTS["table2"], "quick", ordinary="cifar10-plain").check()
+        with pytest.raises(ValueError, match="Unknown classifier 'nobody'"):
+            configure(EXPERIMENTS["table2"], "quick", ordinary="nobody").check()
 
     def test_bicubic_warp_is_exact_for_a_quarter_turn_and_for_whole_pixels(self):
         from spt.experiments.bicubic import warp_bicubic

@@ -13,7 +13,7 @@ import pytest
 from spt.__main__ import main
 from spt.classifiers import forget_loaded
 from spt.experiments import EXPERIMENTS, Experiment, Share, Store, all_rows, configure, open_store, run
-from spt.experiments.experiment import LEFT_OUT, _dataset, _own_code
+from spt.experiments.experiment import LEFT_OUT, _dataset, own_code
 from spt.experiments.running import in_this_process
 from spt.experiments.stored import list_stored, load_stored
 from spt.experiments.tables import as_record, images_digest, left_out_in_words, write_tables
@@ -40,7 +40,7 @@ def classifier():
 def forget() -> None:
     """As a new process, which has loaded nothing."""
     forget_loaded()
-    for cache in (_own_code, _dataset):
+    for cache in (own_code, _dataset):
         cache.cache_clear()
 
 
@@ -116,9 +116,22 @@ class TestAnotherNetwork:
 
     def test_rows_of_another_version_are_refused(self, made, tmp_path, monkeypatch):
         open_store(made(), tmp_path / "out")
-        monkeypatch.setattr(EXPERIMENTS["table2"], "version", 2)
-        with pytest.raises(ValueError, match="rows_version 1 instead of 2"):
+        monkeypatch.setattr(EXPERIMENTS["table2"], "version", 3)
+        with pytest.raises(ValueError, match="rows_version 2 instead of 3"):
             open_store(made(), tmp_path / "out")
+
+    def test_another_ordinary_network_is_refused(self, made, tmp_path):
+        other = tmp_path / "other.py"
+        experiment = made()
+        shutil.copy(experiment.classifier, other)
+        run(beside := replace(experiment, ordinary=str(other)), open_store(beside, tmp_path / "out"))
+        assert beside.provenance()["ordinary_sha256"] == beside.provenance()["classifier_sha256"]
+        assert beside.stem == f"{experiment.stem}-ordinary"
+        other.write_text(other.read_text().replace("* 1.0", "* 2.0"))
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)  # it does not notice changes within a second
+        forget()
+        with pytest.raises(ValueError, match=r"\(ordinary_code_sha256 .*ordinary_sha256 [0-9a-f]{12}… instead of"):
+            open_store(beside, tmp_path / "out")
 
     @pytest.mark.parametrize("name", EXPERIMENTS)
     def test_what_every_experiment_says(self, name):

@@ -108,6 +108,7 @@ def _run(arguments: argparse.Namespace) -> str:
 
 def _table(experiment: Any, rows: Any) -> str:
     """The line beside the paper's, and what has to be known to compare them."""
+    from spt.experiments.published import COMPARE, OWN, SECONDS, beside_published, in_words, published_lines
     from spt.experiments.tables import as_markdown, beside_the_paper, left_out_in_words, paper_lines, paper_source
 
     summary = experiment.summary(rows)
@@ -120,6 +121,14 @@ def _table(experiment: Any, rows: Any) -> str:
     parts += [f"Note: {experiment.note}"] if experiment.note else []
     parts += [f"Paper: {caveat}" for caveat in caveats]
     parts += [f"Source of the paper's numbers: {paper_source()}."] if paper_lines(experiment) else []
+    if published := beside_published(experiment, summary):
+        parts += [
+            "Beside other published work",
+            as_markdown(published),
+            f"{COMPARE} {SECONDS}",
+            f"Ours and the paper's: {OWN}",
+        ]
+        parts += [f"{work.cited}: {meaning}" for work, meaning in in_words(published_lines(experiment))]
     return "\n\n".join(parts)
 
 

@@ -83,8 +83,8 @@ DEFAULT_CLASSIFIERS = {
     ("cifar10", "translation"): "cifar10-smooth",
     ("natural", "rotation"): "cifar10-smooth",
     ("natural", "translation"): "cifar10-smooth",
-    ("imagenet-samples", "rotation"): "spt.torchvision_networks:resnet50",
-    ("imagenet-samples", "translation"): "spt.torchvision_networks:resnet50",
+    ("imagenet-samples", "rotation"): "imagenet-lite0",
+    ("imagenet-samples", "translation"): "imagenet-lite0",
 }
 
 
@@ -237,7 +237,7 @@ class Experiment(ABC):
         dtypes = sorted({str(value.dtype).removeprefix("torch.") for value in classifier.module.parameters()})
         return {
             "classifier_sha256": classifier.fingerprint,
-            "classifier_code_sha256": _own_code(self.classifier),
+            "classifier_code_sha256": own_code(self.classifier),
             "number_format": ", ".join(dtypes),
             "trained_pixel_sigma": classifier.pixel_sigma if getattr(self, "pixel_sigma", 0.0) is None else None,
             "rows_version": self.version,
@@ -266,7 +266,7 @@ class Experiment(ABC):
         """The classifier of that name (default: the one of the settings), loaded once a process."""
         from spt.classifiers import load_classifier
 
-        _own_code(name or self.classifier)  # as it is when it is loaded
+        own_code(name or self.classifier)  # as it is when it is loaded
         return load_classifier(name or self.classifier, device)
 
     def load_images(self, shape: tuple[int, int, int] | None) -> "Dataset":
@@ -286,7 +286,7 @@ class Experiment(ABC):
 
 
 @lru_cache(maxsize=16)
-def _own_code(name: str) -> str | None:
+def own_code(name: str) -> str | None:
     """SHA-256 of the Python file that a person's own classifier comes from, which may change what the network does though
     its weights stay; None for a bundled one."""
     location = name if name.endswith(".py") else name.rpartition(":")[0]

@@ -49,13 +49,16 @@ class Stored:
 
 
 def list_stored(folder: Path, kind: type[Experiment]) -> list[str]:
-    """Stems of the results of an experiment in a folder, which need not exist: MNIST first, bundled images last.
+    """Stems of the results of an experiment in a folder, which need not exist: MNIST first, bundled images last; of results that
+    differ in their form only, those first whose form is named ("-cells", "-ordinary": the present defaults).
 
     One that has lost its JSON or its CSV file is there too, so that `load_stored` says so.
     """
     found = {path.stem for suffix in ("json", "csv") for path in folder.glob(f"{kind.name}-*.{suffix}")}
     bundled = tuple(f"{kind.name}-{name}-" for name in FAMILIES)
-    return sorted(found, key=lambda stem: (stem.startswith(bundled), not stem.startswith(f"{kind.name}-mnist-"), stem))
+    return sorted(
+        found, key=lambda stem: (stem.startswith(bundled), not stem.startswith(f"{kind.name}-mnist-"), f"{stem}~")
+    )
 
 
 def load_stored(folder: Path, kind: type[Experiment], stem: str) -> Stored:

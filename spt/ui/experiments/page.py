@@ -13,7 +13,7 @@ import streamlit as st
 from spt import faults
 from spt.experiments import EXPERIMENTS, Experiment, Share, configure
 from spt.experiments.stored import Stored
-from spt.ui.experiments import export, figure, rows, run, table
+from spt.ui.experiments import export, figure, published, rows, run, table
 from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder
 from spt.ui.shared import failures, folded, gate, state
 from spt.ui.shared.markdown import escape
@@ -55,6 +55,7 @@ def _show_nothing_stored(name: str) -> None:
     st.markdown(f"What the paper says for {escape(experiment.dataset)}:")
     table.show_table(experiment, None)
     table.show_notes(experiment, None)
+    published.show(experiment, None)
 
 
 def _to_quick(name: str) -> None:
@@ -227,6 +228,7 @@ def _draw(result: Result, drawn: Result) -> None:
 
 def _show_details(request: ExperimentRequest, result: Result) -> None:
     table.show_notes(result.experiment, result)
+    published.show(result.experiment, result)
     if result.done:
         st.subheader("Rows: image by image", anchor=False)
         rows.choose_row(result)

@@ -33,6 +33,11 @@ MEANINGS = {
     "points": "parameters of the attacks, the worst first",
     "b_attacked": "answers of the base classifier for the attacked images",
     "g_attacked": "answers of g for the attacked images",
+    "g": "answer of g for the image as it is; empty: ABSTAIN",
+    "f": "answer of f, the network that g smooths",
+    "f_points": "parameters of the attacks on f, the worst first",
+    "f_attacked": "answers of f for the images that were attacked through it",
+    "g_attacked_via_f": "answers of g for the images that were attacked through f",
     "surviving": "share of Γ that the received image leaves open",
     "width": "mean width of the bounds of a pixel, after each number of passes",
     "largest": "largest error that was found",
@@ -43,8 +48,16 @@ MEANINGS = {
     "exceeding": "how many samples exceed E",
     "seconds": "time",
 }
+ATTACKED = {
+    "b_attacked": "b under the worst attacks",
+    "g_attacked": "g under the worst attacks",
+    "f_attacked": "f under the worst attacks on f",
+    "g_attacked_via_f": "g under the worst attacks on f",
+}
+"""Answers to attacks, and whose they are."""
 TOLD = (
-    *("image", "truth", "label", "radius", "b", "answer", "b_attacked", "g_attacked"),
+    *("image", "truth", "label", "radius", "b", "f", "g", "answer", "b_attacked", "g_attacked"),
+    *("f_points", "f_attacked", "g_attacked_via_f"),
     *("point", "points", "sha256", "verified", "verified with V"),
 )
 """What a row says in sentences of their own, or not at all."""
@@ -218,8 +231,7 @@ def sentences(experiment: Experiment, row: Row, classifier: Classifier, data: Da
     lines = []
     if "label" in row:
         lines.append(_verdict(experiment, row, class_name))
-    if "b" in row:
-        lines.append(f"b answers {class_name(row['b'])} for the image as it is.")
+    lines += [f"{key} answers {class_name(row[key])} for the image as it is." for key in ("b", "f", "g") if key in row]
     for suffix, which in (("", "without"), (" with V", "with")):
         if f"verified{suffix}" in row:
             badge = (
@@ -230,9 +242,9 @@ def sentences(experiment: Experiment, row: Row, classifier: Classifier, data: Da
             lines.append(f"{badge} {which} a vignette: f answers {class_name(row[f'answer{suffix}'])}")
     if "answer" in row and "verified" not in row:
         lines.append(f"g’s votes answer {class_name(row['answer'])} for the received image (without a proof).")
-    for key, who in (("b_attacked", "b"), ("g_attacked", "g")):
+    for key, told in ATTACKED.items():
         if row.get(key):
-            lines.append(f"{who} under the worst attacks: {', '.join(class_name(label) for label in row[key])}")
+            lines.append(f"{told}: {', '.join(class_name(label) for label in row[key])}")
     for key, label in row.items():
         if key.startswith("answer ") and row.get(f"point {key.removeprefix('answer ')}") is not None:
             lines.append(f"worst attack within {key.removeprefix('answer ')} radius: g answers {class_name(label)}")

@@ -81,7 +81,7 @@ def show_table(experiment: Experiment, result: Result | None) -> None:
         return
     names = [name for name in rows[0] if name and any(row[name] != "–" for row in rows)]
     heads = [head + " " * heads[:k].count(head) for k, head in enumerate(heads)]  # pandas wants different names
-    table = pd.DataFrame({head: [_cell(row[name]) for name in names] for head, row in zip(heads, rows, strict=True)})
+    table = pd.DataFrame({head: [cell(row[name]) for name in names] for head, row in zip(heads, rows, strict=True)})
     table.index = pd.Index([escape(_in_words(name)).replace(" ", NARROW) for name in names])
     words = "; ".join(f"{name}: {', '.join(str(row[name]) for row in rows)}" for name in names)
     st.table(table, alt=f"{experiment.title}. {words}")
@@ -106,8 +106,8 @@ def _in_words(name: str) -> str:
     return f"{_WORDS[name]} {name}" if name in _WORDS else name
 
 
-def _cell(text: str) -> str:
-    """A share in bold; its interval goes to the next line as a whole where the column is narrow."""
+def cell(text: str) -> str:
+    """Text of the table as Markdown. A share in bold; its interval goes to the next line as a whole where the column is narrow."""
     value, bracket, band = text.partition(" [")
     if not bracket:
         return escape(value)
