@@ -9,6 +9,7 @@ st.set_page_config(page_title="SPT Explorer", page_icon=ICON, layout="wide")
 page = st.navigation(
     [
         st.Page("explore/start.py", title="Start", url_path="start", default=True),
+        st.Page("explore/learn.py", title="Learn", url_path="learn"),
         st.Page("explore/votes.py", title="Votes", url_path="votes"),
         st.Page("explore/certify.py", title="Certify", url_path="certify"),
         st.Page("explore/interpolation.py", title="Interpolation error", url_path="interpolation"),

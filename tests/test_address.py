@@ -13,6 +13,7 @@ SHARED = ("source", "digits_image", "classifier", "transform", "angle", "dx", "d
 PROCEDURE = ("rotation_sigma", "translation_sigma", "certify_pixel_sigma", "n_gamma", "n0", "alpha", "seed", "attacker")
 CONTROLS = {
     "start": ("n", "x"),
+    "learn": ("step", "guess_angle", "guess_votes", "there_and_back", "guess_twice", "see_attack", "see_vote"),
     "votes": (*SHARED, "rotation_sigma", "pixel_sigma", "n", "n0", "alpha", "seed", "pace", "rotation_range"),
     "certify": (
         *(*SHARED, *PROCEDURE, "rotation_limit", "translation_limit"),

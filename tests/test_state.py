@@ -13,7 +13,7 @@ from spt.ui.shared import presets, state
 from spt.ui.shared.values import Choice, Digest, Number, Pair, Switch
 from tests.pages import follow, go_back, menu, shown_address, state_of, texts, visit
 
-PAGES = ("votes", "certify", "interpolation", "inverse", "experiments")
+PAGES = ("votes", "certify", "interpolation", "inverse", "experiments", "learn")
 CARDS = {f"{number} {card.title}": card for number, card in enumerate(presets.PRESETS)}
 CARDS |= {f"tour {card.title}": card for card in (*presets.INTERPOLATION, *presets.INVERSE)}
 

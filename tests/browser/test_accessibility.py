@@ -14,6 +14,7 @@ pytestmark = pytest.mark.browser
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 PAGES = {
     "start": "",
+    "learn": "learn?see_attack=the+answer",
     "votes": "votes?pace=fast&n=50",
     "certify": "certify?rotation_limit=4",
     "one ball": "certify?form=one+ball&n_gamma=50&rotation_limit=10",

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 PROJECTOR, TELEPHONE = {"width": 1280, "height": 720}, {"width": 400, "height": 850}
 MAIN = '[data-testid="stMain"]'
 ADDRESSES = {
+    "learn": "learn?see_attack=the+answer",
     "votes": "votes?pace=fast&n=50",
     "certify": "certify?rotation_limit=4",
     "one ball": "certify?form=one+ball&n_gamma=50&rotation_limit=10",
@@ -23,6 +24,7 @@ ADDRESSES = {
     "experiments": "experiments",
 }
 FIGURES = {
+    "learn": f'{MAIN} [data-testid="stPlotlyChart"]',
     "votes": f'{MAIN} [data-testid="stVegaLiteChart"] >> nth=1',
     "certify": f"{MAIN} .cells-dial svg",
     "one ball": f'{MAIN} [data-testid="stPlotlyChart"] >> nth=0',
@@ -32,6 +34,7 @@ FIGURES = {
 }
 """What each page is about, beside its pictures."""
 CONTROLS = {
+    "learn": f'{MAIN} [data-testid="stSlider"]',
     "certify": f'{MAIN} [data-testid="stSlider"]',
     "one ball": f'{MAIN} [data-testid="stSlider"]',
     "experiments": f'{MAIN} [data-testid="stSelectbox"]',
@@ -92,7 +95,8 @@ def test_a_projector_shows_title_picture_and_figure(server: str, visitor: Page, 
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "votes" else pytest.mark.slow) for name in ADDRESSES]
+    "name",
+    [pytest.param(name, marks=[] if name == "votes" else pytest.mark.slow) for name in ADDRESSES if name != "learn"],
 )
 def test_a_telephone_shows_picture_and_control_with_the_sheet_too(server: str, visitor: Page, name: str) -> None:  # noqa: F811
     opened(visitor, f"{server}/{ADDRESSES[name]}", TELEPHONE)

@@ -20,14 +20,9 @@ from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.pixel_grid import Picture, Reading, Warp
 from spt.ui.shared.rounding import at_least, at_most
+from spt.ui.shared.signed import signed
 
-SIGNED_SCALE, WIDTH_SCALE = 0.15, 0.3  # pixel values at full colour: fixed, so that colours can be compared
-
-
-def signed(values: Tensor, title: str, alt: str, *warps: Warp) -> Picture:
-    """A signed map in the page's fixed colours; its values are said as they are."""
-    colours = figures.signed_picture(values.numpy(), SIGNED_SCALE)
-    return Picture(colours, title, alt, Reading(title.split(":")[0], values), warps)
+WIDTH_SCALE = 0.3  # pixel values at full colour: fixed, so that colours can be compared
 
 
 # ----------------------------------------------------------------------------------------------------------------- curve

@@ -10,7 +10,7 @@ import streamlit as st
 from spt.preprocessing import Preprocessing
 from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest, in_words
-from spt.ui.shared import background, pixel_grid, preset_buttons
+from spt.ui.shared import background, pixel_grid, preset_buttons, signed
 from spt.ui.shared.components import style
 from spt.ui.shared.pixel_grid import Picture, Warp
 from spt.ui.shared.presets import INTERPOLATION
@@ -73,13 +73,13 @@ def _show_images(request: InterpolationRequest) -> None:
                 warps=(sum_of_both,),
                 preview="exact",
             ),
-            bounds.signed(
+            signed.signed(
                 shown.before,
                 f"difference before P: norm {about(before)}",
                 f"Signed difference, norm {about(before)}.",
                 sum_of_both,
             ),
-            bounds.signed(
+            signed.signed(
                 shown.after,
                 f"after P ({steps}), e: norm {about(after)}",
                 f"Signed error after P, norm {about(after)}.",
@@ -91,7 +91,7 @@ def _show_images(request: InterpolationRequest) -> None:
     outside = "" if request.gamma_inside else " **γ lies outside Γ: no bound below speaks about it.**"
     if before < 1e-9:
         outside += " Here nothing is interpolated twice (whole pixels or γ = 0), so e = 0: move γ a little."
-    scale = bounds.SIGNED_SCALE
+    scale = signed.SCALE
     own = "" if request.preprocessing == request.classifier.preprocessing else " This P is not the classifier’s own."
     st.caption(
         f"Blue −{scale:g}, white 0, red +{scale:g} in pixel values of [0, 1] (fixed colours). "

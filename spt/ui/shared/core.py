@@ -9,7 +9,7 @@ _LOGGER = logging.getLogger(__name__)
 _PARTS_OF_EACH_PAGE = ("spt.ui.shared.checking", "spt.ui.shared.controls", "spt.figures.votes", "pandas")
 _PARTS_OF_SOME = (
     "scipy.special",
-    *(f"spt.ui.{page}.page" for page in ("certify", "votes", "interpolation", "inverse", "experiments")),
+    *(f"spt.ui.{page}.page" for page in ("certify", "votes", "interpolation", "inverse", "experiments", "learn")),
 )
 NO_MEMORY = (
     "The server has not enough memory to load the explorer: free some memory on that machine, and start it again."

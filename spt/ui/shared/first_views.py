@@ -28,7 +28,7 @@ from spt.ui.shared import core, state
 from spt.ui.shared.components import pictures_first, style
 
 FOLDER = bundled("assets") / "first_views"
-PAGES = ("votes", "certify", "interpolation", "inverse", "experiments")
+PAGES = ("learn", "votes", "certify", "interpolation", "inverse", "experiments")
 FORMAT = 1
 OWN = ("SPT_CLASSIFIER", "SPT_DATASET", "SPT_RESULTS")
 """Settings of a server that change what the default state shows."""

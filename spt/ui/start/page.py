@@ -11,6 +11,11 @@ def show() -> None:
     """The whole page below its introduction."""
     with failures.beside_the_rest():
         turning.show()
+    st.page_link(
+        "explore/learn.py",
+        label="**Learn: the whole story in six steps**, about eight minutes",
+        icon=":material/school:",
+    )
     st.subheader("Go on", anchor=False)
     for first in range(0, len(PRESETS), 3):
         for column, preset in zip(st.columns(3), PRESETS[first : first + 3], strict=True):

@@ -1,0 +1,1 @@
+"""The page "Learn": the story of the paper in six steps."""
