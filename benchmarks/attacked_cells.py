@@ -1,6 +1,6 @@
 """Attacks within certificates with cells: whether the g that was certified ever answers otherwise inside a certified radius.
 
-    SPT_DATA=folder python benchmarks/attacked_cells.py results/table4-mnist-rotation-50-cells.csv --images 100
+    SPT_DATA=folder python benchmarks/attacked_cells.py folder/table4-mnist-rotation-50-cells.csv --images 100
 
 Every image of a result of table 4 with cells that has a radius is attacked: of 1000 parameter points drawn inside it, rounded to
 8 bits as an attacker would, those are kept at which f is wrong most often under the noise of g (a few votes each), and g itself

@@ -10,8 +10,8 @@ from spt import AttackedImage, Rotation, SmoothedClassifier, load_classifier, lo
 from spt.error_bounds import error_norms, interpolation_error, interval_bound
 from spt.response import response
 from spt.ui.learn import guarantee
+from spt.ui.learn.lesson import ALONE, IMAGE, PREPARED, TRUTH
 from spt.ui.learn.page import STEPS
-from spt.ui.learn.step import ALONE, IMAGE, PREPARED, TRUTH
 from tests.pages import assert_healthy, grids, shown_address, texts, visit
 
 NUMBER = r"(\d+(?:\.\d+)?)"

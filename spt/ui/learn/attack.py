@@ -5,7 +5,7 @@ import streamlit as st
 
 from spt.figures import votes as figures
 from spt.images import to_8_bit
-from spt.ui.learn.step import ALONE, IMAGE, ROTATION, TRUTH, Link, Step, answer, classifier, digit, turned
+from spt.ui.learn.lesson import ALONE, IMAGE, ROTATION, TRUTH, Lesson, Link, answer, classifier, digit, turned
 from spt.ui.shared import cache, pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 
@@ -57,7 +57,7 @@ def _link() -> Link:
     return Link("explore/votes.py", "This attack on the page Votes", {"source": "digits", **parameters})
 
 
-STEP = Step(
+STEP = Lesson(
     "attack",
     "Turn this 2 to the left, slowly. At which angle does the network first read something else?",
     _ask,

@@ -8,7 +8,7 @@ import torch
 from spt.error_bounds import Search, chord_bound, error_norms
 from spt.figures import errors as figures
 from spt.threat_model import AttackedImage
-from spt.ui.learn.step import IMAGE, PREPARED, ROTATION, Link, Step, answer, classifier, digit
+from spt.ui.learn.lesson import IMAGE, PREPARED, ROTATION, Lesson, Link, answer, classifier, digit
 from spt.ui.shared import state
 from spt.ui.shared.rounding import at_least, at_most
 
@@ -103,7 +103,7 @@ def _link() -> Link:
     )
 
 
-STEP = Step(
+STEP = Lesson(
     "bound",
     f"The vote turns by −{-BETA:g}°, the attacker by any γ within ±{LIMIT:g}°. {TRIED} angles were tried. How large can the "
     "difference e get?",

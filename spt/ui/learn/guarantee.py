@@ -7,7 +7,7 @@ import streamlit as st
 
 from spt.certificates import CellsCertificate, quantity, rounded_down
 from spt.figures.cells import cells_svg
-from spt.ui.learn.step import ALONE, IMAGE, Link, Step, answer
+from spt.ui.learn.lesson import ALONE, IMAGE, Lesson, Link, answer
 from spt.ui.shared import first_views, state
 from spt.ui.shared.markdown import escape
 
@@ -79,7 +79,7 @@ def _link() -> Link:
     return Link("explore/certify.py", "Compute this proof on the page Certify", {"source": "digits", **parameters})
 
 
-STEP = Step(
+STEP = Lesson(
     "guarantee",
     "Votes, and a bound for every sample, make this proof for our 2. What does it speak about?",
     _ask,

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from spt.ui.learn import attack, bound, guarantee, received, twice, vote
-from spt.ui.learn.step import Step
+from spt.ui.learn.lesson import Lesson
 from spt.ui.shared import failures, state
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Lesson] = {
     each.name: each for each in (attack.STEP, vote.STEP, twice.STEP, bound.STEP, received.STEP, guarantee.STEP)
 }
 QUESTION, ANSWER = "the question", "the answer"

@@ -7,7 +7,7 @@ from spt.figures import inverse as figures
 from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.threat_model import ReceivedImage
-from spt.ui.learn.step import IMAGE, PREPARED, ROTATION, Link, Step, answer, digit, turned
+from spt.ui.learn.lesson import IMAGE, PREPARED, ROTATION, Lesson, Link, answer, digit, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture, Reading
 
@@ -76,7 +76,7 @@ def _link() -> Link:
     return Link("explore/inverse.py", "Pixel by pixel, on the page Inverse", {"source": "digits", **parameters})
 
 
-STEP = Step(
+STEP = Lesson(
     "received",
     f"You receive this picture and know only that it was turned by some angle within ±{LIMIT:g}°. How many of these "
     f"{2 * LIMIT:g}° can explain it?",

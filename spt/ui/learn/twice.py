@@ -4,7 +4,7 @@ import streamlit as st
 import torch
 
 from spt.error_bounds import interpolation_error
-from spt.ui.learn.step import IMAGE, PREPARED, ROTATION, Link, Step, answer, classifier, digit, turned
+from spt.ui.learn.lesson import IMAGE, PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 from spt.ui.shared.rounding import about
@@ -75,7 +75,7 @@ def _link() -> Link:
     )
 
 
-STEP = Step(
+STEP = Lesson(
     "twice",
     "The attacker turns the picture, the vote turns it once more. Turn it by an angle and back by the same: is it what it was?",
     _ask,

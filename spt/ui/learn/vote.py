@@ -8,7 +8,7 @@ from spt.figures import votes as figures
 from spt.images import to_8_bit
 from spt.smoothing import SmoothedClassifier
 from spt.ui.learn import attack
-from spt.ui.learn.step import ALONE, IMAGE, ROTATION, TRUTH, Link, Step, answer, classifier, turned
+from spt.ui.learn.lesson import ALONE, IMAGE, ROTATION, TRUTH, Lesson, Link, answer, classifier, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 
@@ -69,7 +69,7 @@ def _link() -> Link:
     return Link("explore/votes.py", "Watch these votes on the page Votes", {"source": "digits", **parameters})
 
 
-STEP = Step(
+STEP = Lesson(
     "vote",
     f"The same network is asked {VOTES:,} times, each time with the received picture turned on by a random angle (spread "
     f"{SIGMA:g}°). How many answers are 2?",

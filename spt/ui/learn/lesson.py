@@ -30,7 +30,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Step:
+class Lesson:
     """A question, what is so, and what to take home.
 
     Attributes:
