@@ -15,7 +15,7 @@ from spt.certificates.rounding import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
 from spt.images import image_digest
-from spt.threat_model import BOUNDED, Attacker
+from spt.threat_model import Attacker, Bounding, bounded_transforms
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui.shared import cache, failures, own_names, pixel_grid, state, title, uploads
 from spt.ui.shared.markdown import escape
@@ -182,11 +182,11 @@ def _download(name: str, shape: Shape) -> None:
     st.rerun()
 
 
-def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform:
-    """Which transformation T; ``bounded``: only those whose interpolation error can be bounded."""
+def choose_transform(classifier: Classifier, bounded: Bounding | None = None) -> Transform:
+    """Which transformation T; ``bounded``: only those for which there is that bound."""
     name = state.choose(
         "Transformation T",
-        BOUNDED if bounded else tuple(TRANSFORMS),
+        bounded_transforms(bounded) if bounded else tuple(TRANSFORMS),
         "rotation",
         key="transform",
         help="The family of transformations that an attacker applies and that the votes are smoothed over.",
