@@ -53,7 +53,7 @@ PREPROCESSINGS = (
 )
 RANGES = ("symmetric", "narrow", "tiny", "point", "one-sided", "wide", "at a quarter turn", "far")
 UNITS = {"rotation": (30.0, 90.0), "translation": (1.5, 1.0), "scaling": (20.0, 0.0), "shear": (20.0, 0.0)}
-"""Of each transformation: a usual size of its parameters, and how far its special values (0 among them) are apart, 0 for no others."""
+"""Of each transformation: a usual size of its parameters, and how far apart its special values are, 0 where only 0 is one."""
 ERRORS = {
     "rotation": ("chord", "interval", "naive interval"),
     "translation": ("vertices", "interval", "naive interval"),

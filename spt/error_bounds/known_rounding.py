@@ -75,9 +75,15 @@ def rounding_changes(path: Path, image: Tensor, maps: Tensor, start: Tensor, sto
     first, last = path.warped(image[None], start), path.warped(image[None], stop)
     low, high = torch.minimum(first, last) - rest, torch.maximum(first, last) + rest
     middle, half = (low + high) / 2, (high - low) / 2
-    level = torch.round(255 * middle)
-    known = (255 * low > level - 0.5) & (255 * high < level + 0.5)
-    return torch.cat((torch.where(known, level / 255 - middle, 0.0), torch.where(known, half, LARGEST)), dim=1)
+    known, level = known_levels(first, last, rest)
+    return torch.cat((torch.where(known, level - middle, 0.0), torch.where(known, half, LARGEST)), dim=1)
+
+
+def known_levels(first: Tensor, last: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether what is within ``rest`` (with `EDGE`) of between ``first`` and ``last`` has one grey level, and which, in [0, 1]."""
+    low, high = torch.minimum(first, last) - rest, torch.maximum(first, last) + rest
+    level = torch.round(255 * ((low + high) / 2))
+    return (255 * low > level - 0.5) & (255 * high < level + 0.5), level / 255
 
 
 def drift(path: Path, outer: Tensor, width: Tensor, images: Tensor) -> Tensor:
