@@ -189,15 +189,17 @@ class Scaling(Transform):
         return inverse * x, inverse * y
 
     def describe(self, point: Tensor | Sequence[float]) -> str:
+        """The parameter in words, with the factor: ``scale 69.31 log % (×2)``."""
         factor = math.exp(min(max(float(point[0]) / 100, -700), 700))
         return f"{super().describe(point)} (×{factor:.3g})"
 
     @staticmethod
     def limit_for(percent: float) -> float:
-        """The smallest size of gamma, in log %, that contains all factors from 1 - percent / 100 to 1 + percent / 100."""
+        """The smallest size of gamma, in log % and rounded up, that contains all factors from 1 - percent/100 to 1 + percent/100."""
         if not 0 <= percent < 100:
             raise ValueError(f"A factor is changed by 0 to less than 100 %, not by {percent:g} %.")
-        return math.nextafter(-100 * math.log1p(-percent / 100), math.inf) if percent else 0.0
+        logarithm = math.log1p(-percent / 100) if percent < 50 else math.log((100 - percent) / 100)
+        return -100 * logarithm * (1 + 1e-15)
 
 
 class Shear(Transform):

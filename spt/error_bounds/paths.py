@@ -98,10 +98,10 @@ class Path(ABC):
         """Parameters of the same T, where there are any, that keep more digits."""
         return parameters
 
+    @abstractmethod
     def stretch(self, low: float, high: float) -> float:
         """How far apart on one axis the sources of two pixels can be that are one pixel apart on each, for parameters in
         [low, high]."""
-        return math.inf
 
 
 class RotationPath(Path):
@@ -135,6 +135,7 @@ class RotationPath(Path):
         return math.sqrt(2) * torch.hypot(x, y)
 
     def reduced(self, parameters: Tensor) -> Tensor:
+        """Angles from 0° to 360°."""
         return torch.remainder(parameters, 360)
 
     def stretch(self, low: float, high: float) -> float:
@@ -199,6 +200,7 @@ class ShearPath(Path):
         return [0.0] if low < 0 < high else []
 
     def kinks(self, low: float, high: float, height: int, width: int) -> list[float]:
+        """Where a row has moved by whole pixels."""
         found = {0.0}
         for row in range((height + 1) % 2, height, 2):  # twice the distance from the centre
             if row:

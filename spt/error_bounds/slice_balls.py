@@ -15,7 +15,6 @@ attack has turned: docs/mathematics.md, section 24.
 """
 
 import itertools
-import math
 
 import torch
 from torch import Tensor
@@ -24,12 +23,13 @@ from spt.error_bounds import arcs, vertices
 from spt.error_bounds.balls import centre_weights
 from spt.error_bounds.cell_balls import CellBalls
 from spt.error_bounds.known_rounding import EDGE, LARGEST, known_levels
+from spt.error_bounds.path_pieces import moved
 from spt.error_bounds.paths import PATHS, Path
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import AttackedImage, as_range, check_bounded
 
-LEAST_PIECES, ROUNDED_PIECES, WIDEST_PIECE = 4, 32, 1.0
-"""Into how many pieces a cell is cut at the least, and where the attacker's rounding is looked at; the widest, in the parameter."""
+LEAST_PIECES, ROUNDED_PIECES = 4, 32
+"""Into how many pieces a cell is cut at the least, and where the attacker's rounding is looked at."""
 
 
 def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
@@ -55,24 +55,15 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
 
 def _along(attacked: AttackedImage, path: Path, box: Tensor) -> tuple[Tensor, float, float]:
     """A centre, and the radius around it for the exact attacker and for the one who is asked for."""
-    image, (low, high), shown = attacked.pixels, box[0].tolist(), attacked.preprocessing
-    height, width = image.shape[1:]
-    rounds = attacked.attacker == "8-bit"
-    count = math.ceil((high - low) / min(WIDEST_PIECE, path.widest(height, width)))
-    count = max(ROUNDED_PIECES if rounds else LEAST_PIECES, count)
-    inner = path.kinks(low, high, height, width)
-    ends = sorted({*torch.linspace(low, high, count + 1, dtype=torch.float64).tolist(), *inner})
-    places = torch.tensor(ends if len(ends) > 1 else 2 * ends, dtype=torch.float64, device=image.device)
-    weights = arcs.arc_weights(places[:-1], places[1:], height, width, path=path)
-    rest = arcs.remainder(arcs.differences(image[None]), None, *weights, (height, width))
-    moved = path.warped(image[None], places)
-    seen = shown(moved)
+    (low, high), shown, rounds = box[0].tolist(), attacked.preprocessing, attacked.attacker == "8-bit"
+    images, rest = moved(path, attacked.pixels, low, high, ROUNDED_PIECES if rounds else LEAST_PIECES)
+    seen = shown(images)
     exact = seen[:-1], seen[1:], shown(rest)
     if not rounds:
         centre = _centre(seen)
         return centre, _largest(centre, *exact), 0.0
-    known, level = known_levels(moved[:-1], moved[1:], rest + EDGE)
-    first, last = (shown(torch.where(known, level, part)) for part in (moved[:-1], moved[1:]))
+    known, level = known_levels(images[:-1], images[1:], rest + EDGE)
+    first, last = (shown(torch.where(known, level, part)) for part in (images[:-1], images[1:]))
     rounded = first, last, shown(torch.where(known, 0.0, rest + LARGEST))
     found = []
     for centre in (_centre(seen), _centre((first + last) / 2)):
