@@ -195,7 +195,7 @@ class Scaling(Transform):
 
     @staticmethod
     def limit_for(percent: float) -> float:
-        """The smallest size of gamma, in log % and rounded up, that contains all factors from 1 - percent/100 to 1 + percent/100."""
+        """The smallest size of gamma, in log % and rounded up, for all factors from 1 - percent / 100 to 1 + percent / 100."""
         if not 0 <= percent < 100:
             raise ValueError(f"A factor is changed by 0 to less than 100 %, not by {percent:g} %.")
         logarithm = math.log1p(-percent / 100) if percent < 50 else math.log((100 - percent) / 100)

@@ -108,7 +108,8 @@ def _add_image(parser: Parser) -> None:
         nargs="+",
         type=parameter,
         metavar="VALUE",
-        help="transform the image first by these parameters (rotation: angle; translation: dx dy; scaling: scale; shear: shear) and round to 8 bits",
+        help="transform the image first by these parameters (rotation: angle; translation: dx dy; scaling: scale; shear: shear) "
+        "and round to 8 bits",
     )
     add_download(what)
 
