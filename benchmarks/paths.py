@@ -1,7 +1,7 @@
 """Balls of cells of scaling and shear, beside rotation: radius, radius against what occurs, time; rewrites paths.md.
 
-    SPT_DATA=... python benchmarks/paths.py            # two minutes; needs MNIST and CIFAR-10
-    SPT_DATA=... python benchmarks/paths.py --images 2 # a quick look
+    SPT_DATA=... python -m benchmarks.paths            # two minutes; needs MNIST and CIFAR-10
+    SPT_DATA=... python -m benchmarks.paths --images 2 # a quick look
 
 "Occurs" is the largest distance to the centre among 61 gammas of the cell, so ratios err on the high side. Times are processor
 time of one thread: other work on the machine changes them less than the clock.
@@ -104,14 +104,16 @@ def main() -> None:
     load = os.getloadavg()[0]
     parts = [
         "# Balls of cells of scaling and shear",
-        "Written by `python benchmarks/paths.py`. P: vignette d = 2 px (circle), blur 5, s = 2 (MNIST) or 1 (CIFAR-10); test images "
-        f"1000, 1007, … ({arguments.images} of each data set), one cell around each of −25, −11, 3, 8 and 20 (°, log % or %). "
+        "Written by `python -m benchmarks.paths`. P: vignette d = 2 px (circle), blur 5, s = 2 (MNIST) or 1 (CIFAR-10); "
+        f"test images 1000, 1007, … ({arguments.images} of each data set), one cell around each of "
+        "−25, −11, 3, 8 and 20 (°, log %, %). "
         '"Occurs" is the largest distance to the centre among 61 gammas of the cell, so ratios err on the high side. Times are '
         "processor time of one thread.",
-        f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, one thread; load at the start {load:.1f}.",
+        f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, one thread; load at the start "
+        f"{load:.1f}.",
         "## Cells without smoothing over the parameter",
-        "{P Q(T_γ x) : γ in the cell}, one warp. A shear is affine in γ between the angles at which a row has moved by a whole number "
-        "of pixels, so nothing is left beside the ends of its pieces.",
+        "{P Q(T_γ x) : γ in the cell}, one warp. A shear is affine in γ between the places at which a row has moved by whole "
+        "pixels, so nothing is left beside the ends of its pieces.",
         as_markdown(table(0.0, arguments.images)),
         "## Cells with samples",
         f"{{P A_(b′−γ) Q(T_γ x) : γ in the cell}} for {SAMPLES} samples b′ around the middle of each cell, σ = 15.",
