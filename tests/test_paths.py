@@ -20,7 +20,7 @@ from spt.error_bounds import arcs, interval_bound, sample_bound
 from spt.error_bounds import slice_balls as slices
 from spt.error_bounds.arcs import remainder
 from spt.error_bounds.known_rounding import known_levels
-from spt.error_bounds.paths import PATHS, Path
+from spt.error_bounds.paths import PATHS, PixelPath
 from spt.error_bounds.slice_balls import slice_balls
 from spt.images import to_8_bit
 from spt.preprocessing import Preprocessing
@@ -41,7 +41,7 @@ BLURRED = Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blu
 # ------------------------------------------------------------------------------------------------------------ remainders
 
 
-def some_split(path: Path, height: int, width: int, random: np.random.Generator) -> tuple[float, float]:
+def some_split(path: PixelPath, height: int, width: int, random: np.random.Generator) -> tuple[float, float]:
     """As wide as allowed or less, often at 0 or at a kink, and never with a node inside."""
     unit = 60.0 if path.transform.name == "rotation" else 20.0
     low = random.choice((0.0, unit * random.normal(), 10 * unit * random.normal()))

@@ -21,7 +21,7 @@ fraction of the split at which tau lies, and integral of G dtau <= w²/8. The me
 
 A line is crossed at most once where x' keeps its sign, as the path is then monotone in x.
 
-The split must be narrow enough that no path is longer than one pixel where the image is (`Path.widest`), so it meets at most
+The split must be narrow enough that no path is longer than one pixel where the image is (`PixelPath.widest`), so it meets at most
 2 x 2 cells and one line of each direction. Farther than a pixel beside the image f is 0, and so is all that multiplies the
 speeds there. A line that the box reaches by less than `TOUCH` does not count: extending the cell by that much changes the
 interpolant by at most `TOUCH` times the jump of its slope. This matters at multiples of 90° and where nothing moves, where rows
@@ -47,7 +47,7 @@ rounded a few times, have a relative error below 1e-6, so the factors are inflat
 import torch
 from torch import Tensor
 
-from spt.error_bounds.paths import TURNING, Motion, Path
+from spt.error_bounds.paths import TURNING, Motion, PixelPath
 
 TOUCH = 1e-10
 CROSSING = 1e-9
@@ -103,7 +103,7 @@ def _next(maps: Tensor, columns: int, rows: int) -> Tensor:
 
 
 def arc_weights(
-    start: Tensor, stop: Tensor, height: int, width: int, *, path: Path = TURNING, anywhere: bool = False
+    start: Tensor, stop: Tensor, height: int, width: int, *, path: PixelPath = TURNING, anywhere: bool = False
 ) -> tuple[Tensor, Tensor]:
     """For M splits [start, stop] of the parameter: which difference maps each pixel needs, (M, H * W) long, and the factors
     (M, H * W, 5) that multiply them; their product is the remainder r.

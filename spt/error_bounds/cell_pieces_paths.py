@@ -42,7 +42,7 @@ from torch import Tensor
 from spt.error_bounds.arcs import arc_weights, differences, remainder
 from spt.error_bounds.cell_pieces import Pieces, RoundedParts, Window, repeated, values_at_once
 from spt.error_bounds.known_rounding import drift, graded, rounding_changes
-from spt.error_bounds.paths import PATHS, Path
+from spt.error_bounds.paths import PATHS, PixelPath
 from spt.threat_model import AttackedImage
 
 LONGEST_ARC = 0.16
@@ -54,14 +54,14 @@ BESIDE = 1e-10
 sharpness)."""
 
 
-def splits_for(path: Path, extent: float, height: int, width: int) -> int:
+def splits_for(path: PixelPath, extent: float, height: int, width: int) -> int:
     """How many splits a cell that is ``extent`` wide is cut into, for images of that size."""
     wanted = min(MOST_SPLITS, math.ceil(extent * path.fastest(height, width) / LONGEST_ARC + 0.5))
     needed = math.ceil(extent / path.widest(height, width) * (1 - 1e-12))
     return max(1, wanted, needed)
 
 
-def _inside(path: Path, low: float, high: float) -> list[float]:
+def _inside(path: PixelPath, low: float, high: float) -> list[float]:
     """The nodes inside [low, high], not those that are its ends but for rounding."""
     return [node for node in path.nodes(low, high) if low + BESIDE < node < high - BESIDE]
 

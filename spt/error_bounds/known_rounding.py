@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds.arcs import arc_weights, remainder
-from spt.error_bounds.paths import Path
+from spt.error_bounds.paths import PixelPath
 
 EDGE = 1e-6
 LARGEST = 1 / 510 + EDGE
@@ -63,7 +63,7 @@ def graded(cell: Sequence[float], split: Sequence[float], count: int) -> list[fl
     return [*found, 1.0]
 
 
-def rounding_changes(path: Path, image: Tensor, maps: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+def rounding_changes(path: PixelPath, image: Tensor, maps: Tensor, start: Tensor, stop: Tensor) -> Tensor:
     """d and e on M parts [start, stop] of the parameter: (M, 2 C, H, W), float64.
 
     Args:
@@ -86,7 +86,7 @@ def known_levels(first: Tensor, last: Tensor, rest: Tensor) -> tuple[Tensor, Ten
     return (255 * low > level - 0.5) & (255 * high < level + 0.5), level / 255
 
 
-def drift(path: Path, outer: Tensor, width: Tensor, images: Tensor) -> Tensor:
+def drift(path: PixelPath, outer: Tensor, width: Tensor, images: Tensor) -> Tensor:
     """L in every pixel, (M, 1, H, W), for M parts of ``width`` whose outer parameter is ``outer`` in the middle."""
     x, y = path.sources(images.shape[2], images.shape[3], outer)
     farthest = path.travel(x, y, width) * (width * path.unit)[:, None, None]

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from spt.error_bounds import arcs
-from spt.error_bounds.paths import Path
+from spt.error_bounds.paths import PixelPath
 
 WIDEST_PIECE = 1.0
 """In the unit of the parameter."""
 
 
-def moved(path: Path, image: Tensor, low: float, high: float, least: int) -> tuple[Tensor, Tensor]:
+def moved(path: PixelPath, image: Tensor, low: float, high: float, least: int) -> tuple[Tensor, Tensor]:
     """T_gamma x at the ends of all pieces of [low, high], (K + 1, C, H, W), and r on each, (K, C, H, W).
 
     On a piece T_gamma x is within r of the line between its ends in every pixel, see `spt.error_bounds.arcs`. There are at least

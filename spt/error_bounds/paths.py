@@ -48,7 +48,7 @@ class Motion:
     turns: Tensor
 
 
-class Path(ABC):
+class PixelPath(ABC):
     """The paths of all pixels under one transformation of one parameter.
 
     Attributes:
@@ -104,7 +104,7 @@ class Path(ABC):
         [low, high]."""
 
 
-class RotationPath(Path):
+class RotationPath(PixelPath):
     """Arcs about the centre."""
 
     transform = Rotation()
@@ -142,7 +142,7 @@ class RotationPath(Path):
         return math.sqrt(2)
 
 
-class ScalingPath(Path):
+class ScalingPath(PixelPath):
     """Straight lines through the centre. Beyond a pixel beside the image all is 0, however fast they are there."""
 
     transform = Scaling()
@@ -175,7 +175,7 @@ class ScalingPath(Path):
         return math.exp(-low * self.unit)
 
 
-class ShearPath(Path):
+class ShearPath(PixelPath):
     """Every row of pixels moves along itself. Between nodes no pixel crosses a line: there T_gamma x is affine in gamma."""
 
     transform = Shear()
@@ -224,7 +224,7 @@ class ShearPath(Path):
 
 
 TURNING = RotationPath()
-PATHS: dict[str, Path] = {path.transform.name: path for path in (TURNING, ScalingPath(), ShearPath())}
+PATHS: dict[str, PixelPath] = {path.transform.name: path for path in (TURNING, ScalingPath(), ShearPath())}
 """By the name of the transformation."""
 
 

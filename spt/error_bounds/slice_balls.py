@@ -24,7 +24,7 @@ from spt.error_bounds.balls import centre_weights
 from spt.error_bounds.cell_balls import CellBalls
 from spt.error_bounds.known_rounding import EDGE, LARGEST, known_levels
 from spt.error_bounds.path_pieces import moved
-from spt.error_bounds.paths import PATHS, Path
+from spt.error_bounds.paths import PATHS, PixelPath
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import AttackedImage, as_range, check_bounded
 
@@ -53,7 +53,7 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
     return CellBalls(torch.stack(centres), proved, torch.tensor(rounding, dtype=torch.float64))
 
 
-def _along(attacked: AttackedImage, path: Path, box: Tensor) -> tuple[Tensor, float, float]:
+def _along(attacked: AttackedImage, path: PixelPath, box: Tensor) -> tuple[Tensor, float, float]:
     """A centre, and the radius around it for the exact attacker and for the one who is asked for."""
     (low, high), shown, rounds = box[0].tolist(), attacked.preprocessing, attacked.attacker == "8-bit"
     images, rest = moved(path, attacked.pixels, low, high, ROUNDED_PIECES if rounds else LEAST_PIECES)
