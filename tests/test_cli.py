@@ -329,7 +329,7 @@ BAD = {
     "image and received": (["invert", "--received", "digits:0", "--image", "digits:1"], "not allowed with argument"),
     "range": (["invert", "--range", "5", "2"], "--range must be two finite numbers in ascending order, but is 5 2"),
     "one shift of two": (["invert", "--transform", "translation", "--at", "1"], "takes 2 number(s) (dx dy), not 1"),
-    "no such transformation": (["invert", "--transform", "shear"], "shear"),
+    "no such transformation": (["invert", "--transform", "squeeze"], "squeeze"),
     "split width": (["invert", "--width", "0"], "--width: must be a number from 1e-06 to 3600, but is '0'"),
     "too many splits": (["invert", "--width", "1e-6"], "more than 1000000 splits"),
     "passes": (["invert", "--passes", "-1"], "must be a whole number from 0 to 1000, but is '-1'"),

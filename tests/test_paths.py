@@ -206,7 +206,7 @@ def test_slices_on_every_kind_of_image(name, kind):
 @pytest.mark.parametrize("what", ["rest", "levels"])
 def test_without_its_rest_or_with_wrong_levels_a_slice_is_too_small(monkeypatch, name, what):
     def many() -> None:
-        for seed in range(20):
+        for seed in range(6):
             random = np.random.default_rng(seed)
             seen = Seen(
                 flat_image(("noise", "any pixel", "checkerboard")[seed % 3], 1, (9, 9), random), name, PREPROCESSINGS[0]
@@ -306,7 +306,7 @@ ENDS = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
 @pytest.mark.parametrize(("name", "sigma"), [("scaling", 0.0), ("scaling", 2.0), ("shear", 0.0), ("shear", 20.0)])
 def test_the_radius_ends_before_the_answer_changes(columns, name, sigma):
     transform = TRANSFORMS[name]
-    image, truth, limit, width = {"scaling": (LEFT, 9.96, 15.0, 1.0), "shear": (ENDS, 200 / 3, 90.0, 6.0)}[name]
+    image, truth, limit, width = {"scaling": (LEFT, 9.96, 12.0, 1.0), "shear": (ENDS, 200 / 3, 78.0, 6.0)}[name]
     defence = DistSPTCells(columns, transform, sigma, 0.03, limit, cell_width=width, cell_floor=width / 2)
     found = defence.certify(image, n_cell=40)
     assert found.verify() and read_certificate(found.to_json()) == found and recompute(found, columns, image).agrees
@@ -318,7 +318,7 @@ def test_the_radius_ends_before_the_answer_changes(columns, name, sigma):
         beyond = transform(image, [[-1.05 * truth], [1.1 * truth]])
         assert (columns.logits(beyond).argmax(dim=1) != found.label).any()
     else:
-        for number in (0, 5, 35, 40):
+        for number in (0, 40):
             answer = defence.predict(attacked[number], seed=number, alpha=1e-4).label
             assert answer in (None, found.label)
 
