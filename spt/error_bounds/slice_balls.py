@@ -48,7 +48,7 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
         centre, exact, rounded = _along(attacked, path, box) if path else _between_vertices(attacked, box)
         centres.append(centre)
         rounding.append(min(max(rounded - exact, 0.0), attacked.rounding))
-        radii.append((exact + slack) * inflation + rounding[-1])
+        radii.append((exact + slack + rounding[-1]) * inflation)
     proved = torch.tensor(radii, dtype=torch.float64) * (1 + 1e-14)
     return CellBalls(torch.stack(centres), proved, torch.tensor(rounding, dtype=torch.float64))
 
