@@ -170,6 +170,7 @@ class _Dial:
         )
         widest = min(self.shown * self.scale, 180.0)
         words = [f"angles are drawn {self.scale:.3g} × as wide"] if angles and self.scale > 1.005 else []
+        words += [] if angles else [f"γ in {unit}"]
         words += (
             [f"Γ = ±{given(float(f'{certificate.limit:g}'), unit)} goes on"] if self.limit < certificate.limit else []
         )
@@ -215,7 +216,8 @@ class _Dial:
             x, y = self.place(value, OUTER + 12)
             anchor = "middle" if abs(x) < 40 else "end" if x < 0 else "start"
             yield f'<path d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" stroke="currentColor"/>'
-            yield f'<text x="{x:.1f}" y="{y + 2:.1f}" text-anchor="{anchor}" fill="currentColor">{text}</text>'
+            number = text.removesuffix(f" {unit}")  # what is no angle has its unit below
+            yield f'<text x="{x:.1f}" y="{y + 2:.1f}" text-anchor="{anchor}" fill="currentColor">{number}</text>'
         if self.note:
             yield f'<text y="{self.bottom - 2:g}" text-anchor="middle" fill="currentColor">{self.note}</text>'
         for answer in self.answers:
