@@ -20,10 +20,11 @@ from torch import Tensor
 
 from spt.datasets import load_dataset
 from spt.error_bounds import Search, sample_bound
-from spt.error_bounds import cell_pieces_rotation as rotation
+from spt.error_bounds import cell_pieces_paths as path_pieces
 from spt.error_bounds.balls import rounding_at_samples
 from spt.error_bounds.cell_balls import ROUNDING_PARTS, CellBalls, cell_balls
 from spt.error_bounds.known_rounding import EDGE
+from spt.error_bounds.paths import TURNING
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage, Attacker
 from spt.transforms import Rotation, Transform, Translation
@@ -112,18 +113,18 @@ def splits(count: int) -> Table:
             cells = []
             for number in numbers:
                 wanted = max(number, least(width, side))
-                with mock.patch.object(rotation, "splits_for", return_value=wanted):
+                with mock.patch.object(path_pieces, "splits_for", return_value=wanted):
                     cells.append(ratio(*measured(name, ROTATION, width, count)))
             radii, largest, ms = measured(name, ROTATION, width, count)
-            chosen = str(rotation.splits_for(width, side, side))
+            chosen = str(path_pieces.splits_for(TURNING, width, side, side))
             rows.append((name, f"{width:g}°", *cells, ratio(radii, largest, ms), chosen, f"{radii.median():.4f}"))
     return rows
 
 
 def least(width: float, side: int) -> int:
     """Splits that the remainders need: arcs of at most one pixel."""
-    with mock.patch.object(rotation, "MOST_SPLITS", 1):
-        return rotation.splits_for(width, side, side)
+    with mock.patch.object(path_pieces, "MOST_SPLITS", 1):
+        return path_pieces.splits_for(TURNING, width, side, side)
 
 
 def ratio(radii: Tensor, largest: Tensor, ms: float) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spt.preprocessing import Preprocessing
     from spt.smoothing import SmoothedClassifier, Votes
     from spt.threat_model import AttackedImage, ReceivedImage
-    from spt.transforms import TRANSFORMS, Rotation, Transform, Translation, get_transform
+    from spt.transforms import TRANSFORMS, Rotation, Scaling, Shear, Transform, Translation, get_transform
 
 __all__ = [
     "DATASETS",
@@ -43,6 +43,8 @@ __all__ = [
     "Preprocessing",
     "ReceivedImage",
     "Rotation",
+    "Scaling",
+    "Shear",
     "SmoothedClassifier",
     "Transform",
     "Translation",

@@ -31,14 +31,42 @@ EVALUATION = 1e-9
 and sides of at most 4096 pixels the source is off by less than 2e-10 pixels, which counts at most twice, and the sum of four
 products and the coordinates inside by less than 1e-12."""
 
-BOUNDED = ("rotation", "translation")
-"""Names of the transformations whose interpolation error can be bounded."""
+Bounding = Literal["whole range", "cells", "slices", "inverse"]
+"""What is bounded: one error or one ball for the whole attack range; balls of cells of it with a sample b'; balls of cells alone,
+where nothing is smoothed over parameters; what a receiver can know of the original."""
+BOUNDS: dict[str, tuple[Bounding, ...]] = {
+    "rotation": ("whole range", "cells", "slices", "inverse"),
+    "translation": ("whole range", "cells", "slices", "inverse"),
+    "scaling": ("cells", "slices"),
+    "shear": ("cells", "slices"),
+}
+"""Which bounds there are of which transformation; what is not named here has none."""
+_IN_WORDS: dict[Bounding, str] = {
+    "whole range": "bound over a whole attack range",
+    "cells": "bound of cells with samples",
+    "slices": "bound of cells",
+    "inverse": "inverse",
+}
 
 
-def check_bounded(transform: Transform) -> None:
-    """ValueError if there is no bound for this transformation."""
-    if transform.name not in BOUNDED:
-        raise ValueError(f"There is no bound for {transform.name}, only for {' and '.join(BOUNDED)}.")
+def bounded_transforms(what: Bounding) -> tuple[str, ...]:
+    """Names of the transformations for which there is this bound."""
+    return tuple(name for name, known in BOUNDS.items() if what in known)
+
+
+def check_bounded(transform: Transform, what: Bounding) -> None:
+    """ValueError if there is no such bound for this transformation; it names what there is."""
+    known = BOUNDS.get(transform.name, ())
+    if what in known:
+        return
+    *others, last = bounded_transforms(what) if known else BOUNDS
+    there = f"only for {', '.join(others)} and {last}"
+    if not known:
+        raise ValueError(f"There is no bound for {transform.name}, {there}.")
+    raise ValueError(
+        f"There is no {_IN_WORDS[what]} for {transform.name}, {there}: for {transform.name} DistSPT^x with cells proves "
+        f"(--defence dist-x --form cells)."
+    )
 
 
 def as_image(image: Tensor) -> Tensor:
@@ -186,7 +214,7 @@ class ReceivedImage:
     attacker: Attacker = "8-bit"
 
     def __post_init__(self) -> None:
-        check_bounded(self.transform)
+        check_bounded(self.transform, "inverse")
         check_attacker(self.attacker)
         self.box  # noqa: B018 - ValueError unless it is a range
         if not self.pixels.numel():

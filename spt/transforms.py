@@ -1,8 +1,8 @@
 """Parametric image transformations as inverse warps: output pixel p reads the input at ``source(p, parameters)``.
 
 Conventions: rotation by a positive angle turns the content counter-clockwise as displayed (90 degrees equals
-``numpy.rot90(image, k=1)``); translation by positive (dx, dy) moves the content right and down. Coordinates and
-interpolation are those of `spt.interpolation`.
+``numpy.rot90(image, k=1)``); translation by positive (dx, dy) moves the content right and down; positive scaling enlarges;
+positive shear leans like italics. Coordinates and interpolation are those of `spt.interpolation`.
 
 A new transformation is one subclass of `Transform` and its instance in `TRANSFORMS`; the laws in ``tests/test_laws.py``
 then run over it, and the pages and the command line offer it.
@@ -173,7 +173,52 @@ class Translation(Transform):
         return x - dx, y - dy
 
 
-TRANSFORMS: dict[str, Transform] = {transform.name: transform for transform in (Rotation(), Translation())}
+class Scaling(Transform):
+    """Scaling about the centre by the factor exp(gamma / 100); positive enlarges.
+
+    gamma is the logarithm of the factor in hundredths ("log %"), so that in the plane scalings compose: their gamma add, as
+    smoothing over gamma needs. Near 0 it is the percentage by which the content grows. What others call scaling by up to ±p %,
+    factors from 1 - p/100 to 1 + p/100, is within ±`limit_for(p)`, which also reaches 1 / (1 - p/100): ±30 % is within ±35.67.
+    """
+
+    name: ClassVar[str] = "scaling"
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("scale", "γ", "log %", 100.0, 15.0, 0.5),)
+
+    def source(self, x: Tensor, y: Tensor, parameters: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        inverse = (-parameters[0] / 100).clamp(-700, 700).exp()
+        return inverse * x, inverse * y
+
+    def describe(self, point: Tensor | Sequence[float]) -> str:
+        """The parameter in words, with the factor: ``scale 69.31 log % (×2)``."""
+        factor = math.exp(min(max(float(point[0]) / 100, -700), 700))
+        return f"{super().describe(point)} (×{factor:.3g})"
+
+    @staticmethod
+    def limit_for(percent: float) -> float:
+        """The smallest size of gamma, in log % and rounded up, for all factors from 1 - percent / 100 to 1 + percent / 100."""
+        if not 0 <= percent < 100:
+            raise ValueError(f"A factor is changed by 0 to less than 100 %, not by {percent:g} %.")
+        logarithm = math.log1p(-percent / 100) if percent < 50 else math.log((100 - percent) / 100)
+        return -100 * logarithm * (1 + 1e-15)
+
+
+class Shear(Transform):
+    """Horizontal shear about the centre by a percentage of the height; positive leans to the right, like italics.
+
+    What is d pixels above the centre moves to the right by d gamma / 100. In the plane shears compose: their gamma add. On the
+    grid only rows are interpolated, as no pixel leaves its row.
+    """
+
+    name: ClassVar[str] = "shear"
+    parameters: ClassVar[tuple[Parameter, ...]] = (Parameter("shear", "γ", "%", 100.0, 15.0, 0.5),)
+
+    def source(self, x: Tensor, y: Tensor, parameters: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        return x + (parameters[0] / 100) * y, y
+
+
+TRANSFORMS: dict[str, Transform] = {
+    transform.name: transform for transform in (Rotation(), Translation(), Scaling(), Shear())
+}
 
 
 def get_transform(name: str) -> Transform:

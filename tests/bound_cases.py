@@ -52,6 +52,8 @@ PREPROCESSINGS = (
     Preprocessing(vignette="circle", vignette_margin=9),  # nothing is inside
 )
 RANGES = ("symmetric", "narrow", "tiny", "point", "one-sided", "wide", "at a quarter turn", "far")
+UNITS = {"rotation": (30.0, 90.0), "translation": (1.5, 1.0), "scaling": (20.0, 0.0), "shear": (20.0, 0.0)}
+"""Of each transformation: a usual size of its parameters, and how far apart its special values are, 0 where only 0 is one."""
 ERRORS = {
     "rotation": ("chord", "interval", "naive interval"),
     "translation": ("vertices", "interval", "naive interval"),
@@ -107,7 +109,7 @@ def flat_image(kind: str, channels: int, shape: tuple[int, int], random: np.rand
 def gamma_box(kind: str, name: str, random: np.random.Generator) -> np.ndarray:
     """(d, 2)."""
     dimensions = TRANSFORMS[name].dimensions
-    unit, whole = (30.0, 90.0) if name == "rotation" else (1.5, 1.0)
+    unit, whole = UNITS[name]
     widths = {
         "narrow": 0.05,
         "tiny": 10.0 ** random.integers(-16, -2),
@@ -131,10 +133,10 @@ def gamma_box(kind: str, name: str, random: np.random.Generator) -> np.ndarray:
 
 def some_points(name: str, count: int, box: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """(N, d) betas or samples b': drawn, whole, halves, those that undo a gamma of the range, and many turns away."""
-    unit, whole = (30.0, 45.0) if name == "rotation" else (1.5, 0.5)
+    unit, whole = UNITS[name]
     points = unit * random.normal(size=(count, len(box)))
     kind = random.integers(0, 5, count)[:, None]
-    points = np.where(kind == 1, whole * np.round(points / whole * 2), points)
+    points = np.where(kind == 1, whole / 2 * np.round(points / (whole or np.inf) * 4), points)
     points = np.where(kind == 2, random.choice((-1.0, 1.0)) * random.choice(box.T, count), points)
     points = np.where(kind == 3, np.round(points * 4) / 4, points)
     return (
@@ -156,8 +158,16 @@ def gammas_to_try(
     of 45° and angles where a pixel crosses a line of the grid; multiples of half a pixel."""
     low, high = box[:, 0], box[:, 1]
     gammas = low + (high - low) * random.random((count, len(box)))
-    kind = random.integers(0, 6, (count, 1 if name == "rotation" else len(box)))
-    if name == "rotation":
+    kind = random.integers(0, 6, (count, len(box)))
+    if name in ("scaling", "shear"):
+        x, y = (random.integers(size, size=(count, 1)) - (size - 1) / 2 for size in shape[::-1])
+        line = random.integers(max(shape) + 1, size=(count, 1)) - random.choice((max(shape) / 2, (max(shape) - 1) / 2))
+        if name == "scaling":
+            crossing = 100 * np.log(np.maximum(np.abs(random.choice((x, y))), 1e-9) / np.maximum(np.abs(line), 1e-9))
+        else:
+            crossing = 100 * (line - x) / np.where(y == 0, 1.0, y)
+        special, period = np.where(kind == 1, crossing, 0.0), 0.0
+    elif name == "rotation":
         height, width = shape
         x, y = (random.integers(size, size=(count, 1)) - (size - 1) / 2 for size in (width, height))
         line = random.integers(max(shape) + 1, size=(count, 1)) - random.choice((max(shape) / 2, (max(shape) - 1) / 2))
@@ -171,7 +181,7 @@ def gammas_to_try(
     signs = random.choice((-1.0, 1.0), special.shape)
     shift = np.stack([np.zeros(len(box)), *offsets])[random.integers(0, len(offsets) + 1, count)]
     special = signs * (special - shift)
-    special = special + period * np.round((gammas - special) / period)
+    special = special + period * np.round((gammas - special) / (period or np.inf))
     special = special + random.choice((0.0, 0.0, 1e-9, -1e-9, 1e-4), special.shape)
     gammas = np.where((kind <= 2) & (special >= low) & (special <= high), special, gammas)
     gammas = np.where(kind == 3, np.where(random.random(gammas.shape) < 0.5, low, high), gammas)

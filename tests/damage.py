@@ -48,7 +48,7 @@ CARDS: dict[str, str | bytes | Callable[[dict[str, Any]], None]] = {
     "names of another type": having(class_names=5),
     "too few names": having(class_names=["one", "two"]),
     "noise of another type": having(parameter_sigma="wide"),
-    "unknown transformation": having(transform="shear"),
+    "unknown transformation": having(transform="squeeze"),
     "unknown network": having(network={"architecture": "none"}),
     "unknown preprocessing": having(preprocessing={"sharpness": 3}),
 }

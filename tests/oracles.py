@@ -44,7 +44,23 @@ def translate(image: np.ndarray, dx: float, dy: float) -> np.ndarray:
     return warp(image, lambda x, y: (x - dx, y - dy))
 
 
-TRANSFORMS: dict[str, Callable[..., np.ndarray]] = {"rotation": rotate, "translation": translate}
+def scale(image: np.ndarray, log_percent: float) -> np.ndarray:
+    """Scaling about the centre by exp(log_percent / 100), larger for positive ones."""
+    factor = math.exp(log_percent / 100)
+    return warp(image, lambda x, y: (x / factor, y / factor))
+
+
+def shear(image: np.ndarray, percent: float) -> np.ndarray:
+    """Shear: what is above the centre moves to the right for positive ones."""
+    return warp(image, lambda x, y: (x + percent / 100 * y, y))
+
+
+TRANSFORMS: dict[str, Callable[..., np.ndarray]] = {
+    "rotation": rotate,
+    "translation": translate,
+    "scaling": scale,
+    "shear": shear,
+}
 
 
 def circle_vignette(height: int, width: int, margin: float) -> np.ndarray:
@@ -197,6 +213,14 @@ def sources(name: str, height: int, width: int, *summands: np.ndarray) -> tuple[
         for summand in summands:
             x, y = x - summand[:, 0, None, None], y - summand[:, 1, None, None]
         return np.broadcast_arrays(x, y)
+    if name in ("scaling", "shear"):
+        hundredths = np.array(
+            [math.fsum(each) / 100 for each in zip(*(s[:, 0].tolist() for s in summands), strict=True)]
+        )
+        hundredths = hundredths[:, None, None]
+        if name == "shear":
+            return np.broadcast_arrays(x + hundredths * y, y)
+        return x / np.exp(hundredths), y / np.exp(hundredths)
     parts = [_reduced(summand[:, 0]) for summand in summands]
     more, rest = _reduced(sum(part[1] for part in parts))
     turns = ((sum(part[0] for part in parts) + more) % 4).astype(int)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from spt.bundled import bundled
 from spt.error_bounds import Search, arcs, sample_bound
-from spt.error_bounds import cell_pieces_rotation as rotation_parts
+from spt.error_bounds import cell_pieces_paths as path_parts
 from spt.error_bounds.balls import rounding_at_samples
 from spt.error_bounds.cell_balls import ROUNDING_PARTS, cell_balls
 from spt.error_bounds.known_rounding import graded, rounding_changes
+from spt.error_bounds.paths import TURNING
 from spt.images import fit_image, read_image
 from spt.preprocessing import Preprocessing
 from spt.rounding_slack import float_slack
@@ -25,6 +26,7 @@ from tests.bound_cases import (
     PREPROCESSINGS,
     RANGES,
     SHAPES,
+    UNITS,
     Seen,
     flat_image,
     gamma_box,
@@ -33,7 +35,7 @@ from tests.bound_cases import (
     tensor,
 )
 
-NAMES = ("rotation", "translation")
+NAMES = ("rotation", "translation", "scaling", "shear")
 ROTATION, TRANSLATION = Rotation(), Translation()
 CIRCLE = Preprocessing(vignette="circle", vignette_margin=2.0, blur_size=5, blur_scale=1.0)
 PLAIN = Preprocessing()
@@ -45,12 +47,12 @@ SEEDS = st.integers(0, 1 << 30)
 
 def some_cells(name: str, box: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """(N, d, 2) within the box (d, 2): narrow ones, some equal, some of width 0, some across or at a quarter turn."""
-    widest = random.choice((0.1, 0.5, 1.0, 3.0, 12.0)) * (1.0 if name == "rotation" else 0.1)
+    widest = random.choice((0.1, 0.5, 1.0, 3.0, 12.0)) * (0.1 if name == "translation" else 1.0)
     width = np.minimum(widest * random.random((count, len(box))), box[:, 1] - box[:, 0])
     width *= random.random((count, 1)) < 0.9
     low = box[:, 0] + (box[:, 1] - width - box[:, 0]) * random.random(width.shape)
-    whole = 90.0 if name == "rotation" else 1.0
-    near = np.round(low / whole) * whole - width * random.choice((0.0, 0.3, 1.0), width.shape)
+    whole = UNITS[name][1]
+    near = np.round(low / (whole or np.inf)) * whole - width * random.choice((0.0, 0.3, 1.0), width.shape)
     low = np.where(random.random(width.shape) < 0.4, near, low)
     cells = np.clip(np.stack((low, low + width), axis=2), box[:, :1], box[:, 1:])
     return cells[random.integers(0, count, count)] if random.random() < 0.5 else cells
@@ -191,8 +193,8 @@ def test_both_terms_of_the_remainder_are_needed(monkeypatch, removed):
         return index, factors
 
     many_cases("exact", 0, (2.0, 7.0))
-    monkeypatch.setattr(rotation_parts, "arc_weights", mutilated)
-    monkeypatch.setattr(rotation_parts, "splits_for", lambda *_: 1)
+    monkeypatch.setattr(path_parts, "arc_weights", mutilated)
+    monkeypatch.setattr(path_parts, "splits_for", lambda *_: 1)
     with pytest.raises(AssertionError):
         many_cases("exact", 0, (2.0, 7.0))
 
@@ -206,7 +208,7 @@ def test_both_parts_of_known_rounding_are_needed(monkeypatch, part):
         return changes
 
     many_cases("8-bit", 2, (0.05, 0.3))
-    monkeypatch.setattr(rotation_parts, "rounding_changes", mutilated)
+    monkeypatch.setattr(path_parts, "rounding_changes", mutilated)
     with pytest.raises(AssertionError):
         many_cases("8-bit", 2, (0.05, 0.3))
 
@@ -216,7 +218,9 @@ def test_what_rounding_changes_is_within_what_is_known_of_it(seed, width):
     random = np.random.default_rng(seed)
     image = tensor(flat_image(str(random.choice(IMAGES)), 1, (8, 9), random))
     start = tensor(360 * random.random(3) - 180)
-    change, spread = rounding_changes(image, arcs.differences(image[None]).float(), start, start + width).chunk(2, 1)
+    change, spread = rounding_changes(
+        TURNING, image, arcs.differences(image[None]).float(), start, start + width
+    ).chunk(2, 1)
     for t in (0.0, 1.0, *random.random(30)):
         turned = ROTATION(image, (start + t * width)[:, None])
         for nearly in (turned, (turned + 3e-7).clamp(max=1), (turned - 3e-7).clamp(min=0)):  # as in float32
@@ -322,11 +326,11 @@ def test_a_ball_does_not_depend_on_the_other_pairs(name):
 def test_what_depends_on_the_cell_is_computed_once(monkeypatch):
     seen = []
 
-    def counted(image, maps, start, stop):
+    def counted(path, image, maps, start, stop):
         seen.extend(start.tolist())
-        return rounding_changes(image, maps, start, stop)
+        return rounding_changes(path, image, maps, start, stop)
 
-    monkeypatch.setattr(rotation_parts, "rounding_changes", counted)
+    monkeypatch.setattr(path_parts, "rounding_changes", counted)
     cells, points = some_pairs(4.2, 0.5, 30, 5.0)
     cells, points = torch.cat((cells, cells + 0.5)), points + 40  # no outer angle is a multiple of 90°
     attacked = AttackedImage(digit(1), ROTATION, CIRCLE, (0, 10), attacker="8-bit")

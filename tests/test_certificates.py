@@ -60,7 +60,7 @@ INVENTED: list[dict[str, Any]] = [
     {"points": ((math.nan, 0.0),) * 100},
     {"points": ((),) * 100},
     {"points": ((0.1, 0.1),) * 100},
-    {"transform": "shear"},
+    {"transform": "squeeze"},
     {"unit": "°"},
     {"inner_votes": ((10**400, 10**400),) * 100},
     {"selection_counts": None},
@@ -188,7 +188,7 @@ def test_a_check_that_failed_is_named(columns, dark):
         ({"seed": 1}, "the points are those of the seed"),
         ({"limit": -1.0}, "the attack range is positive and finite"),
         ({"n_gamma": "100"}, "every field has its type, and numbers are finite"),
-        ({"transform": "shear"}, "the evidence can be computed with"),
+        ({"transform": "squeeze"}, "the evidence can be computed with"),
     ):
         assert dataclasses.replace(certificate, **change).failed_check() == sentence
 

@@ -106,7 +106,14 @@ def test_another_transformation_comes_with_its_own_noise(capsys):
 
 
 @pytest.mark.parametrize(
-    ("transform", "at"), [("rotation", ["25"]), ("rotation", ["-25"]), ("translation", ["1.5", "-2"])]
+    ("transform", "at"),
+    [
+        ("rotation", ["25"]),
+        ("rotation", ["-25"]),
+        ("translation", ["1.5", "-2"]),
+        ("scaling", ["-20"]),
+        ("shear", ["20"]),
+    ],
 )
 def test_at_is_the_image_that_is_received(capsys, transform, at):
     text = run(capsys, "predict", *FEW, "--image", "digits:3", "--transform", transform, "--at", *at, "--json")
@@ -264,8 +271,16 @@ def test_what_an_own_network_prints_does_not_spoil_the_json(capsys, tmp_path):
 BAD = {
     "unknown classifier": (["certify", "--classifier", "nope"], "Unknown classifier 'nope': choose one of"),
     "unknown transform": (
-        ["certify", "--classifier", OWN, "--transform", "shear"],
+        ["certify", "--classifier", OWN, "--transform", "squeeze"],
         "choose one of rotation, translation",
+    ),
+    "a form without a bound": (
+        ["certify", *FEW, "--transform", "scaling", "--defence", "dist-x", "--form", "one-ball"],
+        "for scaling DistSPT^x with cells proves (--defence dist-x --form cells)",
+    ),
+    "no inverse": (
+        ["invert", "--transform", "shear"],
+        "There is no inverse for shear, only for rotation and translation",
     ),
     "alpha": (["certify", "--alpha", "2"], "--alpha: must be a number from 1e-20 to less than 1, but is '2'"),
     "n": (["certify", "--n", "0"], "--n: must be a whole number from 1 to 10000000, but is '0'"),
@@ -314,7 +329,7 @@ BAD = {
     "image and received": (["invert", "--received", "digits:0", "--image", "digits:1"], "not allowed with argument"),
     "range": (["invert", "--range", "5", "2"], "--range must be two finite numbers in ascending order, but is 5 2"),
     "one shift of two": (["invert", "--transform", "translation", "--at", "1"], "takes 2 number(s) (dx dy), not 1"),
-    "no such transformation": (["invert", "--transform", "shear"], "shear"),
+    "no such transformation": (["invert", "--transform", "squeeze"], "squeeze"),
     "split width": (["invert", "--width", "0"], "--width: must be a number from 1e-06 to 3600, but is '0'"),
     "too many splits": (["invert", "--width", "1e-6"], "more than 1000000 splits"),
     "passes": (["invert", "--passes", "-1"], "must be a whole number from 0 to 1000, but is '-1'"),

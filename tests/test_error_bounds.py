@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spt.device_memory import halving_on_oom
-from spt.error_bounds import Search, arcs
+from spt.error_bounds import Search, arcs, paths
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.sampled import error_norms, sampled_error
 from spt.preprocessing import Preprocessing
@@ -180,7 +180,7 @@ def test_arc_remainder_covers_the_deviation_from_the_chord(data):
 def assert_remainders(image: torch.Tensor, start: float, seed: int) -> None:
     """Pixel by pixel |T_theta x - chord| <= r on splits that begin at ``start`` and just beside it."""
     height, width = image.shape[1:]
-    widest = 90 / arcs.cells_for_quarter_turn(height, width)
+    widest = 90 / paths.cells_for_quarter_turn(height, width)
     generator = torch.Generator().manual_seed(seed)
     begin = start + torch.cat((torch.zeros(6), torch.rand(14, generator=generator) * 90)).double()
     stop = begin + widest * torch.cat((torch.ones(4), torch.rand(16, generator=generator))).double()
@@ -234,7 +234,7 @@ def test_chord_bound_needs_both_terms(monkeypatch, removed):
 
 def test_chord_bound_with_betas_on_the_grid_of_angles():
     """Then beta plus the ends of a split round to either side of a node (once a bound was too small by 0.08)."""
-    step = 90 / arcs.cells_for_quarter_turn(10, 11)
+    step = 90 / paths.cells_for_quarter_turn(10, 11)
     for seed in range(6):
         image = make_image(("pixel", "noise")[seed % 2], 1, 10, 11, seed)
         betas = torch.arange(-24, 24, dtype=torch.float64) * step

@@ -19,7 +19,16 @@ from test_error_bounds import (
 )
 from test_error_bounds_translation import shift_boxes, shift_pairs, shift_values
 
-from spt.error_bounds import Search, arcs, error_norms, find_centres, interval_bound, interval_images, sample_bound
+from spt.error_bounds import (
+    Search,
+    arcs,
+    error_norms,
+    find_centres,
+    interval_bound,
+    interval_images,
+    paths,
+    sample_bound,
+)
 from spt.error_bounds.balls import centre_weights, rounding_at_samples
 from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.interpolation import bilinear
@@ -82,7 +91,7 @@ def test_rotated_samples_many(kind, size):
 
 
 def test_rotated_samples_on_the_grid_of_angles():
-    step = 90 / arcs.cells_for_quarter_turn(10, 11)
+    step = 90 / paths.cells_for_quarter_turn(10, 11)
     for seed in range(6):
         image = make_image(("pixel", "noise")[seed % 2], 1, 10, 11, seed)
         points = torch.arange(-24, 24, dtype=torch.float64) * step

@@ -538,7 +538,7 @@ class TestCommand:
             (["table5"], "Unknown experiment 'table5'"),
             (["table4", "--dataset", "nowhere", "--classifier", "mnist-rotation"], "There is no data set 'nowhere'"),
             (["table4", "--preset", "quick", "--classifier", "nobody"], "Unknown classifier 'nobody'"),
-            (["table4", "--preset", "quick", "--transform", "shear"], "shear"),
+            (["table4", "--preset", "quick", "--transform", "squeeze"], "squeeze"),
             (["table4", "--preset", "quick", "--set", "n_gamma"], "--set takes NAME=VALUE"),
             (["bicubic", "--preset", "quick", "--scheduler", "here"], "must be local or an address"),
             (["bicubic", "--preset", "quick", "--device", "tpu"], "There is no device 'tpu'"),

@@ -255,8 +255,8 @@ class TestErrors:
             transform(torch.zeros(1, 4, 4, dtype=torch.uint8), transform.identity())
 
     def test_unknown_name(self, transform):
-        with pytest.raises(ValueError, match=rf"'shear'.*{transform.name}"):
-            get_transform("shear")
+        with pytest.raises(ValueError, match=rf"'squeeze'.*{transform.name}"):
+            get_transform("squeeze")
 
 
 def test_numbers_and_sequences_as_parameters(transform):

@@ -311,3 +311,33 @@ def test_the_picture_of_a_stopped_certificate_says_so(failed, expected):
         words = " ".join(ET.fromstring(certificate_svg(certificate, "data:,", "a <7>")).itertext())
         assert said in words and "spt.defences.DistSPTCells" in words and "stopped" not in words
     assert "stopped" in certificate_svg(first_cells(expected, 1), "data:,", "7")
+
+
+# --------------------------------------------------------------------------------------------- what is proved by cells only
+
+
+@pytest.mark.parametrize(("name", "parameter", "unit"), [("scaling", "scale", "log %"), ("shear", "shear", "%")])
+def test_scaling_and_shear_have_cells_only(name, parameter, unit):
+    app = open_page(transform=name, form="one ball", **{f"{name}_limit": "1"})
+    assert_healthy(app)
+    assert list(app.segmented_control(key="form").options) == ["cells"]
+    certificate = app.session_state["certify_run"].certificate
+    assert isinstance(certificate, CellsCertificate) and certificate.verify()
+    assert (certificate.transform, certificate.unit, certificate.limit) == (name, unit, 1.0)
+    assert certificate.statement() in texts(app).replace("\\", "")
+    latex = " ".join(element.value for element in app.latex)
+    assert r"\mathrm{" + unit.replace("%", r"\%").replace(" ", r"\ ") + "}" in latex and "px" not in latex
+
+
+def test_what_is_no_angle_is_drawn_on_a_gauge_positive_to_the_right(expected):
+    """The same cells as of a rotation, called a scaling: mirrored, as wide as they can be, and in its unit."""
+    scaled = dataclasses.replace(expected, transform="scaling", unit="log %")
+    svg = figures.cells_svg(scaled)
+    ET.fromstring(svg)
+    assert "°" not in svg and "log %" in svg
+    dials = [figures._Dial(one, (), one.limit) for one in (expected, scaled)]
+    (x, y), (mirrored, same) = (dial.place(2.0, 100.0) for dial in dials)
+    assert x < 0 and mirrored == pytest.approx(-x) and same == pytest.approx(y)
+    report = certificate_svg(scaled, "data:image/png;base64,", "a digit")
+    ET.fromstring(report)
+    assert "°" not in report and "±2 log %" in report

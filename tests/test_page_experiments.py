@@ -479,7 +479,7 @@ def test_the_python_on_the_page_gives_its_line(tmp_path: Path, monkeypatch: pyte
 
 
 def test_invalid_values_in_the_address_fall_back_to_defaults() -> None:
-    app = open_page(experiment="table99", results="guessed", table4_row="-3", transform="shear")
+    app = open_page(experiment="table99", results="guessed", table4_row="-3", transform="squeeze")
     assert_healthy(app)
     assert app.selectbox(key="experiment").value == "table4"
 

@@ -158,7 +158,7 @@ def test_the_view_is_restored_from_its_url() -> None:
 
 
 def test_invalid_url_values_fall_back_to_defaults() -> None:
-    app = open_page(angle="sideways", n="-5", transform="shear")
+    app = open_page(angle="sideways", n="-5", transform="squeeze")
     assert_healthy(app)
     assert app.slider(key="angle").value == 25.0
 

@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from spt.images import to_8_bit
-from spt.transforms import Rotation, Transform, Translation
+from spt.transforms import TRANSFORMS, Rotation, Scaling, Shear, Transform, Translation
 from spt.ui.shared import pixel_grid
 from spt.ui.shared.pixel_grid import Picture, Reading, Sources, Warp
 from tests.pages import assert_healthy, grids, visit
@@ -28,6 +28,8 @@ POINTS: list[tuple[Transform, tuple[float, ...]]] = [
         (TRANSLATION, shift)
         for shift in ((0.0, 0.0), (1.25, 0.5), (-2.05, 3.3), (-0.45, -7.95), (6.0, -1.0), (40.0, 0.3))
     ),
+    *((Scaling(), (log_percent,)) for log_percent in (0.0, 0.5, 26.5, -35.7, 100.0, -100.0)),
+    *((Shear(), (percent,)) for percent in (0.0, 0.5, 30.0, -41.5, 100.0)),
 ]
 SIZES = [(1, 28, 28), (3, 17, 23), (1, 8, 5), (1, 1, 7)]
 
@@ -88,6 +90,27 @@ class TestTheBrowsersFormulas:
             parameters = tuple(torch.tensor([[value]], dtype=torch.float64) for value in point)
             expected = [float(axis) for axis in transform.source(where[0], where[1], parameters)]
             assert found["source"] == pytest.approx(expected, abs=1e-9)
+
+    def test_the_image_follows_the_pointer(self) -> None:
+        """What was under the pointer before a drag is under it after that."""
+        for kind, transform in TRANSFORMS.items():
+            last, here = (3.0, -4.0), (4.5, -4.0 if kind == "shear" else -6.0)
+            [found] = in_the_browser(
+                [
+                    {
+                        "image": [0.0],
+                        "size": (1, 1, 1),
+                        "kind": kind,
+                        "values": [0.0, 0.0],
+                        "ends": [],
+                        "drag": [last, here],
+                    }
+                ]
+            )
+            point = tuple(torch.tensor([[value]], dtype=torch.float64) for value in found["dragged"])
+            read = [float(axis) for axis in transform.source(*(torch.tensor([[v]]).double() for v in here), point)]
+            along = 1.5 if kind == "rotation" else 1.0  # a turn keeps the distance to the middle
+            assert read == pytest.approx([along * value for value in last], abs=1e-9)
 
     def test_ends_are_said_rounded_outward(self) -> None:
         ends = [(0.1234, 0.1236), (0.0, 1.0), (-0.00049, 0.00049), (0.5, 0.5), (-2.71828, -0.0001)]

@@ -17,8 +17,8 @@ from spt.verification import Splitting
 SETTINGS = {"image": torch.full((1, 8, 8), 0.5), "transform": Rotation(), "gamma_range": (-10, 10)}
 
 
-class Shear(Transform):
-    name, parameters = "shear", Rotation.parameters
+class Squeeze(Transform):
+    name, parameters = "squeeze", Rotation.parameters
 
     def source(self, x, y, parameters):
         return x + 0 * parameters[0], y + 0 * parameters[0]
@@ -64,15 +64,15 @@ def test_what_only_one_of_them_refuses():
         ReceivedImage(**SETTINGS | {"image": torch.full((1, 4, 4), 1.5), "attacker": "exact"})
     with pytest.raises(ValueError, match=r"no pixels: its shape is \(1, 0, 4\)"):
         ReceivedImage(**SETTINGS | {"image": torch.zeros(1, 0, 4)})
-    with pytest.raises(ValueError, match="no bound for shear"):
-        ReceivedImage(**SETTINGS | {"transform": Shear()})
+    with pytest.raises(ValueError, match="no bound for squeeze"):
+        ReceivedImage(**SETTINGS | {"transform": Squeeze()})
 
 
 def test_a_transformation_without_a_bound_can_be_sampled_but_not_bounded():
-    attacked = AttackedImage(**SETTINGS | {"transform": Shear()}, preprocessing=Preprocessing())
+    attacked = AttackedImage(**SETTINGS | {"transform": Squeeze()}, preprocessing=Preprocessing())
     assert float(sampled_error(attacked, [1.0], points=3).values) == 0
     for bound in (chord_bound, sample_bound, vertex_bound):
-        with pytest.raises(ValueError, match="shear"):
+        with pytest.raises(ValueError, match="squeeze"):
             bound(attacked, [1.0])
 
 

@@ -391,7 +391,7 @@ def test_accuracy_counts():
         ({"weight_decay": -1.0}, r"weight_decay.*-1"),
         ({"average": 1.0}, r"average.*1\.0"),
         ({"average": -0.1}, r"average.*-0\.1"),
-        ({"transform": "shear"}, r"'shear'.*rotation"),
+        ({"transform": "squeeze"}, r"'squeeze'.*rotation"),
         ({"parameter_sigma": 3.0}, r"3\.0.*no transformation"),
     ],
 )

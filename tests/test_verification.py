@@ -432,7 +432,7 @@ def test_splits_cover_rotations_without_gaps(limit, width):
 
 
 class Strange(Transform):
-    name, parameters = "shear", Rotation.parameters
+    name, parameters = "squeeze", Rotation.parameters
 
     def source(self, x, y, parameters):
         return x, y
@@ -454,7 +454,7 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
     "attacker": ({"attacker": "16-bit"}, r"attacker.*'16-bit'"),
     "image": ({"image": torch.zeros(1, 4, 5)}, r"shape \(1, 4, 5\)"),
     "range of the image": ({"image": IMAGE * 2}, r"\[0, 1\]"),
-    "transformation": ({"transform": Strange()}, r"no bound for shear"),
+    "transformation": ({"transform": Strange()}, r"no bound for squeeze"),
     "splits": ({"transform": Translation(), "limit": 8.0, "width": 0.01, "min_width": 0.01}, r"too many"),
 }
 

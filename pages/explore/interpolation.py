@@ -19,7 +19,7 @@ with st.sidebar:
     classifier = controls.choose_classifier()
     with image_area:
         subject = controls.choose_image(classifier)
-    transform = controls.choose_transform(classifier, bounded=True)
+    transform = controls.choose_transform(classifier, bounded="whole range")
     gamma = controls.choose_parameters(transform)
     chosen = request.choose(classifier, subject, transform, gamma)
 state.write()

@@ -19,7 +19,7 @@ with st.sidebar:
     classifier = controls.choose_classifier()
     with image_area:
         subject = request.choose_picture(classifier)
-    transform = controls.choose_transform(classifier, bounded=True)
+    transform = controls.choose_transform(classifier, bounded="inverse")
     chosen = request.choose(classifier, subject, transform)
 state.write()
 

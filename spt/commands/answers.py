@@ -31,11 +31,11 @@ def predict(
     """PREDICT of the g that was named, from at most --n votes or samples, wrong with probability at most --alpha."""
     if arguments.g == "one-level":
         return smoothed.predict(image, arguments.n, arguments.alpha, arguments.seed)
-    from spt.defences import DistSPT
+    from spt.defences import DistSPTCells
 
     if not smoothed.pixel_sigma > 0:
         raise ValueError("--g nested needs pixel noise: --pixel-sigma must be positive, but is 0.")
-    defence = DistSPT(  # g does not depend on the range of attacks
+    defence = DistSPTCells(  # g does not depend on the range of attacks
         smoothed.classifier, smoothed.transform, smoothed.parameter_sigma, smoothed.pixel_sigma, limit=1.0
     )
     sizes = {"n": arguments.n, "alpha": arguments.alpha, "seed": arguments.seed}

@@ -108,7 +108,8 @@ def _add_image(parser: Parser) -> None:
         nargs="+",
         type=parameter,
         metavar="VALUE",
-        help="transform the image first by these parameters (rotation: angle; translation: dx dy) and round to 8 bits",
+        help="transform the image first by these parameters (rotation: angle; translation: dx dy; scaling: scale; shear: shear) "
+        "and round to 8 bits",
     )
     add_download(what)
 
@@ -136,7 +137,7 @@ def add_classifier(parser: Parser) -> None:
         "--parameter-sigma",
         type=parameter_noise,
         metavar="SIGMA",
-        help="noise on the transformation, in ° or px (default: what the classifier was trained for)",
+        help="noise on the transformation, in the unit of its parameters (default: what the classifier was trained for)",
     )
     which.add_argument(
         "--pixel-sigma",

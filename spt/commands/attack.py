@@ -24,7 +24,9 @@ def add(commands: Any) -> None:
         type=checked_number(int, Range(2, 1_000_000)),
         help="instead: a grid of this many steps along each parameter",
     )
-    parser.add_argument("--limit", type=size, metavar="L", help="try parameters from -L to L (default: 30° or 1.5 px)")
+    parser.add_argument(
+        "--limit", type=size, metavar="L", help="try parameters from -L to L (default: 30°, 1.5 px, 15 log %% or 15 %%)"
+    )
     parser.add_argument(
         "--label", metavar="CLASS", help="the true class (default: the data set's, else what f answers)"
     )

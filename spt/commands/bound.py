@@ -29,7 +29,7 @@ def _bound(arguments: argparse.Namespace) -> str:
 
     case = GivenImage.read(arguments)
     transform = case.smoothed.transform
-    check_bounded(transform)
+    check_bounded(transform, "whole range")
     rotation = isinstance(transform, Rotation)
     beta = parameter_point(arguments.beta or ([20.0] if rotation else [0.5, 0.5]), transform, "--beta")
     limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit

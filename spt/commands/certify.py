@@ -37,6 +37,7 @@ FORMS = {
     "one-error": "one E of the image, the paper's procedure",
 }
 N_GAMMA, N_CELL, N_TOTAL = 200, 100, 500
+_LIMITS = {"°": 30.0, "px": 1.0}
 TESTED_BETAS = {"nested": 400, "joint": 2000}
 """How many betas test E: joint votes need a smaller rho."""
 
@@ -73,8 +74,8 @@ def _add_proof(parser: Parser) -> None:
         "--limit",
         type=size,
         metavar="SIZE",
-        help="attack range ± in ° or px (default: 30 or 1; dist-d: that of --error); for indiv and indiv-one-error --image is "
-        "what was received, or --at makes it so",
+        help="attack range ± in the unit of the parameters (default: 30°, 1 px, 10 log %% or 10 %%; dist-d: that of --error); for "
+        "indiv and indiv-one-error --image is what was received, or --at makes it so",
     )
     proof.add_argument(
         "--n-gamma", type=count, help=f"samples of the parameter (default: {N_GAMMA}; --form cells has its own)"
@@ -95,7 +96,7 @@ def _add_proof(parser: Parser) -> None:
         "--n-total", type=count, help=f"after so many samples no further cell is begun (default: {N_TOTAL:,})"
     )
     cells.add_argument(
-        "--cell-width", type=size, metavar="SIZE", help="of the first cells in ° or px (default: chosen from the image)"
+        "--cell-width", type=size, metavar="SIZE", help="of the first cells (default: chosen from the image)"
     )
     cells.add_argument(
         "--cell-floor",
@@ -361,8 +362,9 @@ def _tested_betas(arguments: argparse.Namespace) -> int:
 
 
 def _limit(case: GivenImage, arguments: argparse.Namespace) -> float:
-    default = 30.0 if case.smoothed.transform.unit == "°" else 1.0
-    return default if arguments.limit is None else float(arguments.limit)
+    if arguments.limit is not None:
+        return float(arguments.limit)
+    return _LIMITS.get(case.smoothed.transform.unit, 10.0)
 
 
 def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:

@@ -43,7 +43,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--dataset", metavar="NAME", help="default: mnist; quick: digits")
     add_download(parser)
-    parser.add_argument("--transform", metavar="NAME", help="rotation or translation (default: rotation)")
+    parser.add_argument(
+        "--transform",
+        metavar="NAME",
+        help="rotation or translation, and of table4 with cells scaling or shear (default: rotation)",
+    )
     parser.add_argument("--classifier", metavar="NAME", help="default: a bundled one for the data set")
     parser.add_argument("--images", type=count, help="how many (default: 1000; quick: 8 to 20)")
     parser.add_argument("--seed", type=seed_number, help="default: 0")

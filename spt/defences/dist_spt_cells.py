@@ -38,7 +38,7 @@ from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
 from spt.statistics import Decision
-from spt.threat_model import AttackedImage
+from spt.threat_model import AttackedImage, Bounding
 
 BATCH, CELLS_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32
 BISECTIONS = 3
@@ -93,6 +93,9 @@ class DistSPTCells(ProvingDefence):
         if real("parameter_sigma", self.parameter_sigma) != 0:
             return super()._noises()
         return 0.0, SmoothedClassifier(self.classifier, self.transform, 1.0, self.pixel_sigma).pixel_sigma
+
+    def _bounding(self) -> Bounding:
+        return "cells" if self.parameter_sigma > 0 else "slices"
 
     def _select(self, image: Tensor, n0: int, generator: torch.Generator) -> tuple[tuple[int, ...], int]:
         """n0 one-level votes for each class, without β where nothing is smoothed over it, and the class that got most."""

@@ -47,7 +47,7 @@ from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
 from spt.received_bounds.bounds import METHODS, Method, received_balls, received_bound
 from spt.seeds import generators, independent_generators, noise_seeds
-from spt.threat_model import ReceivedImage
+from spt.threat_model import Bounding, ReceivedImage
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class IndivSPT(OneErrorDefence):
             raise ValueError(f"refinements must be 0 or more, but is {self.refinements}.")
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, but is {self.method!r}.")
+
+    def _bounding(self) -> Bounding:
+        return "inverse"
 
     # ---------------------------------------------------------------------------------------------- per-sample errors
 

@@ -19,7 +19,7 @@ from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
-from spt.threat_model import AttackedImage, Attacker, check_bounded
+from spt.threat_model import AttackedImage, Attacker, Bounding, check_bounded
 from spt.transforms import Transform
 
 CENTRE_ERROR = 1e-8
@@ -79,7 +79,7 @@ class ProvingDefence:
         object.__setattr__(self, "parameter_sigma", parameter_sigma)
         object.__setattr__(self, "pixel_sigma", pixel_sigma)
         object.__setattr__(self, "limit", real("limit", self.limit))
-        check_bounded(self.transform)
+        check_bounded(self.transform, self._bounding())
         if not self.pixel_sigma > 0:
             raise ValueError(f"{self.name} needs pixel noise: pixel_sigma must be positive, but is {self.pixel_sigma}.")
         if not 0 < self.limit <= LARGEST_LIMIT:
@@ -93,6 +93,10 @@ class ProvingDefence:
         """The noises on parameters and pixels as numbers; ValueError if nothing can be smoothed with them."""
         g = self._one_level()
         return g.parameter_sigma, g.pixel_sigma
+
+    def _bounding(self) -> Bounding:
+        """What has to be bounded for this defence."""
+        return "whole range"
 
     def _one_level(self) -> SmoothedClassifier:
         """f smoothed over parameters and pixel noise together: its votes select the class."""

@@ -13,10 +13,16 @@ from spt.error_bounds.result import ErrorBound, SampleBound
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
 from spt.error_bounds.search import Search
 from spt.error_bounds.vertices import vertex_bound
-from spt.threat_model import BOUNDED, MEMORY_BUDGET, AttackedImage, Attacker, attacker_rounding, check_bounded
+from spt.threat_model import (
+    MEMORY_BUDGET,
+    AttackedImage,
+    Attacker,
+    attacker_rounding,
+    bounded_transforms,
+    check_bounded,
+)
 
 __all__ = [
-    "BOUNDED",
     "MEMORY_BUDGET",
     "AttackedImage",
     "Attacker",
@@ -25,6 +31,7 @@ __all__ = [
     "SampleBound",
     "Search",
     "attacker_rounding",
+    "bounded_transforms",
     "check_bounded",
     "chord_bound",
     "error_norms",

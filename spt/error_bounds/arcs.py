@@ -1,72 +1,63 @@
-"""How far a rotating image can be from a straight line: second-order remainders of T_theta x on a split of theta.
+"""How far a moving image can be from a straight line: second-order remainders of T_theta x on a split of theta.
 
-On [a, b] of width w (radians) let chord(theta) be the line between T_a x and T_b x. `remainder` returns r with
-|T_theta x - chord(theta)| <= r in every pixel and for every theta in [a, b].
+On [a, b] of width w, in the natural unit of a transformation of one parameter (`spt.error_bounds.paths`), let chord(theta) be
+the line between T_a x and T_b x. `remainder` returns r with |T_theta x - chord(theta)| <= r in every pixel and for every theta in
+[a, b].
 
-Derivation. A pixel follows f(theta) = I(x, y), (x, y) = R(theta) p, with x' = -y, y' = x. As f' has bounded variation,
+Derivation. A pixel follows f(theta) = I(x, y) along its path. As f' has bounded variation,
 f(theta) - chord(theta) = -integral of G(theta, tau) df'(tau) with Green's function 0 <= G <= w s (1 - s), s the
 fraction of the split at which tau lies, and integral of G dtau <= w²/8. The measure df' has two parts.
 
-1. Inside an interpolation cell with mixed difference d, f'' = -2 d x y - I_x x - I_y y: at most
-   M = 2 |d| |x| |y| + |I_x| |x| + |I_y| |y|, which contributes w² M / 8. I_x is between the horizontal differences of
+1. Inside an interpolation cell with mixed difference d, f'' = 2 d x' y' + I_x x'' + I_y y'': at most
+   M = 2 |d| |x'| |y'| + |I_x| |x''| + |I_y| |y''|, which contributes w² M / 8. I_x is between the horizontal differences of
    the cell's two edges, I_y between the vertical ones. M takes the largest of each over all cells that the box of
-   the arc meets and the largest |x|, |y| in the box.
-2. Where the arc crosses the vertical line through pixel column c, I_x jumps by a mean of the second differences of the
-   two pixel rows around the crossing, and f' by that times |x'| = |y|: at most J = S_x |y|, S_x the largest
+   the path meets and the largest speeds and accelerations on the split.
+2. Where the path crosses the vertical line through pixel column c, I_x jumps by a mean of the second differences of the
+   two pixel rows around the crossing, and f' by that times |x'|: at most J = S_x |x'|, S_x the largest
    |second difference| of the rows that the box touches. It contributes J w s (1 - s) <= J w / 4. Horizontal lines
-   likewise with J = S_y |x|. x is within w² |x| / 8 of its own chord, so the crossing's fraction s differs from that of
-   the chord of x by at most w² |x| / (8 |x_b - x_a|), and s (1 - s) by no more than that.
-   When x' changes sign within the split the line may be crossed twice: 2 J w / 4.
+   likewise with J = S_y |y'|. x is within w² |x''| / 8 of its own chord, so the crossing's fraction s differs from that of
+   the chord of x by at most w² |x''| / (8 |x_b - x_a|), and s (1 - s) by no more than that.
+   Where x' changes sign within the split the line may be crossed twice: 2 J w / 4.
 
-A line is crossed at most once where x' keeps its sign, as the arc is then monotone in x.
+A line is crossed at most once where x' keeps its sign, as the path is then monotone in x.
 
-The split must be narrow enough that no arc is longer than one pixel (`narrow_enough`), so it meets at most 2 x 2
-cells and one line of each direction. A line that the box reaches by less than `TOUCH` does not count: extending
-the cell by that much changes the interpolant by at most `TOUCH` times the jump of its slope. This matters at
-multiples of 90°, where rows of pixels lie on lines up to the rounding of cos and sin, as long as these are end points.
+The split must be narrow enough that no path is longer than one pixel where the image is (`PixelPath.widest`), so it meets at most
+2 x 2 cells and one line of each direction. Farther than a pixel beside the image f is 0, and so is all that multiplies the
+speeds there. A line that the box reaches by less than `TOUCH` does not count: extending the cell by that much changes the
+interpolant by at most `TOUCH` times the jump of its slope. This matters at multiples of 90° and where nothing moves, where rows
+of pixels lie on lines up to rounding, as long as these are end points.
 
-Floating point (u = 2^-53). An angle of at most 13,600° (beta and gamma within what `spt.threat_model` admits) is off by
-3 u 237 + u radians from its sum, product and cosine, so coordinates of images of at most 4096 pixels a side are within D =
-2.4e-10 pixels of exact; angles within 3960° (gamma, and b' modulo 360°) within D = 7e-11. In units of max|x|: |I_x| <= 2, so
-T_theta x is within 4 D of its exact value, and slopes jump by at most 4, so a line that does not count, on each of two axes, can
-make r too small by 8 (TOUCH + D). The fraction at which a line is crossed is off by at most 4 D / |x_b - x_a|, less
-than `CROSSING` / |x_b - x_a|, which is added (where the difference itself is of that size, or nothing but rounding, the bound
-1/4 takes over). Every bound that uses r inflates by `PER_PIXEL` max|x| in each pixel (P and A_beta do not
-amplify) for all parts of e together: in the chord bound three interpolations and two remainders lose 12 D + 16 (TOUCH + D) =
-8.4e-9; in `spt.error_bounds.balls_rotation` two interpolations of x, one of a remainder, and remainders of x, x and of that
-remainder, which is at most 2 max|x| where splits are narrow: 16 D + 32 (TOUCH + D) = 6.6e-9 (in images of a few pixels it is
-at most 5 max|x|, but D next to nothing: 56 TOUCH). Factors are float32 for speed; they, and sums of five products of
-non-negative numbers, each rounded a few times, have a relative error below 1e-6, so the factors are inflated by `RELATIVE`.
+Floating point (u = 2^-53). An angle of at most 13,600° (beta and gamma within what `spt.threat_model` admits) is off
+by 3 u 237 + u radians from its sum, product and cosine, so coordinates of images of at most 4096 pixels a side are
+within D = 2.4e-10 pixels of exact; angles within 3960° (gamma, and b' modulo 360°) within D = 7e-11. In units of
+max|x|: |I_x| <= 2, so T_theta x is within 4 D of its exact value, and slopes jump by at most 4, so a line that does
+not count, on each of two axes, can make r too small by 8 (TOUCH + D). The fraction at which a line is crossed is off
+by at most 4 D / |x_b - x_a|, less than `CROSSING` / |x_b - x_a|, which is added (where the difference itself is of
+that size, or nothing but rounding, the bound 1/4 takes over). For scaling the factor is off by 3 u + 2 u |gamma| /
+100 of itself, for shear by no more in all, and beyond 2050 pixels from the centre nothing is read: coordinates are
+within D = 7e-11 for parameters of up to 10,000 and sums of two. Every bound that uses r inflates by `PER_PIXEL`
+max|x| in each pixel (P and A_beta do not amplify) for all parts of e together: in the chord bound three
+interpolations and two remainders lose 12 D + 16 (TOUCH + D) = 8.4e-9; in `spt.error_bounds.balls_rotation` two
+interpolations of x, one of a remainder, and remainders of x, x and of that remainder, which is at most 2 max|x| where
+splits are narrow: 16 D + 32 (TOUCH + D) = 6.6e-9 (in images of a few pixels it is at most 5 max|x|, but D next to
+nothing: 56 TOUCH). Factors are float32 for speed; they, and sums of five products of non-negative numbers, each
+rounded a few times, have a relative error below 1e-6, so the factors are inflated by `RELATIVE`.
 """
-
-import math
 
 import torch
 from torch import Tensor
 
-from spt.interpolation import bilinear, pixel_grid
-from spt.transforms import Rotation
+from spt.error_bounds.paths import TURNING, Motion, PixelPath
 
 TOUCH = 1e-10
 CROSSING = 1e-9
 RELATIVE = 3e-6
 PER_PIXEL = 1e-8
-_ROTATION = Rotation()
-
-
-def cells_for_quarter_turn(height: int, width: int) -> int:
-    """The smallest number of equal splits of 90° for which no pixel moves by more than one pixel."""
-    longest = math.hypot((height - 1) / 2, (width - 1) / 2)
-    return max(1, math.ceil(longest * math.pi / 2 * (1 + 1e-9)))
 
 
 def rotated(images: Tensor, degrees: Tensor) -> Tensor:
     """T_theta of image n by degrees[n] (or of one image by all), float64, (n, C, H, W)."""
-    height, width = images.shape[-2:]
-    x, y = pixel_grid(height, width, images.device)
-    degrees = degrees.to(images.device)
-    source_x, source_y = _ROTATION.source(x, y, (degrees[:, None, None],))
-    return bilinear(images.expand(len(degrees), *images.shape[1:]), source_x, source_y)
+    return TURNING.warped(images, degrees)
 
 
 def differences(images: Tensor) -> Tensor:
@@ -112,48 +103,34 @@ def _next(maps: Tensor, columns: int, rows: int) -> Tensor:
 
 
 def arc_weights(
-    start: Tensor, stop: Tensor, height: int, width: int, *, anywhere: bool = False
+    start: Tensor, stop: Tensor, height: int, width: int, *, path: PixelPath = TURNING, anywhere: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """For M splits [start, stop] in degrees: which difference maps each pixel needs, (M, H * W) long, and the factors
+    """For M splits [start, stop] of the parameter: which difference maps each pixel needs, (M, H * W) long, and the factors
     (M, H * W, 5) that multiply them; their product is the remainder r.
 
-    ``anywhere``: where on its arc a pixel crosses a line is not looked at. Then r is larger, but at the fraction s of the
+    ``anywhere``: where on its path a pixel crosses a line is not looked at. Then r is larger, but at the fraction s of the
     split |T_theta x - chord(theta)| <= 4 s (1 - s) r: the smooth part is w² M s (1 - s) / 2 at most, and a jump anywhere adds
     J w s (1 - s) at most, as G(s, tau) <= w s (1 - s) for every tau.
     """
-    x, y = pixel_grid(height, width, start.device)
-    begin_x, begin_y = _ROTATION.source(x, y, (start[:, None, None],))
-    end_x, end_y = _ROTATION.source(x, y, (stop[:, None, None],))
-    radius = torch.hypot(x, y)
-    w = (stop - start)[:, None, None] * (math.pi / 180)
-    low_x, high_x, x_turns = _extent(begin_x, end_x, begin_y, end_y, radius)
-    low_y, high_y, y_turns = _extent(begin_y, end_y, begin_x, end_x, radius)
-    size_x, size_y = torch.maximum(low_x.abs(), high_x.abs()), torch.maximum(low_y.abs(), high_y.abs())
-    column, two_columns, line_x = _cells(low_x, high_x, width)
-    row, two_rows, line_y = _cells(low_y, high_y, height)
+    x, y = path.motions(path.sources(height, width, start), path.sources(height, width, stop))
+    w = (stop - start)[:, None, None] * path.unit
+    column, two_columns, line_x = _cells(x.low, x.high, width)
+    row, two_rows, line_y = _cells(y.low, y.high, height)
     if anywhere:
-        crossing_x, crossing_y = torch.where(x_turns, 0.5, 0.25), torch.where(y_turns, 0.5, 0.25)
+        crossing_x, crossing_y = torch.where(x.turns, 0.5, 0.25), torch.where(y.turns, 0.5, 0.25)
     else:
-        crossing_x = _crossing(begin_x, end_x, line_x, size_x, w, x_turns)
-        crossing_y = _crossing(begin_y, end_y, line_y, size_y, w, y_turns)
+        crossing_x, crossing_y = _crossing(x, line_x, w), _crossing(y, line_y, w)
     index = ((two_columns * 2 + two_rows) * (height + 3) + row) * (width + 3) + column
     smooth = w * w * (1 + RELATIVE) / 8
     jump = w * (1 + RELATIVE)
-    across, along = smooth * size_x, smooth * size_y
-    factors = torch.stack(
-        (2 * across * size_y, across, along, jump * crossing_x * size_y, jump * crossing_y * size_x), dim=-1
+    factors = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+        2 * (smooth * y.speed) * x.speed,
+        smooth * x.acceleration,
+        smooth * y.acceleration,
+        jump * crossing_x * x.speed,
+        jump * crossing_y * y.speed,
     )
-    return index.flatten(1), factors.flatten(1, 2).float()
-
-
-def _extent(
-    begin: Tensor, end: Tensor, begin_other: Tensor, end_other: Tensor, radius: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Exact hull of one coordinate along the arc; it turns back at ±radius where the other one changes sign."""
-    turns = begin_other * end_other < 0
-    low, high = torch.minimum(begin, end), torch.maximum(begin, end)
-    positive = begin + end > 0
-    return torch.where(turns & ~positive, -radius, low), torch.where(turns & positive, radius, high), turns
+    return index.flatten(1), torch.stack(factors, dim=-1).flatten(1, 2).float()
 
 
 def _cells(low: Tensor, high: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -167,12 +144,13 @@ def _cells(low: Tensor, high: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor
     return (first + 2).long(), (last - first).long().clamp(0, 1), line
 
 
-def _crossing(begin: Tensor, end: Tensor, line: Tensor, size: Tensor, w: Tensor, turns: Tensor) -> Tensor:
+def _crossing(along: Motion, line: Tensor, w: Tensor) -> Tensor:
     """Upper bound of s (1 - s), s the fraction of the split where the coordinate crosses ``line``; 1/2 if it turns."""
+    begin, end = along.begin, along.end
     move = (end - begin).abs().clamp(min=1e-30)
     fraction = ((line - begin) / (end - begin + torch.where(end == begin, 1e-30, 0.0))).clamp(0, 1)
-    bound = fraction * (1 - fraction) + (w * w / 8 * size + CROSSING) / move
-    return torch.where(turns, 0.5, bound.clamp(max=0.25))
+    bound = fraction * (1 - fraction) + (w * w / 8 * along.acceleration + CROSSING) / move
+    return torch.where(along.turns, 0.5, bound.clamp(max=0.25))
 
 
 def remainder(maps: Tensor, which: Tensor | None, index: Tensor, factors: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -16,6 +16,7 @@ from spt.error_bounds import arcs, vertices
 from spt.error_bounds.balls_rotation import MovingArcSplits
 from spt.error_bounds.balls_translation import BernsteinSplits
 from spt.error_bounds.chord import cells_for
+from spt.error_bounds.paths import PATHS
 from spt.error_bounds.refined import bounded
 from spt.error_bounds.result import SampleBound
 from spt.error_bounds.sampled import gamma_lattice
@@ -28,6 +29,8 @@ from spt.transforms import POINTS_AT_ONCE, Rotation, Transform
 
 CENTRE_STEPS = 150
 CENTRE_SAMPLES = 40
+WITHIN = 2.9
+"""Pixels along each axis around a place, in which the attacker's rounding is looked for."""
 UNDERFLOW = 1e-150
 """A square is rounded by at most 2^-1075 where it is subnormal: given centres can be as small as that."""
 KRONECKER = (0.7548776662466927, 0.5698402909980532)  # powers of the inverse plastic number
@@ -121,12 +124,16 @@ def rounding_at_samples(attacked: AttackedImage, points: Tensor) -> Tensor:
 
     As `attacker_rounding`, but where A_gamma x is exactly 0 it stays 0. Pixel p of A_{b'-gamma} d reads d within one
     pixel (on each axis) of a point, and d is not 0 there only if A_gamma x is not: if x is not 0 within one pixel of
-    where that pixel reads x. Rotations and translations keep distances, so this x lies less than 2 sqrt(2) from where
-    A_{b'} reads for p: among the 6 x 6 pixels around that point.
+    where that pixel reads x. Where A_gamma reads for pixels one apart lies less than ``stretch`` apart on each axis, for
+    translations 1 and for rotations sqrt(2), so this x lies less than 1 + stretch from where A_{b'} reads for p: while that is
+    below 3, among the 6 x 6 pixels around that point.
     """
     largest = attacked.rounding
     if largest == 0:
         return torch.zeros(len(points), dtype=torch.float64)
+    path = PATHS.get(attacked.transform.name)
+    if path is not None and not 1 + path.stretch(*attacked.box[0].tolist()) < WITHIN:
+        return torch.full((len(points),), largest, dtype=torch.float64)
     image, preprocessing = attacked.pixels, attacked.preprocessing
     height, width = image.shape[1:]
     bright = functional.pad((image != 0).double()[None], (4, 4, 4, 4))
@@ -164,7 +171,7 @@ def sample_bound(
         search: its target is usually the pixel radius that the inner test certifies at each centre.
     """
     watch = Stopwatch()
-    check_bounded(attacked.transform)
+    check_bounded(attacked.transform, "whole range")
     rotates = isinstance(attacked.transform, Rotation)
     samples = as_points(attacked.transform, points)
     if centres is None:

@@ -13,12 +13,12 @@ from spt.error_bounds import arcs, vertices
 from spt.error_bounds.balls import centre_weights, rounding_at_samples
 from spt.error_bounds.balls_rotation import quadratic_maximum
 from spt.error_bounds.cell_pieces import Pieces, Window, members
-from spt.error_bounds.cell_pieces_rotation import RotationPieces
+from spt.error_bounds.cell_pieces_paths import PathPieces
 from spt.error_bounds.cell_pieces_translation import TranslationPieces
+from spt.error_bounds.paths import PATHS
 from spt.progress import step
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import MEMORY_BUDGET, AttackedImage, as_points, check_bounded
-from spt.transforms import Rotation
 
 CENTRE_STEPS = 60
 ROUNDING_PARTS = 16
@@ -61,11 +61,12 @@ def cell_balls(
         cells: (N, d, 2) float64, [lower, upper] end of each parameter, in degrees or pixels. A cell may be wide; the
             number of splits is chosen for narrow ones, though (a degree or two).
         points: (N, d) the sample b' of each pair, in degrees or pixels.
-        rounding_parts: in how many parts of a cell the 8-bit attacker's rounding is looked at (rotation); 0 takes its worst case.
+        rounding_parts: in how many parts of a cell the 8-bit attacker's rounding is looked at, 0 for its
+            worst case (which is taken for translation).
 
     ValueError if there is no bound for the transformation, shapes or numbers are impossible, or a cell is not in Gamma.
     """
-    check_bounded(attacked.transform)
+    check_bounded(attacked.transform, "cells")
     samples = as_points(attacked.transform, points)
     boxes = _as_cells(attacked, cells, len(samples))
     if rounding_parts < 0:
@@ -76,9 +77,9 @@ def cell_balls(
     distances, rounded = torch.zeros(2, len(samples), dtype=torch.float64)
     rounded.fill_(torch.inf)
     pieces_of: Iterable[Pieces]
-    if isinstance(attacked.transform, Rotation):
+    if attacked.transform.name in PATHS:
         parts = rounding_parts if attacked.attacker == "8-bit" else 0
-        pieces_of, per_pixel = RotationPieces(attacked, boxes, samples, parts)(memory_budget), arcs.PER_PIXEL
+        pieces_of, per_pixel = PathPieces(attacked, boxes, samples, parts)(memory_budget), arcs.PER_PIXEL
     else:
         pieces_of, per_pixel = TranslationPieces(attacked, boxes, samples)(memory_budget), vertices.PER_PIXEL
     for pieces in pieces_of:

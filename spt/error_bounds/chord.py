@@ -20,7 +20,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from spt.error_bounds.arcs import PER_PIXEL, arc_weights, cells_for_quarter_turn, differences, remainder, rotated
+from spt.error_bounds.arcs import PER_PIXEL, arc_weights, differences, remainder, rotated
+from spt.error_bounds.paths import cells_for_quarter_turn
 from spt.error_bounds.refined import bounded
 from spt.error_bounds.result import ErrorBound
 from spt.error_bounds.sampled import error_norms

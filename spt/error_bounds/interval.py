@@ -24,7 +24,7 @@ from spt.interval_warp import interpolate, source_boxes
 from spt.intervals import Interval
 from spt.progress import Progress, Stopwatch, silent
 from spt.rounding_slack import float_slack
-from spt.threat_model import AttackedImage, Points, Range, as_points, as_range
+from spt.threat_model import AttackedImage, Points, Range, as_points, as_range, check_bounded
 
 PER_PIXEL = 2e-9
 
@@ -66,6 +66,7 @@ def _enclosures(attacked: AttackedImage, betas: Tensor, boxes: Tensor, inner: En
 
 def interval_images(attacked: AttackedImage, beta: Points, split: Range, *, naive: bool = False) -> IntervalImages:
     """What interval arithmetic knows about the error at ``beta`` for gamma in one split: (low, high) or (d, 2)."""
+    check_bounded(attacked.transform, "whole range")
     points, box = as_points(attacked.transform, beta), as_range(attacked.transform, split)[None]
     found = _enclosures(attacked, points[:1], box, _inner(attacked, box, naive), naive)
     slack = PER_PIXEL * float(attacked.pixels.abs().max())
@@ -130,6 +131,7 @@ def interval_bound(
     Returns: `ErrorBound` with the per-pixel enclosure of e on the worst split of the first beta.
     """
     watch = Stopwatch()
+    check_bounded(attacked.transform, "whole range")
     points = as_points(attacked.transform, betas)
     if splits < 1:
         raise ValueError(f"splits must be at least 1, but is {splits}.")

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 
 from spt.experiments.experiment import UNITS, Entry, Row, Share
 
-SIZES = {"rotation": (0.0, 10.0, 20.0, 30.0, 50.0), "translation": (0.0, 1.0, 2.0, 4.0)}
+SIZES = {
+    "rotation": (0.0, 10.0, 20.0, 30.0, 50.0),
+    "translation": (0.0, 1.0, 2.0, 4.0),
+    "scaling": (0.0, 10.54, 22.32, 35.67),  # contain the factors of ±10, ±20 and ±30 %
+    "shear": (0.0, 2.0, 5.0, 10.0, 20.0),
+}
 
 
 def reach(row: Row, limit: float) -> float:

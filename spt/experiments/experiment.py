@@ -68,7 +68,7 @@ class Share:
 LEFT_OUT = "left out, of unknown class"
 """The column that counts images that do not count, see `Experiment.left_out`."""
 
-UNITS = {"rotation": "°", "translation": " px"}
+UNITS = {"rotation": "°", "translation": " px", "scaling": " log %", "shear": " %"}
 
 Entry = Share | float | str | None
 """An entry of a table; None where there is nothing."""

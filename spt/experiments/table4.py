@@ -51,6 +51,8 @@ class Table4(Experiment):
 
     variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
         ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5},
+        ("any", "scaling"): {"limit": 35.67, "parameter_sigma": 15.0},
+        ("any", "shear"): {"limit": 10.0, "parameter_sigma": 15.0},
         ("cifar10", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("natural", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("imagenet-samples", "rotation"): {"limit": 30.0},

@@ -179,7 +179,9 @@ def response_curve(
     )
     style(figure, 340, top=34)
     figure.update_xaxes(
-        title=f"turned by {symbol}, in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False
+        title=f"{'turned' if unit == '°' else 'transformed'} by {symbol}, in {unit}",
+        range=[float(positions[0]), float(positions[-1])],
+        zeroline=False,
     )
     figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
     return figure

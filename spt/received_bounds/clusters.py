@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spt.error_bounds.arcs import arc_weights, cells_for_quarter_turn, differences, remainder
+from spt.error_bounds.arcs import arc_weights, differences, remainder
+from spt.error_bounds.paths import cells_for_quarter_turn
 from spt.error_bounds.vertices import kinks
 from spt.inverse import Inverse
 from spt.transforms import Rotation, Transform

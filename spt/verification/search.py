@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from spt.classifiers import MODELS_FOLDER, Classifier, load_classifier, read_card
-from spt.error_bounds.arcs import cells_for_quarter_turn
+from spt.error_bounds.paths import cells_for_quarter_turn
 from spt.images import to_8_bit
 from spt.networks import build_network, fuse_batch_norm
 from spt.progress import Progress, Stopwatch, silent
@@ -157,7 +157,7 @@ def verify(
     """
     watch = Stopwatch()
     attacked = replace(attacked, image=classifier.check_image(attacked.image))
-    check_bounded(attacked.transform)
+    check_bounded(attacked.transform, "whole range")
     if attacked.preprocessing != classifier.preprocessing:
         raise ValueError(
             f"The attacked image is shown through {attacked.preprocessing}, but the classifier through "

@@ -7,6 +7,7 @@ import streamlit as st
 from spt.certificates import CellsCertificate, given, rounded_down, rounded_up
 from spt.certificates.looks import FIRST_LOOK
 from spt.ui.certify.request import CertifyRequest
+from spt.ui.shared.markdown import latex_unit
 
 
 def show(request: CertifyRequest, certificate: CellsCertificate | None) -> None:
@@ -14,7 +15,7 @@ def show(request: CertifyRequest, certificate: CellsCertificate | None) -> None:
     if certificate is None:
         st.caption("The numbers appear when the run has ended.")
         return
-    unit = r"^\circ" if certificate.unit == "°" else r"\,\mathrm{px}"
+    unit = latex_unit(certificate.unit)
     rules, sigma, noise = certificate.rules, certificate.parameter_sigma, certificate.pixel_sigma
     width = 2 * certificate.limit / certificate.first_cells
     st.markdown(

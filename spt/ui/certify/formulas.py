@@ -6,6 +6,7 @@ from spt.certificates import DistCertificate, rounded_down, rounded_up
 from spt.certificates.looks import FIRST_LOOK, MOST_INNER_VOTES
 from spt.figures import certificates as figures
 from spt.ui.certify.request import CertifyRequest
+from spt.ui.shared.markdown import latex_unit
 
 
 def show(request: CertifyRequest, certificate: DistCertificate | None) -> None:
@@ -13,7 +14,7 @@ def show(request: CertifyRequest, certificate: DistCertificate | None) -> None:
     if certificate is None:
         st.caption("The numbers appear when the run has ended.")
         return
-    unit = r"^\circ" if certificate.unit == "°" else r"\,\mathrm{px}"
+    unit = latex_unit(certificate.unit)
     sigma, limit, n = certificate.parameter_sigma, certificate.limit, certificate.n_gamma
     level, p_noise = certificate.inner_alpha, certificate.pixel_sigma
     st.markdown(

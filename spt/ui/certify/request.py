@@ -8,7 +8,7 @@ import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.defences import DistSPT, DistSPTCells
-from spt.threat_model import Attacker
+from spt.threat_model import Attacker, bounded_transforms
 from spt.transforms import Transform
 from spt.ui.shared import controls, state
 from spt.ui.shared.controls import Subject
@@ -58,8 +58,8 @@ def choose_settings(transform: Transform, classifier: Classifier, limit_area: An
     limit = state.slider(
         f"Attack range Γ: plus and minus, in {unit}",
         first.step,
-        _MOST_LIMIT[unit],
-        _FIRST_LIMIT[unit],
+        _MOST_LIMIT.get(unit, 50.0),
+        _FIRST_LIMIT.get(unit, 10.0),
         first.step,
         key=f"{transform.name}_limit",
         help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
@@ -69,9 +69,10 @@ def choose_settings(transform: Transform, classifier: Classifier, limit_area: An
     attacker = controls.choose_attacker(
         "8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded."
     )
+    forms = (CELLS, ONE_BALL) if transform.name in bounded_transforms("whole range") else (CELLS,)
     form = state.choose(
         "Form of the certificate",
-        (CELLS, ONE_BALL),
+        forms,
         CELLS,
         key="form",
         help="Cells: Γ is cut into cells, and each is proved from samples around its own centre, from 0 outwards. One ball: every "
@@ -79,7 +80,7 @@ def choose_settings(transform: Transform, classifier: Classifier, limit_area: An
         "proved. Both are proofs about the same g.",
     )
     procedure = choose_procedure(transform, classifier, counted=form == ONE_BALL)
-    cells = _choose_cells(first.unit, _MOST_LIMIT[unit]) if form == CELLS else None
+    cells = _choose_cells(first.unit, _MOST_LIMIT.get(unit, 50.0)) if form == CELLS else None
     return Settings(**vars(procedure), limit=limit, attacker=attacker, cells=cells)
 
 

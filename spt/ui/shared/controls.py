@@ -15,7 +15,7 @@ from spt.certificates.rounding import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
 from spt.images import image_digest
-from spt.threat_model import BOUNDED, Attacker
+from spt.threat_model import Attacker, Bounding, bounded_transforms
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui.shared import cache, failures, own_names, pixel_grid, state, title, uploads
 from spt.ui.shared.markdown import escape
@@ -182,11 +182,11 @@ def _download(name: str, shape: Shape) -> None:
     st.rerun()
 
 
-def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform:
-    """Which transformation T; ``bounded``: only those whose interpolation error can be bounded."""
+def choose_transform(classifier: Classifier, bounded: Bounding | None = None) -> Transform:
+    """Which transformation T; ``bounded``: only those for which there is that bound."""
     name = state.choose(
         "Transformation T",
-        BOUNDED if bounded else tuple(TRANSFORMS),
+        bounded_transforms(bounded) if bounded else tuple(TRANSFORMS),
         "rotation",
         key="transform",
         help="The family of transformations that an attacker applies and that the votes are smoothed over.",
@@ -218,7 +218,7 @@ def choose_parameters(transform: Transform) -> tuple[float, ...]:
     )
 
 
-_FIRST_VALUES = {"angle": 25.0, "dx": 1.0}
+_FIRST_VALUES = {"angle": 25.0, "dx": 1.0, "scale": 10.0, "shear": 10.0}
 
 
 @dataclass(frozen=True)
@@ -251,9 +251,7 @@ def choose_attacker(what: str) -> Attacker:
 
 def choose_smoothing(transform: Transform) -> Smoothing:
     """The noise that g is smoothed with."""
-    sigma = choose_parameter_sigma(
-        transform, "Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more."
-    )
+    sigma = choose_parameter_sigma(transform, "Each vote transforms the received image by β ~ N(0, σ_γ²) once more.")
     pixel_sigma = state.slider(
         "Strength of the pixel noise σ_ε",
         0.0,

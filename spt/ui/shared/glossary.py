@@ -15,11 +15,13 @@ class Entry(NamedTuple):
 
 
 SYMBOLS = (
-    Entry("x", "original image", "The image before anybody turns or shifts it."),
+    Entry("x", "original image", "The image before anybody transforms it."),
+    Entry("x′", "received image", "What the attacker hands over: x transformed by γ, as a rule rounded to 8 bits."),
     Entry(
-        "x′", "received image", "What the attacker hands over: x turned or shifted by γ, as a rule rounded to 8 bits."
+        "T",
+        "transformation",
+        "A rotation, a translation, a scaling or a shear; pixels between pixels are interpolated bilinearly.",
     ),
-    Entry("T", "transformation", "A rotation or a translation; pixels between pixels are interpolated bilinearly."),
     Entry("γ", "attack", "The angle (or the shift: γ₁ across, γ₂ down) by which the attacker moves the image."),
     Entry("Γ", "attack range", "All the attacks γ that the attacker may choose from, ±30° say."),
     Entry("f", "classifier", "The network that is protected. Alone it can be fooled by turning the image."),

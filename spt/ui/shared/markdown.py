@@ -8,3 +8,9 @@ def escape(text: str) -> str:
     for character in "\\`*_[]<>$#|~:":
         text = text.replace(character, "\\" + character)
     return text
+
+
+def latex_unit(unit: str) -> str:
+    """The unit of a parameter, in a formula after its number."""
+    words = unit.replace("%", r"\%").replace(" ", r"\ ")
+    return r"^\circ" if unit == "°" else rf"\,\mathrm{{{words}}}"

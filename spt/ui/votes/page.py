@@ -71,7 +71,7 @@ def _show_images(request: VotesRequest) -> None:
                 Picture(
                     request.received,
                     f"received x′: {where}",
-                    "The image the attacker hands over, in 8 bits. Drag it to turn or shift it.",
+                    "The image the attacker hands over, in 8 bits. Drag it to transform it.",
                     warps=(moved,),
                     preview="8-bit",
                 ),

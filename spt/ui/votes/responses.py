@@ -20,18 +20,18 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     """Make room for the figure; returns what draws it, with the votes of a run that has ended."""
     st.subheader(f"How f answers over the whole range of {request.transform.name}", anchor=False)
     slot = st.empty()
-    turned = request.transform.dimensions == 1
+    one_parameter = request.transform.dimensions == 1
     st.caption(
         (
-            "Curves: how probable each class is to f when the image is turned by any angle θ, f(P T_θ x)."
-            if turned
+            "Curves: how probable each class is to f when the image is transformed by any θ, f(P T_θ x)."
+            if one_parameter
             else "Colours: the class that f finds most probable when the image is shifted to that place, f(P T_θ x); the stronger, "
             "the more probable."
         )
         + " Points: the votes f(P T_β x′), drawn at γ + β."
-        + (" Grey band: where two of three votes land, γ ± σ_γ." if turned else "")
+        + (" Grey band: where two of three votes land, γ ± σ_γ." if one_parameter else "")
         + " Transformed twice is not quite the same as transformed once by the sum, because both interpolate: a vote may differ "
-        f"from the {'curve' if turned else 'colour'} below it. This difference is what stands between BaseSPT and a proof."
+        f"from the {'curve' if one_parameter else 'colour'} below it. This difference is what stands between BaseSPT and a proof."
     )
 
     def draw(run: VotesRun) -> None:
@@ -63,8 +63,10 @@ def _figure(request: VotesRequest, run: VotesRun) -> Any:
     where = None if votes is None else votes.points.numpy() + np.array(request.gamma)
     classes = None if votes is None else votes.classes.numpy()
     if transform.dimensions == 1:
-        points = None if where is None or classes is None else ((where[:, 0] + limit) % (2 * limit) - limit, classes)
         parameter = transform.parameters[0]
+        if where is not None and parameter.unit == "°":
+            where = (where + limit) % (2 * limit) - limit  # a whole turn
+        points = None if where is None or classes is None else (where[:, 0], classes)
         return figures.response_curve(
             axis,
             values,

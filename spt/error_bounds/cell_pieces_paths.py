@@ -1,7 +1,7 @@
-"""Pieces of narrow cells for rotation: docs/mathematics.md, section 23.
+"""Pieces of narrow cells for transformations of one parameter: docs/mathematics.md, section 23.
 
-A cell is cut into splits [a, b] of gamma. For a sample b' the outer angle phi = b' - gamma moves from b' - a back to b' - b, and
-both angles have the position t = (gamma - a) / (b - a). With y = T_gamma x, y_a and y_b at the ends,
+A cell is cut into splits [a, b] of gamma. For a sample b' the outer parameter phi = b' - gamma moves from b' - a back
+to b' - b, and both have the position t = (gamma - a) / (b - a). With y = T_gamma x, y_a and y_b at the ends,
 
     y(gamma) = (1 - t) y_a + t y_b + d,                                   |d| <= 4 t (1 - t) r1
     A_phi y_a = (1 - t) A_{b'-a} y_a + t A_{b'-b} y_a + d_a,              |d_a| <= 4 t (1 - t) r_a
@@ -16,17 +16,19 @@ and the remainders are, (1 - t) d_a + t d_b + A_phi d with |A_phi d| <= 4 t (1 -
     R = max(r_a, r_b) + max(A_{b'-a} r1, A_{b'-b} r1) + r',
 
 r' the remainder of T_phi r1, whose own factor 4 t (1 - t) is at most 1. The remainders are products of factors, which belong to the
-arcs of phi, and of difference maps of the images. So max(r_a, r_b) + r' is at most the one product of the factors with
+paths of phi, and of difference maps of the images. So max(r_a, r_b) + r' is at most the one product of the factors with
 max(maps of y_a, maps of y_b) + maps of r1. All of y_a, y_b, r1 and their maps depends on the cell alone.
 
-Splits end at multiples of 90°, and where phi is one. (At other places the bound holds, too; but there whole rows of pixels
-cross lines at once.)
+Splits end at the nodes of the path (`spt.error_bounds.paths`; of a rotation: multiples of 90°), and where phi is one. (At other
+places the bound holds, too; but there whole rows of pixels cross lines at once.)
 
-Floating point: as in `spt.error_bounds.arcs`, D and TOUCH there. As no arc is longer than a pixel, the jumps add at most sqrt(2)
-max|x| to r1, the smooth part (1 + w) / 2, and twice the jump where an arc turns back w, so that r1 is at most 4 max|x|, and 2
-max|x| where w is small. Two interpolations of x, one of r1, remainders of x, of y and of r1: 24 D + 48 (TOUCH + D) in images
-of a few pixels, where D is next to nothing, else 16 D + 32 (TOUCH + D); less than `PER_PIXEL`. Difference maps are rounded to
-float32, by 6e-8 of them, and sums of two once more; together with the products this stays below `RELATIVE`.
+Floating point: as in `spt.error_bounds.arcs`, D and TOUCH there. As no arc of a rotation is longer than a pixel, the
+jumps add at most sqrt(2) max|x| to r1, the smooth part (1 + w) / 2, and twice the jump where an arc turns back w, so
+that r1 is at most 4 max|x|, and 2 max|x| where w is small; for paths whose steps are half a pixel along each axis it
+is at most 2.5 max|x| in all. Two interpolations of x, one of r1, remainders of x, of y and of r1: 24 D + 48 (TOUCH +
+D) in images of a few pixels, where D is next to nothing, else 18 D + 36 (TOUCH + D); less than `PER_PIXEL`.
+Difference maps are rounded to float32, by 6e-8 of them, and sums of two once more; together with the products this
+stays below `RELATIVE`.
 """
 
 import itertools
@@ -37,9 +39,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spt.error_bounds.arcs import arc_weights, cells_for_quarter_turn, differences, remainder, rotated
+from spt.error_bounds.arcs import arc_weights, differences, remainder
 from spt.error_bounds.cell_pieces import Pieces, RoundedParts, Window, repeated, values_at_once
 from spt.error_bounds.known_rounding import drift, graded, rounding_changes
+from spt.error_bounds.paths import PATHS, PixelPath
 from spt.threat_model import AttackedImage
 
 LONGEST_ARC = 0.16
@@ -47,22 +50,20 @@ LONGEST_ARC = 0.16
 MOST_SPLITS = 8
 """but into no more than this, or than the remainders need."""
 BESIDE = 1e-10
-"""A multiple of 90° less than so many degrees inside a split is at its end (arcs beyond it are shorter than `arcs.TOUCH`, or
-cost sharpness)."""
+"""A node less than so many degrees or % inside a split is at its end (what is beyond it is shorter than `arcs.TOUCH`, or costs
+sharpness)."""
 
 
-def splits_for(width: float, height: int, columns: int) -> int:
-    """How many splits a cell of ``width`` degrees is cut into, for images of that size."""
-    longest = math.hypot((height - 1) / 2, (columns - 1) / 2) * math.radians(width)
-    wanted = min(MOST_SPLITS, math.ceil(longest / LONGEST_ARC + 0.5))
-    needed = math.ceil(width * cells_for_quarter_turn(height, columns) / 90 * (1 - 1e-12))
+def splits_for(path: PixelPath, extent: float, height: int, width: int) -> int:
+    """How many splits a cell that is ``extent`` wide is cut into, for images of that size."""
+    wanted = min(MOST_SPLITS, math.ceil(extent * path.fastest(height, width) / LONGEST_ARC + 0.5))
+    needed = math.ceil(extent / path.widest(height, width) * (1 - 1e-12))
     return max(1, wanted, needed)
 
 
-def _quarter_turns(low: float, high: float) -> list[float]:
-    """The multiples of 90° inside [low, high]."""
-    turns = (90.0 * k for k in range(math.floor(low / 90), math.ceil(high / 90) + 1))
-    return [turn for turn in turns if low + BESIDE < turn < high - BESIDE]
+def _inside(path: PixelPath, low: float, high: float) -> list[float]:
+    """The nodes inside [low, high], not those that are its ends but for rounding."""
+    return [node for node in path.nodes(low, high) if low + BESIDE < node < high - BESIDE]
 
 
 def _nodes(low: float, high: float, inner: list[float], splits: int) -> list[float]:
@@ -76,7 +77,7 @@ def _nodes(low: float, high: float, inner: list[float], splits: int) -> list[flo
 
 @dataclass(frozen=True, eq=False)
 class _Splits:
-    """What depends on some cells alone, all their splits one after another: angles (K,), images, maps; and parts."""
+    """What depends on some cells alone, all their splits one after another: ends (K,), images, maps; and parts."""
 
     begin: Tensor
     end: Tensor
@@ -88,29 +89,29 @@ class _Splits:
     changes: Tensor | None
 
 
-class RotationPieces:
+class PathPieces:
     """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1)."""
 
     def __init__(self, attacked: AttackedImage, cells: Tensor, points: Tensor, parts: int) -> None:
         self.image, self.preprocessing = attacked.pixels, attacked.preprocessing
-        self.points = torch.remainder(points[:, 0], 360)  # the same rotation
+        self.path = PATHS[attacked.transform.name]
+        self.points = self.path.reduced(points[:, 0])
         self.window = Window(self.preprocessing, self.image)
         self.maps = differences(self.image[None]).float()
         self.parts = parts
-        self.drift = self.window.inner(drift(self.preprocessing, self.image)[None, None])[0, 0]
         low, high = cells[:, 0, 0], cells[:, 0, 1]
-        turn = 90 * torch.ceil((self.points - high + BESIDE) / 90)  # the first that phi can be
-        crossed = turn < self.points - low - BESIDE
+        outer = zip((self.points - high).tolist(), (self.points - low).tolist(), strict=True)
+        crossed = torch.tensor([bool(_inside(self.path, *ends)) for ends in outer], dtype=torch.bool)
         own = torch.where(crossed, self.points, torch.inf)  # such pairs share their splits with equal ones only
         kinds, self.kind = torch.unique(torch.stack((low, high, own), dim=1), dim=0, return_inverse=True)
         self.nodes = [self._nodes_of(*kind) for kind in kinds.tolist()]
         self.low_high = kinds[:, :2].tolist()
 
     def _nodes_of(self, low: float, high: float, point: float) -> list[float]:
-        inner = _quarter_turns(low, high)
+        inner = _inside(self.path, low, high)
         if math.isfinite(point):
-            inner += [point - turn for turn in _quarter_turns(point - high, point - low)]
-        return _nodes(low, high, inner, splits_for(high - low, self.image.shape[1], self.image.shape[2]))
+            inner += [point - node for node in _inside(self.path, point - high, point - low)]
+        return _nodes(low, high, inner, splits_for(self.path, high - low, self.image.shape[1], self.image.shape[2]))
 
     def __call__(self, memory_budget: int) -> Iterator[Pieces]:
         """Pieces, all pairs with the same cell one after another, as many at once as fit into the caches."""
@@ -137,9 +138,9 @@ class RotationPieces:
         size = max(1, min(8, (1 << 17) // image.numel()))  # differences need several times the memory of their maps
         for i in range(0, len(begin), size):
             some, others = begin[i : i + size], end[i : i + size]
-            weights = arc_weights(some.to(device), others.to(device), *shape, anywhere=True)
+            weights = arc_weights(some.to(device), others.to(device), *shape, path=self.path, anywhere=True)
             rest = remainder(self.maps, None, *weights, shape)
-            first, last = rotated(image[None], some), rotated(image[None], others)
+            first, last = self.path.warped(image[None], some), self.path.warped(image[None], others)
             maps = torch.maximum(differences(first.float()), differences(last.float()))
             found.append((torch.cat((first, last, rest), dim=1), maps.add_(differences(rest.float()))))
         images, maps = (torch.cat(column) for column in zip(*found, strict=True))
@@ -159,8 +160,8 @@ class RotationPieces:
         size = max(1, min(32, (1 << 19) // image.numel()))
         for i in range(0, len(start), size):
             at = split[i : i + size]
-            angles = (_between(begin[at], end[at], place[i : i + size]) for place in (start, stop))
-            found_changes.append(rounding_changes(image, self.maps, *angles))
+            ends_of_parts = (_between(begin[at], end[at], place[i : i + size]) for place in (start, stop))
+            found_changes.append(rounding_changes(self.path, image, self.maps, *ends_of_parts))
         changes = torch.cat(found_changes)
         return _Splits(begin, end, images, maps, counts, start, stop, changes)
 
@@ -170,8 +171,9 @@ class RotationPieces:
         low = (self.points[owner] - shared.end[split]).to(device)
         which = split.to(device)
         images = shared.images[which]
-        first, last = rotated(images, high), rotated(images, low)
-        rest = remainder(shared.maps, which, *arc_weights(low, high, *shape, anywhere=True), shape)
+        first, last = self.path.warped(images, high), self.path.warped(images, low)
+        weights = arc_weights(low, high, *shape, path=self.path, anywhere=True)
+        rest = remainder(shared.maps, which, *weights, shape)
         rest += torch.maximum(first[:, 2 * channels :], last[:, 2 * channels :])
         middle = (first[:, channels : 2 * channels] + last[:, :channels]) / 2
         ends = first[:, :channels], last[:, channels : 2 * channels]
@@ -190,12 +192,12 @@ class RotationPieces:
         part = (shared.counts.cumsum(0) - shared.counts)[split][piece] + number
         start, stop = shared.start[part], shared.stop[part]
         begin, end = shared.begin[split][piece], shared.end[split][piece]
-        angle = self.points[owner][piece] - _between(begin, end, (start + stop) / 2)
+        outer = self.points[owner][piece] - _between(begin, end, (start + stop) / 2)
         device, channels = self.image.device, len(self.image)
-        turned = rotated(shared.changes[part.to(device)], angle)
-        shown, spread = self._shown(turned.reshape(len(turned), 2, channels, *turned.shape[2:])).unbind(1)
-        width = torch.deg2rad((stop - start) * (end - begin)).to(device)
-        return RoundedParts(piece, start, stop, shown, spread + self.drift * width[:, None])
+        moved = self.path.warped(shared.changes[part.to(device)], outer)
+        moved[:, channels:] += drift(self.path, outer.to(device), ((stop - start) * (end - begin)).to(device), moved)
+        shown, spread = self._shown(moved.reshape(len(moved), 2, channels, *moved.shape[2:])).unbind(1)
+        return RoundedParts(piece, start, stop, shown, spread)
 
 
 def _between(begin: Tensor, end: Tensor, place: Tensor) -> Tensor:
