@@ -35,10 +35,21 @@ BOUNDED = ("rotation", "translation")
 """Names of the transformations whose interpolation error can be bounded."""
 
 
+SLICED = (*BOUNDED, "brightness", "contrast", "rotation-brightness")
+"""Names of those of which what can be shown, {P T_gamma x : gamma in a cell}, has a proved ball: enough for cells without smoothing
+over gamma."""
+
+
 def check_bounded(transform: Transform) -> None:
     """ValueError if there is no bound for this transformation."""
     if transform.name not in BOUNDED:
         raise ValueError(f"There is no bound for {transform.name}, only for {' and '.join(BOUNDED)}.")
+
+
+def check_sliced(transform: Transform) -> None:
+    """ValueError if cells of this transformation have no balls, not even without smoothing over gamma."""
+    if transform.name not in SLICED:
+        raise ValueError(f"There is no bound for {transform.name}, only for {', '.join(SLICED)}.")
 
 
 def as_image(image: Tensor) -> Tensor:
@@ -106,6 +117,14 @@ def _check_eight_bits(image: Tensor) -> None:
         )
 
 
+def _check_clipped(transform: Transform, image: Tensor) -> None:
+    """ValueError unless the image is one that T_0, which clips, leaves as it is."""
+    if image.numel() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
+        raise ValueError(
+            f"{transform.name} needs an image in [0, 1], but this one has {float(image.min()):g} to {float(image.max()):g}."
+        )
+
+
 def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: Tensor) -> float:
     """What rounding the attacked image to 8 bits can add to the error: ||P 1|| / 510 over all channels, else 0.
 
@@ -130,8 +149,9 @@ class AttackedImage:
         image: x, (C, H, W), of any floating type and on any device; "8-bit" needs values in [0, 1].
         transform: T, the family of transformations, with d parameters.
         preprocessing: P, what comes before the network.
-        gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in degrees or pixels.
-        attacker: "exact", or "8-bit": who rounds the attacked image to multiples of 1/255.
+        gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in the parameters' units.
+        attacker: "exact", or "8-bit": who rounds the attacked image to multiples of 1/255. A T that changes values clips to
+            [0, 1] before that, for both.
 
     ValueError if one of them is impossible, or not for this image.
     """
@@ -147,6 +167,8 @@ class AttackedImage:
         check_attacker(self.attacker)
         if self.attacker == "8-bit":
             _check_eight_bits(self.pixels)
+        elif not self.transform.linear:
+            _check_clipped(self.transform, self.pixels)
         self.preprocessing.output_size(self.pixels.shape[1], self.pixels.shape[2])  # refuses an image that is too small
         self.box  # noqa: B018 - ValueError unless it is a range
 

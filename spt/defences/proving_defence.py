@@ -79,7 +79,7 @@ class ProvingDefence:
         object.__setattr__(self, "parameter_sigma", parameter_sigma)
         object.__setattr__(self, "pixel_sigma", pixel_sigma)
         object.__setattr__(self, "limit", real("limit", self.limit))
-        check_bounded(self.transform)
+        self._check_bounds()
         if not self.pixel_sigma > 0:
             raise ValueError(f"{self.name} needs pixel noise: pixel_sigma must be positive, but is {self.pixel_sigma}.")
         if not 0 < self.limit <= LARGEST_LIMIT:
@@ -88,6 +88,10 @@ class ProvingDefence:
             )
         if self.attacker not in ("8-bit", "exact"):
             raise ValueError(f"attacker must be '8-bit' or 'exact', but is {self.attacker!r}.")
+
+    def _check_bounds(self) -> None:
+        """ValueError if what is proved has no bound for this transformation."""
+        check_bounded(self.transform)
 
     def _noises(self) -> tuple[float, float]:
         """The noises on parameters and pixels as numbers; ValueError if nothing can be smoothed with them."""

@@ -3,14 +3,14 @@
 Rotation: cut the cell so that no pixel moves by more than one pixel in a piece, and at multiples of 90°. On a piece T_gamma x is
 within r of the chord between its ends (`spt.error_bounds.arcs`), so P T_gamma x is within ||P r|| of the segment between
 theirs, of which the distance to a centre is largest at an end. Translation: between integers T_gamma x is affine in each
-shift, so the distance to a centre is convex along each axis and largest at a vertex of the grid of ends and integers.
+shift, so the distance to a centre is convex along each axis and largest at a vertex of the grid of ends and integers. What
+changes values has balls of its own (`spt.error_bounds.value_balls`).
 
 It is not enough to take balls of recentred cells at b' = gamma_i, whose {P T_{gamma_i - gamma} T_gamma x} turns back what the
 attack has turned: docs/mathematics.md, section 24.
 """
 
 import itertools
-import math
 
 import torch
 from torch import Tensor
@@ -18,20 +18,24 @@ from torch import Tensor
 from spt.error_bounds import arcs, vertices
 from spt.error_bounds.balls import centre_weights
 from spt.error_bounds.cell_balls import CellBalls
+from spt.error_bounds.path_pieces import turned
+from spt.error_bounds.value_balls import value_balls
 from spt.rounding_slack import float_slack, norm_inflation
-from spt.threat_model import AttackedImage, as_range, check_bounded
+from spt.threat_model import AttackedImage, as_range, check_sliced
 from spt.transforms import Rotation
 
-LEAST_PIECES, WIDEST_PIECE = 4, 1.0
+LEAST_PIECES = 4
 
 
 def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
-    """For N cells (N, d, 2) in degrees or pixels: balls that hold P Q(T_gamma x) for every gamma in the cell, Q being the
+    """For N cells (N, d, 2), in the units of the parameters: balls that hold P Q(T_gamma x) for every gamma in the cell, Q being the
     attacker's rounding.
 
-    ValueError for a transformation without a bound, or for cells that are none.
+    ValueError for a transformation without such balls, or for cells that are none.
     """
-    check_bounded(attacked.transform)
+    check_sliced(attacked.transform)
+    if not attacked.transform.linear:
+        return value_balls(attacked, cells)
     rotates = isinstance(attacked.transform, Rotation)
     slack = float_slack(attacked.preprocessing, attacked.image, arcs.PER_PIXEL if rotates else vertices.PER_PIXEL)
     inflation = norm_inflation(attacked.preprocessing, attacked.image)
@@ -52,19 +56,9 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
 
 def _rotated(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, Tensor]:
     """P T_gamma x at the ends of all pieces (K + 1, C, H', W'), and ||P r|| on each, (K,)."""
-    image, (low, high) = attacked.pixels, box[0].tolist()
-    height, width = image.shape[1:]
-    narrow = min(WIDEST_PIECE, 90 / arcs.cells_for_quarter_turn(height, width))
-    count = max(LEAST_PIECES, math.ceil((high - low) / narrow))
-    turns = [90.0 * k for k in range(math.floor(low / 90) + 1, math.ceil(high / 90))]
-    ends = torch.tensor(
-        sorted({*torch.linspace(low, high, count + 1, dtype=torch.float64).tolist(), *turns}), dtype=torch.float64
-    )
-    if len(ends) == 1:
-        ends = ends.repeat(2)
-    shown = attacked.preprocessing(arcs.rotated(image[None], ends))
-    index, factors = arcs.arc_weights(ends[:-1].to(image.device), ends[1:].to(image.device), height, width)
-    rest = arcs.remainder(arcs.differences(image[None]), None, index, factors, (height, width))
+    low, high = box[0].tolist()
+    images, rest = turned(attacked.pixels, low, high, LEAST_PIECES)
+    shown = attacked.preprocessing(images)
     return shown.cpu(), torch.linalg.vector_norm(attacked.preprocessing(rest).flatten(1), dim=1).cpu()
 
 
