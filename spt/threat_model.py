@@ -43,7 +43,10 @@ over gamma."""
 def check_bounded(transform: Transform) -> None:
     """ValueError if there is no bound for this transformation."""
     if transform.name not in BOUNDED:
-        raise ValueError(f"There is no bound for {transform.name}, only for {' and '.join(BOUNDED)}.")
+        instead = (
+            "; cells without smoothing over it (parameter_sigma 0) can be certified" if transform.name in SLICED else ""
+        )
+        raise ValueError(f"There is no bound for {transform.name}, only for {' and '.join(BOUNDED)}{instead}.")
 
 
 def check_sliced(transform: Transform) -> None:

@@ -154,6 +154,24 @@ class Transform(ABC):
         axes = [each * axis for each in self.limits(limit)]
         return torch.cartesian_prod(*axes).reshape(-1, self.dimensions)
 
+    def describe_range(self, limit: float | Sequence[float]) -> str:
+        """[-limit, limit]^d in words, with the numbers as given: ±30°; angle ±10°, brightness ±20 % where units differ."""
+        pairs = list(zip(self.parameters, self.limits(limit), strict=True))
+        each = [f"±{value:.10g}{'' if known.unit == '°' else ' '}{known.unit}" for known, value in pairs]
+        if not self.mixed and len(set(each)) == 1:
+            return each[0]
+        return ", ".join(f"{known.name} {words}" for (known, _), words in zip(pairs, each, strict=True))
+
+    @property
+    def singular(self) -> str:
+        """One of them, in words."""
+        return self.name
+
+    @property
+    def plural(self) -> str:
+        """Several of them, in words: rotations."""
+        return f"{self.name}s"
+
     def describe(self, point: Tensor | Sequence[float]) -> str:
         """A parameter point in words, for example ``angle 12.50°`` or ``dx 1.00 px, dy −2.00 px``."""
         values = [float(value) for value in point]
@@ -194,7 +212,7 @@ class Translation(Transform):
 
 
 class ValueChange(Transform):
-    """T_gamma x = clip(k x + b) in every pixel, for images in [0, 1]: no pixel moves, and clip(v) is the number in [0, 1] nearest v.
+    """T_gamma x = clip(k x + b) in every pixel, for images in [0, 1]: no pixel moves; clip(v) is the number in [0, 1] nearest v.
 
     Laws: T_0 x = x; increasing in every pixel of x, of which no difference grows by more than k; monotone in every pixel in
     each parameter; and where nothing is clipped T_beta T_gamma = T_{beta+gamma}. It is not linear, and zeros need not stay zeros.
@@ -208,6 +226,14 @@ class ValueChange(Transform):
 
     def source(self, x: Tensor, y: Tensor, parameters: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         return x, y
+
+    @property
+    def singular(self) -> str:
+        return f"change of {self.name}"
+
+    @property
+    def plural(self) -> str:
+        return f"changes of {self.name}"
 
     def _transformed(self, images: Tensor, points: Tensor) -> Tensor:
         gain, offset = self.gain_and_offset(tuple(points[:, i, None, None, None] for i in range(self.dimensions)))
@@ -258,6 +284,14 @@ class Composition(Transform):
             replace(parameter, symbol=symbol) for parameter, symbol in zip(each, symbols, strict=False)
         )
         cls.linear = all(step.linear for step in cls.steps)
+
+    @property
+    def singular(self) -> str:
+        return " with ".join(step.singular for step in self.steps)
+
+    @property
+    def plural(self) -> str:
+        return " with ".join(step.plural for step in self.steps)
 
     def split(self, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:
         """One entry for each parameter, as those of each step."""

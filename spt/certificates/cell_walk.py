@@ -106,7 +106,9 @@ class CellGrid:
         """w: no point of a cell of this level is farther from its centre; half a diagonal, and what rounding can have moved.
         ValueError where axes have different units: they have no diagonal."""
         if self.further:
-            raise ValueError("Cells whose axes have different units have no diagonal, so nothing is smoothed over them.")
+            raise ValueError(
+                "Cells whose axes have different units have no diagonal, so nothing is smoothed over them."
+            )
         half = self.limit * (1 / (self.first_cells << level) + 2.0**-40)
         return math.sqrt(self.dimensions) * half * (1 + 2.0**-50)
 
@@ -212,8 +214,7 @@ class CellWalk:
         self.rules = rules
         self._spent = 0
         self._failed: list[tuple[float, GammaCell]] = []
-        self._open = [(rules.grid.nearest(cell), cell) for cell in rules.grid.first()]
-        heapq.heapify(self._open)
+        self._open = list(_opening(rules.grid))
 
     @property
     def done(self) -> bool:
@@ -260,6 +261,12 @@ def level_share(alpha: float, levels: int) -> float:
     while math.fsum([part] * levels) > alpha or part * levels > alpha:
         part = math.nextafter(part, 0.0)
     return part
+
+
+@lru_cache(maxsize=8)
+def _opening(grid: CellGrid) -> tuple[tuple[float, GammaCell], ...]:
+    """The first cells, with the smallest |gamma| in each, from 0 outwards: a heap."""
+    return tuple(sorted((grid.nearest(cell), cell) for cell in grid.first()))
 
 
 @lru_cache(maxsize=256)

@@ -187,9 +187,7 @@ class CellsCertificate(BallEvidence):
         found = []
         for number, (samples, cell) in enumerate(zip(self._samples(), self._settled()[0], strict=True)):
             bounds, accepted = self.cells[number], self.accepted[number]
-            certified = (
-                accepted and self.label is not None and grid.nearest(cell) < min(self.radius, grid.beyond)
-            )
+            certified = accepted and self.label is not None and grid.nearest(cell) < min(self.radius, grid.beyond)
             parent = None if self.parents[number] < 0 else self.parents[number]
             passes = sum(passed[samples.start : samples.stop])
             found.append(SettledCell(bounds, self.levels[number], parent, samples, passes, accepted, certified))
@@ -260,7 +258,7 @@ class CellsCertificate(BallEvidence):
         if self.label is None:
             return f"{'ABSTAIN' if self.complete else 'PROVISIONAL'}: {count}{more}; none is certain around 0."
         return (
-            f"CERTIFIED {self.class_name}: no {self.transform} {self._attacks()} changes g's answer "
+            f"CERTIFIED {self.class_name}: no {TRANSFORMS[self.transform].singular} {self._attacks()} changes g's answer "
             f"({count} at confidence {confidence(self.alpha)}{more})."
         )
 
@@ -268,7 +266,8 @@ class CellsCertificate(BallEvidence):
         """What the certificate says, in one short sentence."""
         if self.label is None:
             return "Nothing is certified: no cell is proved on every side of 0."
-        return f"No {self.transform} {self._attacks()} changes g's answer (confidence {confidence(self.alpha)})."
+        attack = TRANSFORMS[self.transform].singular
+        return f"No {attack} {self._attacks()} changes g's answer (confidence {confidence(self.alpha)})."
 
     def _attacks(self) -> str:
         whole = self.radius >= self.rules.grid.beyond
@@ -278,7 +277,9 @@ class CellsCertificate(BallEvidence):
             pairs = zip(TRANSFORMS[self.transform].parameters, shown, strict=True)
             box = " and ".join(f"{each.name} ±{words(half, each.unit)}" for each, half in pairs)
             return f"within {box}" if whole else f"of less than {box}"
-        return f"within ±{given(self.limit, self.unit)}" if whole else f"of less than {quantity(self.radius, self.unit)}"
+        return (
+            f"within ±{given(self.limit, self.unit)}" if whole else f"of less than {quantity(self.radius, self.unit)}"
+        )
 
     def _widths(self, bisections: int) -> str:
         """The size of cells after so many bisections, in words."""
@@ -299,9 +300,9 @@ class CellsCertificate(BallEvidence):
             "samples": f"{len(self.points)} of {len(self.cells)} cells",
         }
         if self.further_axes:
-            pairs = zip(rules.grid.limits, TRANSFORMS[self.transform].parameters, strict=True)
-            each = ", ".join(f"{known.name} ±{given(limit, known.unit)}" for limit, known in pairs)
-            own["attacker"] = f"Γ = {each}, {self.attacker} images"
+            own["attacker"] = (
+                f"Γ = {TRANSFORMS[self.transform].describe_range(rules.grid.limits)}, {self.attacker} images"
+            )
         if self.pointwise:
             own["pointwise"] = (
                 f"{ranges_in_words(self.pointwise)}: proved of each gamma there by itself, not of all together"

@@ -40,7 +40,7 @@ from spt.smoothing import SmoothedClassifier
 from spt.statistics import Decision
 from spt.threat_model import AttackedImage, check_sliced
 
-BATCH, CELLS_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32
+BATCH, CELLS_AT_ONCE, SLICES_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32, 32
 BISECTIONS = 3
 PIXEL_SHARE, PARAMETER_SHARE = 0.8, 0.25
 """The first cells are so narrow that their balls are at most the first share of the pixel noise, so that most inner tests stop at
@@ -69,8 +69,10 @@ class DistSPTCells(ProvingDefence):
         further_limits: of each parameter after the first where the parameters have different units (rotation, then
             brightness); ``limit`` is that of the first. Then |gamma| is the largest |gamma_k| limit_1 / limit_k.
         inner_alpha: level a' of each inner test; corrected for, so it does not add to alpha.
-        cell_width: of the first cells, along all axes or one for each; None: chosen from the image (see `first_cells`), never from votes.
-        cell_floor: no cell is cut into pieces narrower than this along the first axis; None: the first cells are bisected three times.
+        cell_width: of the first cells, along all axes or one for each; None: chosen from the image (see
+            `first_grid`), never from votes.
+        cell_floor: no cell is cut into pieces narrower than this along the first axis; None: the first cells are
+            bisected three times.
         every_cell: go on beyond the first cell that fails at the floor; what is accepted there holds pointwise only.
     """
 
@@ -179,10 +181,11 @@ class DistSPTCells(ProvingDefence):
         alpha: float = 0.01,
         seed: int = 0,
         batch_size: int = BATCH,
-        cells_at_once: int = CELLS_AT_ONCE,
+        cells_at_once: int | None = None,
         progress: Progress = silent,
     ) -> Iterator[CellsCertificate]:
-        """`certify` as it goes: after each cell what is known so far, which holds whenever one stops.
+        """`certify` as it goes: after each cell what is known so far, which holds whenever one stops. Without smoothing over
+        parameters, where cells are many and take one sample each, after each thirtieth part of those so far.
 
         The last one is given when the network has answered as before once more (`Classifier.confirm`); who stops earlier calls it.
 
@@ -192,7 +195,10 @@ class DistSPTCells(ProvingDefence):
         """
         started = time.perf_counter()
         n0, n_cell, batch_size = whole("n0", n0), whole("n_cell", n_cell), whole("batch_size", batch_size)
-        alpha, seed, at_once = alpha_level("alpha", alpha), seed_number(seed), whole("cells_at_once", cells_at_once)
+        alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
+        at_once = whole(
+            "cells_at_once", cells_at_once or (CELLS_AT_ONCE if self.parameter_sigma > 0 else SLICES_AT_ONCE)
+        )
         n_total, image = whole("n_total", n_total), self.checked(image)
         rules = self.rules(image, n_cell=n_cell, n_total=n_total, alpha=alpha)
         begun = CellsCertificate(
@@ -213,9 +219,15 @@ class DistSPTCells(ProvingDefence):
         samples = _CellSamples(self, self.attacked(image), begun, progress)
         sizes: list[int] = []
         found: list[_Tested] = []
+        walk = CellWalk(begun.rules)
         for cell, size in settled_cells(begun.rules, samples, batch_size=batch_size, cells_at_once=at_once):
             sizes.append(size)
             found += samples.tested[cell][:size]
+            verdict = begun.rules.verdict(cell.level, [sample.passes for sample in found[-size:]])
+            walk.settle(verdict is not None and verdict[1], size)
+            step = 1 if self.parameter_sigma > 0 else max(1, len(sizes) // 32)
+            if len(sizes) % step and not walk.done:
+                continue
             certificate = replace(
                 begun,
                 sizes=tuple(sizes),
@@ -225,7 +237,7 @@ class DistSPTCells(ProvingDefence):
                 inner_votes=tuple(sample.votes for sample in found),
                 seconds=time.perf_counter() - started,
             ).conclude_from([sample.passes for sample in found])
-            if certificate.complete:
+            if walk.done:
                 self.classifier.confirm()
             yield certificate
 
@@ -312,9 +324,7 @@ class DistSPTCells(ProvingDefence):
         """The grid whose first cells are at most so wide, halved as often as the floor allows."""
         widths = self.transform.limits(width)[: 1 + len(self.further_limits)]
         pairs = zip((self.limit, *self.further_limits), widths, strict=True)
-        return self._cut(
-            self._uncut(tuple(max(1, math.ceil(2 * limit / each * (1 - 1e-9))) for limit, each in pairs))
-        )
+        return self._cut(self._uncut(tuple(max(1, math.ceil(2 * limit / each * (1 - 1e-9))) for limit, each in pairs)))
 
 
 def settled_cells(

@@ -28,8 +28,8 @@ LEAST_PIECES = 4
 
 
 def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
-    """For N cells (N, d, 2), in the units of the parameters: balls that hold P Q(T_gamma x) for every gamma in the cell, Q being the
-    attacker's rounding.
+    """For N cells (N, d, 2), in the units of the parameters: balls that hold P Q(T_gamma x) for every gamma in the cell, Q being
+    the attacker's rounding.
 
     ValueError for a transformation without such balls, or for cells that are none.
     """

@@ -1,18 +1,18 @@
 """Balls around {P Q(T_gamma x) : gamma in a cell} where T changes values: brightness, contrast, and these after a rotation.
 
-Clipping to [0, 1] and the attacker's rounding Q never decrease what they are given. So where a pixel is between two numbers before them
-it is between their images afterwards, exactly; and P, of weights that are not negative, keeps the order. On a part of a cell
-let u be the image before clipping and rounding, l <= u <= v in every pixel. What is shown is then within P h of P m, m and h the middle
-of what becomes of l and v, and half of the distance.
+Neither clipping to [0, 1] nor the attacker's rounding Q decreases where its argument grows. So a pixel that is between two numbers
+before them is between what becomes of these afterwards, exactly; and P, whose weights are not negative, keeps the order. On a
+part of a cell let u be the image before clipping and rounding, l <= u <= v in every pixel. What is shown is then within P h of
+P m in every pixel, m being the middle of what becomes of l and of v, and h half of the distance.
 
-A change of values alone has one part: l and v are reached at the ends of the cell, in all pixels together, so that the ball with the
-two ends on its border is the smallest there is, with rounding and clipping. After a rotation (pieces of which
-between ends are within r of a line, `spt.error_bounds.path_pieces`) parts are the products of pieces and of parts of the change; the
-narrower, the nearer to what occurs. This is docs/mathematics.md, section 25.
+A change of values alone has one part: l and v are reached at the ends of the cell, in all pixels together, so the ball with the
+two ends on its border is the smallest there is, with rounding and clipping. After a rotation, which is cut into pieces
+(`spt.error_bounds.path_pieces`), parts are the products of these and of parts of the change; the narrower they are, the nearer is
+the radius to what occurs. This is docs/mathematics.md, section 25.
 
 Floating point. T_gamma x, as the attacker computes it in the type of the image, and l and v here, are off by less than the error of
-a turned image and its remainder (`arcs.PER_PIXEL`), times the gain, and a few eps of that type. By so much (`_slack`) l and v
-are moved apart before Q, which could be on the other side of a step otherwise. What is lost after it is in `float_slack`.
+a turned image and its remainder (`arcs.PER_PIXEL`), times the gain, and a few eps of that type. By so much l and v are moved
+apart before Q, which could step on the other side of them otherwise. What is lost after Q is in `float_slack`.
 """
 
 import itertools
@@ -48,18 +48,18 @@ def value_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
     radii, exact = torch.zeros(2, len(cells), dtype=torch.float64)
     before: dict[tuple[float, float], tuple[Tensor, Tensor]] = {}  # neighbours share what is turned
     for number, cell in enumerate(cells):
-        box = as_range(attacked.transform, cell)
+        axes: list[tuple[float, float]] = [(start, stop) for start, stop in as_range(attacked.transform, cell).tolist()]
         if rotates:
-            turn: tuple[float, float] = tuple(box[0].tolist())
+            turn = axes.pop(0)
             if turn not in before:
                 before[turn] = _between(*turned(pixels, *turn, TURNED_PARTS))
             low, high = before[turn]
-            box, count = box[1:], VALUE_PARTS if len(low) <= 2 * TURNED_PARTS else 1  # wide cells are only tried
+            count = VALUE_PARTS if len(low) <= 2 * TURNED_PARTS else 1  # wide cells are only tried
         else:
             low, high, count = pixels[None], pixels[None], 1
         ends = [
             _changed(attacked, change, part, low, high)
-            for part in itertools.product(*(_cut(*axis, count) for axis in box.tolist()))
+            for part in itertools.product(*(_cut(start, stop, count) for start, stop in axes))
         ]
         least, most, least_exact, most_exact = (torch.cat(each) for each in zip(*ends, strict=True))
         shown, spread = preprocessing((least + most) / 2), preprocessing((most - least) / 2)
