@@ -173,6 +173,7 @@ class CellsCertificate(BallEvidence):
         return tuple(limit if depth is None else limit * depth for limit in self.rules.grid.limits)
 
     def covers_attack(self, gamma: Sequence[float]) -> bool:
+        """Whether the certificate speaks of this attack: inside Gamma, and nearer than the radius, or within `half_widths`."""
         if not self.further_axes:
             return super().covers_attack(gamma)
         if self.label is None or len(gamma) != len(self.rules.grid.limits):
@@ -219,6 +220,7 @@ class CellsCertificate(BallEvidence):
         yield from self._checks_of_the_balls()
 
     def settings_in_words(self) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
         axes = f", further axes {self.further_axes}" if self.further_axes else ""
         return super().settings_in_words() + axes
 

@@ -252,9 +252,8 @@ def _cells(case: GivenImage, arguments: argparse.Namespace, parameter_sigma: flo
     g, (limit, *further) = case.smoothed, _limits(case, arguments)
     widths = arguments.cell_width
     if widths is not None and len(widths) not in (1, 1 + len(further)):
-        raise ValueError(
-            f"--cell-width takes one number or {1 + len(further)} for {g.transform.name}, not {len(widths)}."
-        )
+        numbers = f"one number or {1 + len(further)}" if further else "one number"
+        raise ValueError(f"--cell-width takes {numbers} for {g.transform.name}, not {len(widths)}.")
     defence = DistSPTCells(
         g.classifier,
         g.transform,

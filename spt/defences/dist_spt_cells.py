@@ -127,6 +127,7 @@ class DistSPTCells(ProvingDefence):
         return (self.limit, *self.further_limits) if self.further_limits else self.transform.limits(self.limit)
 
     def attacked(self, image: Tensor) -> AttackedImage:
+        """The image (C, H, W) with the attacks against which something is proved."""
         box = [(-limit, limit) for limit in self.limits]
         return AttackedImage(image, self.transform, self.classifier.preprocessing, box, attacker=self.attacker)
 

@@ -29,7 +29,8 @@ from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import AttackedImage, as_range
 from spt.transforms import Composition, Rotation, Transform, ValueChange
 
-TURNED_PARTS, VALUE_PARTS = 16, 4
+CENTRE_STEPS = 60
+TURNED_PARTS, VALUE_PARTS = 8, 4
 """Of a cell of a rotation, and of a change of values after it, along each axis."""
 
 
@@ -63,9 +64,7 @@ def value_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
         ]
         least, most, least_exact, most_exact = (torch.cat(each) for each in zip(*ends, strict=True))
         shown, spread = preprocessing((least + most) / 2), preprocessing((most - least) / 2)
-        vectors = (shown - shown[0]).flatten(1)
-        weights = centre_weights((vectors @ vectors.T)[None])[0]
-        centre = (weights[:, None, None, None] * shown).sum(dim=0)
+        centre = _centre(shown, len(low))
         centres[number] = centre.cpu()
         radii[number] = _farthest(shown - centre, spread)
         shown, spread = preprocessing((least_exact + most_exact) / 2), preprocessing((most_exact - least_exact) / 2)
@@ -111,6 +110,16 @@ def _changed(
         return least_exact, most_exact, least_exact, most_exact
     least = torch.minimum(least_exact, to_8_bit(least_exact))
     return least, torch.maximum(most_exact, to_8_bit(most_exact)), least_exact, most_exact
+
+
+def _centre(shown: Tensor, pieces: int) -> Tensor:
+    """Nearly that of the smallest ball around what is shown in outer parts and in the middle; there are ``pieces`` along the path
+    for each part of the change."""
+    last = len(shown) - pieces
+    corners = shown[sorted({start + piece for start in (0, last) for piece in (0, pieces // 2, pieces - 1)})]
+    vectors = (corners - corners[0]).flatten(1)
+    weights = centre_weights((vectors @ vectors.T)[None], steps=CENTRE_STEPS)[0]
+    return (weights[:, None, None, None] * corners).sum(dim=0)
 
 
 def _farthest(off: Tensor, spread: Tensor) -> float:
