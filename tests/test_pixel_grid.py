@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from spt.images import to_8_bit
-from spt.transforms import Rotation, Transform, Translation
+from spt.transforms import Rotation, Transform, Translation, get_transform
 from spt.ui.shared import pixel_grid
 from spt.ui.shared.pixel_grid import Picture, Reading, Sources, Warp
 from tests.pages import assert_healthy, grids, visit
@@ -28,6 +28,9 @@ POINTS: list[tuple[Transform, tuple[float, ...]]] = [
         (TRANSLATION, shift)
         for shift in ((0.0, 0.0), (1.25, 0.5), (-2.05, 3.3), (-0.45, -7.95), (6.0, -1.0), (40.0, 0.3))
     ),
+    *((get_transform("brightness"), (percent,)) for percent in (0.0, 12.5, -33.0, 100.0)),
+    *((get_transform("contrast"), (log_percent,)) for log_percent in (0.0, 30.5, -80.0)),
+    *((get_transform("rotation-brightness"), point) for point in ((25.0, 0.0), (-117.3, 20.5), (90.0, -45.0))),
 ]
 SIZES = [(1, 28, 28), (3, 17, 23), (1, 8, 5), (1, 1, 7)]
 

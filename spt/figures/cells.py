@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from spt.certificates import CellsCertificate, quantity
+from spt.certificates import CellsCertificate, given, quantity
 from spt.certificates.answer import Answer
 from spt.certificates.cell_walk import CellWalk
 from spt.certificates.cells import Bounds
@@ -154,24 +154,32 @@ def _legend(names: Sequence[str], bottom: float) -> tuple[str, float]:
 
 
 class _Dial:
-    """0 at the top, positive angles counter-clockwise, as the image turns; a narrow range is drawn wider than it is."""
+    """0 at the top, positive angles counter-clockwise, as the image turns; a narrow range is drawn wider than it is. What is no
+    angle is drawn as on a gauge, positive to the right."""
 
     top = -128.0
 
     def __init__(self, certificate: CellsCertificate, answers: Sequence[Answer], shown: float) -> None:
         self.certificate, self.answers, self.shown = certificate, answers, shown
         self.limit = min(certificate.limit, shown)
-        self.scale = max(1.0, MOST_DRAWN / self.shown)
+        unit = certificate.unit
+        angles = unit == "°"
+        self.scale, self.sign = (
+            max(1.0, MOST_DRAWN / self.shown) if angles else MOST_DRAWN / self.shown,
+            1 if angles else -1,
+        )
         widest = min(self.shown * self.scale, 180.0)
-        words = [f"angles are drawn {self.scale:.3g} × as wide"] if self.scale > 1.005 else []
-        words += [f"Γ = ±{certificate.limit:g}° goes on"] if self.limit < certificate.limit else []
+        words = [f"angles are drawn {self.scale:.3g} × as wide"] if angles and self.scale > 1.005 else []
+        words += (
+            [f"Γ = ±{given(float(f'{certificate.limit:g}'), unit)} goes on"] if self.limit < certificate.limit else []
+        )
         self.note = ", ".join(words)
         bottom = max(4.0, -(INNER if widest <= 90 else OUTER + 14) * math.cos(math.radians(widest)) + 8)
         self.bottom = bottom + (14 if self.note else 0)
 
-    def place(self, angle: float, radius: float) -> tuple[float, float]:
-        """Where an angle is drawn."""
-        radians = math.radians(angle * self.scale)
+    def place(self, value: float, radius: float) -> tuple[float, float]:
+        """Where an angle, or what is shown as one, is drawn."""
+        radians = math.radians(self.sign * value * self.scale)
         return -radius * math.sin(radians), -radius * math.cos(radians)
 
     def whole(self) -> str:
@@ -188,6 +196,7 @@ class _Dial:
         if (high - low) * self.scale >= 359.9:
             low, high = low * 0.9999, high * 0.9999
         large = int((high - low) * self.scale > 180)
+        low, high = (low, high) if self.sign > 0 else (high, low)
         (x0, y0), (x1, y1) = self.place(low, outer), self.place(high, outer)
         (x2, y2), (x3, y3) = self.place(high, inner), self.place(low, inner)
         return (
@@ -200,18 +209,18 @@ class _Dial:
         certificate = self.certificate
         certified = certificate.reach if certificate.label is not None else 0.0
         half = 180.0 if self.shown * self.scale > 100 else 1.6 * self.shown
-        for angle, text in dial_ticks(self.limit, certified, half).items():
-            (x0, y0), (x1, y1) = self.place(angle, OUTER), self.place(angle, OUTER + 5)
-            x, y = self.place(angle, OUTER + 12)
+        unit = certificate.unit
+        for value, text in dial_ticks(self.limit, certified, half, unit).items():
+            (x0, y0), (x1, y1) = self.place(value, OUTER), self.place(value, OUTER + 5)
+            x, y = self.place(value, OUTER + 12)
             anchor = "middle" if abs(x) < 40 else "end" if x < 0 else "start"
             yield f'<path d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" stroke="currentColor"/>'
             yield f'<text x="{x:.1f}" y="{y + 2:.1f}" text-anchor="{anchor}" fill="currentColor">{text}</text>'
         if self.note:
             yield f'<text y="{self.bottom - 2:g}" text-anchor="middle" fill="currentColor">{self.note}</text>'
         for answer in self.answers:
-            yield _mark(
-                answer, *self.place(answer.point[0], INNER - 9), f"γ = {answer.point[0]:.1f}°".replace("-", "−")
-            )
+            words = f"γ = {answer.point[0]:.1f}{'' if unit == '°' else ' '}{unit}".replace("-", "−")
+            yield _mark(answer, *self.place(answer.point[0], INNER - 9), words)
 
 
 class _Plane:

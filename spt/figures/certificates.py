@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import plotly.graph_objects as go
 
-from spt.certificates import CellsCertificate, DistCertificate, confidence, quantity, rounded_down, rounded_up
+from spt.certificates import CellsCertificate, DistCertificate, confidence, given, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
 from spt.certificates.per_sample import IndividualCertificate
 from spt.figures.style import LIVE, plain, style
@@ -27,6 +27,8 @@ OUTCOMES = {
     FAILED: ("#E69F00", "triangle-up"),
 }
 GREEN, GREY = "#009E73", "#888888"
+GAUGE = 75.0
+"""A range of what is no angle is drawn so many degrees to either side."""
 _WORDS = {Decision.ACCEPT: PASSED, Decision.FUTILE: FUTILE, Decision.CONTINUE: FAILED}
 
 
@@ -199,20 +201,23 @@ def _dial(certificate: DistCertificate, answers: Sequence[Answer]) -> go.Figure:
     return figure
 
 
-def dial_ticks(limit: float, certified: float, half: float) -> dict[float, str]:
-    """Labels of the dial by angle, none touching another: the certified ends (rounded down) before Γ's and round angles."""
+def dial_ticks(limit: float, certified: float, half: float, unit: str = "°") -> dict[float, str]:
+    """Labels of the dial by angle (or what is drawn as one), none touching another: the certified ends (rounded down) before Γ's
+    and round angles."""
     apart = half / 8
-    wanted = {0.0: "0°"}
+    wanted = {0.0: given(0.0, unit)}
     if 0 < certified < apart:
-        wanted = {0.0: f"±{quantity(certified, '°')}"}
+        wanted = {0.0: f"±{quantity(certified, unit)}"}
     elif certified:
-        wanted |= {certified: quantity(certified, "°"), -certified: f"−{quantity(certified, '°')}"}
-    wanted |= {limit: f"{limit:g}°", -limit: f"−{limit:g}°"} if limit != certified else {}
-    if half == 180.0:
+        wanted |= {certified: quantity(certified, unit), -certified: f"−{quantity(certified, unit)}"}
+    ends = given(float(f"{limit:g}"), unit)
+    wanted |= {limit: ends, -limit: f"−{ends}"} if limit != certified else {}
+    if half == 180.0 and unit == "°":
         wanted |= {90.0: "90°", -90.0: "−90°", 180.0: "180°"}
     kept: dict[float, str] = {}
     for tick, text in wanted.items():
-        if all(min(abs(tick - other), 360 - abs(tick - other)) >= apart for other in kept):
+        round_about = 360.0 if unit == "°" else math.inf
+        if all(min(abs(tick - other), round_about - abs(tick - other)) >= apart for other in kept):
             kept[tick] = text
     return kept
 
@@ -377,17 +382,23 @@ def _shortened(text: str, most: int = 46) -> str:
 
 
 def _svg_dial(certificate: DistCertificate | CellsCertificate) -> str:
-    limit, certified = min(certificate.limit, 179.99), min(certificate.reach, 179.99)
-    parts = [_arc(-limit, limit, GREY, "0.25", f"attack range ±{certificate.limit:g}°")]
+    unit = certificate.unit
+    widest = 179.99 if unit == "°" else certificate.limit
+    scale = 1.0 if unit == "°" else -GAUGE / certificate.limit  # what is no angle is positive to the right
+    limit, certified = min(certificate.limit, widest), min(certificate.reach, widest)
+    words = given(float(f"{certificate.limit:g}"), unit)
+    parts = [_arc(-limit * abs(scale), limit * abs(scale), GREY, "0.25", f"attack range ±{words}")]
     if certificate.label is not None:
-        parts.append(_arc(-certified, certified, GREEN, "1", f"certified: less than {quantity(certified, '°')}"))
+        green = certified * abs(scale)
+        parts.append(_arc(-green, green, GREEN, "1", f"certified: less than {quantity(certified, unit)}"))
     marks = {-certificate.limit, certificate.limit} if certificate.label is None else {-certified, certified}
-    for angle in sorted(marks):
-        x, y = _on_dial(angle, 106)
-        x += -4 if angle > 0 else 4
-        anchor = "end" if angle > 0 else "start"
-        sign = "−" if angle < 0 else ""
-        label = f"{sign}{quantity(abs(angle), '°')}"
+    for value in sorted(marks):
+        x, y = _on_dial(value * scale, 106)
+        left = value * scale > 0
+        x += -4 if left else 4
+        anchor = "end" if left else "start"
+        sign = "−" if value < 0 else ""
+        label = f"{sign}{quantity(abs(value), unit)}"
         parts.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="13" text-anchor="{anchor}">{label}</text>')
     parts.append(f'<line y2="-60" stroke="{GREY}" stroke-width="2"/><circle r="4" fill="{GREY}"/>')
     return "".join(parts)

@@ -218,7 +218,7 @@ def choose_parameters(transform: Transform) -> tuple[float, ...]:
     )
 
 
-_FIRST_VALUES = {"angle": 25.0, "dx": 1.0}
+_FIRST_VALUES = {"angle": 25.0, "dx": 1.0, "brightness": 20.0, "contrast": -40.0}
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def choose_parameter_sigma(transform: Transform, what: str) -> float:
     """The standard deviation of the smoothing in the transformation's unit; ``what`` is drawn with it, in words."""
     first = transform.parameters[0]
     return state.slider(
-        f"Smoothing noise σ_γ, in {first.unit}",
+        f"Smoothing noise σ_γ, in {' and '.join(dict.fromkeys(each.unit for each in transform.parameters))}",
         first.step,
         first.limit / 2,
         first.default_sigma,
@@ -251,9 +251,7 @@ def choose_attacker(what: str) -> Attacker:
 
 def choose_smoothing(transform: Transform) -> Smoothing:
     """The noise that g is smoothed with."""
-    sigma = choose_parameter_sigma(
-        transform, "Each vote turns or shifts the received image by β ~ N(0, σ_γ²) once more."
-    )
+    sigma = choose_parameter_sigma(transform, "Each vote transforms the received image by β ~ N(0, σ_γ²) once more.")
     pixel_sigma = state.slider(
         "Strength of the pixel noise σ_ε",
         0.0,

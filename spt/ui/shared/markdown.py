@@ -8,3 +8,8 @@ def escape(text: str) -> str:
     for character in "\\`*_[]<>$#|~:":
         text = text.replace(character, "\\" + character)
     return text
+
+
+def in_latex(unit: str) -> str:
+    """A unit after a number, in LaTeX."""
+    return r"^\circ" if unit == "°" else rf"\,\mathrm{{{unit}}}".replace("%", r"\%").replace(" ", r"\ ")

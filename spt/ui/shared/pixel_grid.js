@@ -1,9 +1,22 @@
 // ------------------------------------------------------------------------------------------------------------- formulas
 // The same as spt/interpolation.py and spt/transforms.py: coordinates are centred, in pixels; outside all is 0.
 
+/** What becomes of a value v after the warp: k v + b, clipped to [0, 1], where the transformation changes values. */
+const CHANGES = {
+  brightness: ([percent]) => [1, percent / 100],
+  contrast: ([logPercent]) => [Math.exp(logPercent / 100), 0],
+  "rotation-brightness": ([, percent]) => [1, percent / 100],
+};
+
 /** Where the transformed image's (x, y) reads: [a, b, e, c, d, f] with source (a x + b y + e, c x + d y + f). */
 export const affine = (kind, values) => {
   if (kind === "translation") return [1, 0, -values[0], 0, 1, -values[1]];
+  if (kind in CHANGES && kind !== "rotation-brightness") return [1, 0, 0, 0, 1, 0];
+  if (kind === "shear") return [1, values[0] / 100, 0, 0, 1, 0];
+  if (kind === "scaling") {
+    const factor = Math.exp(-values[0] / 100);
+    return [factor, 0, 0, 0, factor, 0];
+  }
   const radians = values[0] * (Math.PI / 180), cosine = Math.cos(radians), sine = Math.sin(radians);
   return [cosine, -sine, 0, sine, cosine, 0];
 };
@@ -35,7 +48,9 @@ export const warp = (image, [channels, height, width], kind, values) => {
       found[channel * plane + row * width + column] = value;
     }
   }
-  return found;
+  if (!(kind in CHANGES)) return found;
+  const [gain, offset] = CHANGES[kind](values);
+  return found.map((value) => Math.min(1, Math.max(0, gain * value + offset)));
 };
 
 /** The grey level 0 to 255 that Python's to_8_bit gives a value: in float32, halves to the even one. */
@@ -45,7 +60,7 @@ export const level = (value) => {
   return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
 };
 
-/** All parameters that warps add up to; both transformations' parameters add. */
+/** All parameters that warps add up to; the parameters of every transformation add. */
 export const total = (warps, values) => {
   const found = [];
   for (const one of warps) one.added.forEach((added, k) => { found[k] = (found[k] || 0) + added + (one.by_control ? values[k] : 0); });
@@ -66,6 +81,16 @@ export const keyStep = (axis, fine) => fine ? Math.max(0.1, axis.step) : 1;
 export const turned = ([x0, y0], [x1, y1]) => {
   const degrees = (Math.atan2(-y1, x1) - Math.atan2(-y0, x0)) * 180 / Math.PI;
   return degrees - 360 * Math.round(degrees / 360);
+};
+
+/** What a drag from one place to another around the middle adds to the parameters of a transformation: the image follows the pointer. */
+export const dragged = (kind, last, here) => {
+  const [from, to] = [Math.hypot(...last), Math.hypot(...here)];
+  if (kind === "translation") return here.map((value, axis) => value - last[axis]);
+  if (kind === "brightness" || kind === "contrast") return [here[0] - last[0]];
+  if (kind === "shear") return [Math.abs(last[1]) > 1.5 ? -100 * (here[0] - last[0]) / last[1] : 0];
+  if (Math.min(from, to) <= 1.5) return [0, 0];
+  return [kind === "scaling" ? 100 * Math.log(to / from) : turned(last, here), 0];
 };
 
 // ---------------------------------------------------------------------------------------------------------------- words
@@ -565,9 +590,8 @@ class Images {
     if (!drag.moved) return;
     if (drag.moves) {
       const here = this.fromMiddle(event, k);
-      if (this.data.control.kind === "rotation") {
-        if (Math.min(Math.hypot(...here), Math.hypot(...drag.last)) > 1.5) drag.values = [drag.values[0] + turned(drag.last, here)];
-      } else drag.values = drag.values.map((value, axis) => value + here[axis] - drag.last[axis]);
+      const more = dragged(this.data.control.kind, drag.last, here);
+      drag.values = drag.values.map((value, axis) => value + more[axis]);
       drag.last = here;
       this.move(drag.values);
     } else {

@@ -3,7 +3,7 @@
 The images of one mount are one message to the browser, so that images of two states are never seen side by side. There every
 pixel is drawn crisply; the pixel under the pointer is marked in all images (in a transformed one and its original: where it is
 read), and its values are said with no question to the server. Images can be zoomed, chosen in by a click, and saved as PNG or
-SVG. One that a `Control` moves can be dragged: the browser turns or shifts it by the formula of `spt.interpolation`, calls that
+SVG. One that a `Control` moves can be dragged: the browser transforms it by the formula of `spt.interpolation`, calls that
 a preview, and asks Python for the image when the drag has ended.
 
 Nothing here imports torch: images are arrays, or tensors on the CPU.
@@ -29,7 +29,15 @@ Array = Any
 """What numpy makes an array of without copying much: an array, or a tensor on the CPU."""
 Pixels = np.ndarray[Any, Any]
 Kind = str
-SAID = {"angle": "Turned by", "dx": "Shifted right by", "dy": "Shifted down by"}
+SAID = {
+    "angle": "Turned by",
+    "dx": "Shifted right by",
+    "dy": "Shifted down by",
+    "scale": "Enlarged by",
+    "shear": "Sheared to the right by",
+    "brightness": "Brighter by",
+    "contrast": "Contrast raised by",
+}
 
 _grid = component(__file__)
 

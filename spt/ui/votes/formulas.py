@@ -7,6 +7,7 @@ import streamlit as st
 
 from spt.certificates import rounded_down
 from spt.ui.shared import folded
+from spt.ui.shared.markdown import in_latex
 from spt.ui.votes import export
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
@@ -26,7 +27,7 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
 
 def _show_formulas(request: VotesRequest, run: VotesRun) -> None:
     sigma, statistics = request.smoothing.parameter_sigma, request.statistics
-    unit = r"^\circ" if request.transform.unit == "°" else r"\,\mathrm{px}"
+    unit = in_latex(request.transform.unit)
     noise, law = "", rf"\beta\sim\mathcal N(0, ({sigma:g}{unit})^2)"
     if request.smoothing.pixel_sigma:
         noise = r" + \varepsilon"
