@@ -18,7 +18,7 @@ with st.sidebar:
     classifier = controls.choose_classifier()
     with image_area:
         subject = controls.choose_image(classifier)
-    transform = controls.choose_transform(classifier, bounded=True)
+    transform = controls.choose_transform(classifier, sliced=True)
     settings = request.choose_settings(transform, classifier, room.limit)
 state.write()
 

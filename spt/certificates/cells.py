@@ -271,6 +271,14 @@ class CellsCertificate(BallEvidence):
         attack = TRANSFORMS[self.transform].singular
         return f"No {attack} {self._attacks()} changes g's answer (confidence {confidence(self.alpha)})."
 
+    @property
+    def reach_in_words(self) -> str:
+        """How far it reaches so far: 12.5°, or angle 5.00° and brightness 10.0 % where units differ."""
+        if not self.further_axes:
+            return quantity(self.reach, self.unit)
+        pairs = zip(TRANSFORMS[self.transform].parameters, self.half_widths, strict=True)
+        return " and ".join(f"{each.name} {quantity(half, each.unit)}" for each, half in pairs)
+
     def _attacks(self) -> str:
         whole = self.radius >= self.rules.grid.beyond
         if self.further_axes:

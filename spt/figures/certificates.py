@@ -19,6 +19,7 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.figures.style import LIVE, plain, style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
+from spt.transforms import TRANSFORMS
 
 PASSED, FUTILE, FAILED = "passed", "futile: stopped early", "failed"
 OUTCOMES = {
@@ -361,10 +362,11 @@ def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> lis
         ("", f"sha256 {certificate.image_sha256[:32]}…"),
         ("classifier", _shortened(certificate.classifier)),
         ("", f"sha256 {certificate.classifier_fingerprint[:32]}…"),
-        ("attacker", f"{certificate.transform} within ±{certificate.limit:g}{space}{unit}, {attacker}"),
+        ("attacker", f"{certificate.transform} within {_range(certificate)}, {attacker}"),
         (
             "smoothing",
-            f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), pixels N(0, {certificate.pixel_sigma:g}²)",
+            (f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), " if certificate.parameter_sigma else "")
+            + f"pixels N(0, {certificate.pixel_sigma:g}²)",
         ),
         *tested,
         ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
@@ -377,8 +379,31 @@ def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> lis
     ]
 
 
+def _range(certificate: DistCertificate | CellsCertificate) -> str:
+    """Gamma in words."""
+    if isinstance(certificate, CellsCertificate) and certificate.further_axes:
+        return TRANSFORMS[certificate.transform].describe_range(certificate.rules.grid.limits)
+    return f"±{certificate.limit:g}{'' if certificate.unit == '°' else ' '}{certificate.unit}"
+
+
 def _shortened(text: str, most: int = 46) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _svg_box(certificate: CellsCertificate) -> str:
+    """Where the parameters have different units: Gamma as a square, and what is certified, of the same shape."""
+    half = 80 * min(1.0, certificate.radius / certificate.limit)
+    parts = [
+        f'<rect x="-80" y="-80" width="160" height="160" fill="{GREY}" fill-opacity="0.12" stroke="{GREY}" stroke-dasharray="6 4"/>'
+    ]
+    if certificate.label is not None:
+        parts.append(
+            f'<rect x="{-half:.2f}" y="{-half:.2f}" width="{2 * half:.2f}" height="{2 * half:.2f}" fill="{GREEN}" '
+            f'fill-opacity="0.5" stroke="{GREEN}"/>'
+        )
+    parts.append('<path d="M -5 0 H 5 M 0 -5 V 5" stroke="#222222"/>')
+    parts.append(f'<text y="100" font-size="12" text-anchor="middle">box {escape(_range(certificate))}</text>')
+    return "".join(parts)
 
 
 def _svg_dial(certificate: DistCertificate | CellsCertificate) -> str:
@@ -419,6 +444,8 @@ def _arc(start: float, stop: float, colour: str, opacity: str, title: str) -> st
 
 
 def _svg_disc(certificate: DistCertificate | CellsCertificate) -> str:
+    if isinstance(certificate, CellsCertificate) and certificate.further_axes:
+        return _svg_box(certificate)
     scale = 80 / certificate.limit
     parts = [
         f'<rect x="-80" y="-80" width="160" height="160" fill="{GREY}" fill-opacity="0.12" stroke="{GREY}" stroke-dasharray="6 4"/>'

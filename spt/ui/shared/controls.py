@@ -15,7 +15,7 @@ from spt.certificates.rounding import computed_in_words
 from spt.classifiers import Classifier
 from spt.datasets import DATASETS
 from spt.images import image_digest
-from spt.threat_model import BOUNDED, Attacker
+from spt.threat_model import BOUNDED, SLICED, Attacker
 from spt.transforms import TRANSFORMS, Transform
 from spt.ui.shared import cache, failures, own_names, pixel_grid, state, title, uploads
 from spt.ui.shared.markdown import escape
@@ -182,11 +182,12 @@ def _download(name: str, shape: Shape) -> None:
     st.rerun()
 
 
-def choose_transform(classifier: Classifier, bounded: bool = False) -> Transform:
-    """Which transformation T; ``bounded``: only those whose interpolation error can be bounded."""
+def choose_transform(classifier: Classifier, bounded: bool = False, sliced: bool = False) -> Transform:
+    """Which transformation T; ``bounded``: only those whose interpolation error can be bounded; ``sliced``: also those with a bound
+    of cells without smoothing over them."""
     name = state.choose(
         "Transformation T",
-        BOUNDED if bounded else tuple(TRANSFORMS),
+        SLICED if sliced else BOUNDED if bounded else tuple(TRANSFORMS),
         "rotation",
         key="transform",
         help="The family of transformations that an attacker applies and that the votes are smoothed over.",
