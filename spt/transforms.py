@@ -229,10 +229,12 @@ class ValueChange(Transform):
 
     @property
     def singular(self) -> str:
+        """One of them, in words."""
         return f"change of {self.name}"
 
     @property
     def plural(self) -> str:
+        """Several of them, in words."""
         return f"changes of {self.name}"
 
     def _transformed(self, images: Tensor, points: Tensor) -> Tensor:
@@ -287,10 +289,12 @@ class Composition(Transform):
 
     @property
     def singular(self) -> str:
+        """One of them, in words."""
         return " with ".join(step.singular for step in self.steps)
 
     @property
     def plural(self) -> str:
+        """Several of them, in words."""
         return " with ".join(step.plural for step in self.steps)
 
     def split(self, values: Sequence[Tensor]) -> list[tuple[Tensor, ...]]:

@@ -7,7 +7,7 @@ Outcomes differ by colour and by shape (Okabe-Ito); what is certified is green a
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -310,7 +310,7 @@ def certificate_svg(certificate: DistCertificate | CellsCertificate, image_url: 
     colour, title = (
         (GREEN, f"CERTIFIED {certificate.class_name}") if certificate.label is not None else (GREY, "ABSTAIN")
     )
-    width, height = 860, 440
+    width, height, said = 860, 440, certificate.statement()
     drawing = _svg_dial(certificate) if len(certificate.points[0]) == 1 else _svg_disc(certificate)
     lines = "".join(
         f'<text x="370" y="{118 + 25 * index}" font-size="14"><tspan fill="#666666">{escape(name)}</tspan>'
@@ -325,7 +325,7 @@ def certificate_svg(certificate: DistCertificate | CellsCertificate, image_url: 
         f"{'' if certificate.label is not None else _DASHES} rx='10'/>"
         f'<image x="30" y="40" width="140" height="140" href={quoteattr(image_url)} style="image-rendering: pixelated"/>'
         f'<text x="200" y="62" font-size="26" font-weight="bold" fill="{colour}">{escape(_shortened(title, 40))}</text>'
-        f'<text x="200" y="88" font-size="15">{escape(certificate.statement())}</text>'
+        f'<text x="200" y="88" font-size="{15 if len(said) < 85 else 11}">{escape(said)}</text>'
         f'<g transform="translate(195, 326)">{drawing}</g>{lines}'
         f'<text x="370" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, {_defence(certificate)}. The JSON export '
         f"holds the whole evidence.</text></svg>"
@@ -362,14 +362,14 @@ def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> lis
         ("", f"sha256 {certificate.image_sha256[:32]}…"),
         ("classifier", _shortened(certificate.classifier)),
         ("", f"sha256 {certificate.classifier_fingerprint[:32]}…"),
-        ("attacker", f"{certificate.transform} within {_range(certificate)}, {attacker}"),
+        ("attacker", f"{_range(certificate)}, {attacker}"),
         (
             "smoothing",
             (f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), " if certificate.parameter_sigma else "")
             + f"pixels N(0, {certificate.pixel_sigma:g}²)",
         ),
         *tested,
-        ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
+        ("radius", _radius(certificate) if certificate.label is not None else "none"),
         (
             "computed",
             f"{certificate.device}, {certificate.number_format}, input in steps of 2^{math.frexp(certificate.grid)[1] - 1}",
@@ -379,11 +379,23 @@ def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> lis
     ]
 
 
+def _is_mixed(certificate: DistCertificate | CellsCertificate) -> TypeGuard[CellsCertificate]:
+    """Whether the parameters have different units."""
+    return isinstance(certificate, CellsCertificate) and bool(certificate.further_axes)
+
+
+def _radius(certificate: DistCertificate | CellsCertificate) -> str:
+    if _is_mixed(certificate):
+        return certificate.reach_in_words
+    return quantity(certificate.radius, certificate.unit)
+
+
 def _range(certificate: DistCertificate | CellsCertificate) -> str:
-    """Gamma in words."""
-    if isinstance(certificate, CellsCertificate) and certificate.further_axes:
+    """The attacks in words."""
+    if _is_mixed(certificate):
         return TRANSFORMS[certificate.transform].describe_range(certificate.rules.grid.limits)
-    return f"±{certificate.limit:g}{'' if certificate.unit == '°' else ' '}{certificate.unit}"
+    space = "" if certificate.unit == "°" else " "
+    return f"{certificate.transform} within ±{certificate.limit:g}{space}{certificate.unit}"
 
 
 def _shortened(text: str, most: int = 46) -> str:
@@ -444,7 +456,7 @@ def _arc(start: float, stop: float, colour: str, opacity: str, title: str) -> st
 
 
 def _svg_disc(certificate: DistCertificate | CellsCertificate) -> str:
-    if isinstance(certificate, CellsCertificate) and certificate.further_axes:
+    if _is_mixed(certificate):
         return _svg_box(certificate)
     scale = 80 / certificate.limit
     parts = [
