@@ -225,6 +225,16 @@ def test_there_and_back(found):
         assert cell.bounds == bounds
 
 
+def test_records_of_before_have_no_further_axes(corner):
+    before = DistSPTCells(corner, Rotation(), 0.0, 0.1, 2.0, cell_width=2.0).certify(torch.full((1, 3, 3), 0.9))
+    fields = json.loads(before.to_json())
+    assert fields.pop("further_axes") == []
+    assert read_certificate(json.dumps(fields)) == before and before.verify()
+    del fields["every_cell"]
+    with pytest.raises(ValueError, match="has no 'every_cell'"):
+        read_certificate(json.dumps(fields))
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -14,6 +14,7 @@ from spt import statistics
 from spt.certificates.ball_evidence import BallEvidence
 from spt.certificates.cell_walk import CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.concluded import Check
+from spt.certificates.fields import read_fields
 from spt.certificates.looks import LOOKS
 from spt.certificates.ranges import ranges_in_words
 from spt.certificates.rounding import confidence, given, quantity
@@ -91,6 +92,11 @@ class CellsCertificate(BallEvidence):
     levels: tuple[int, ...] = ()
     parents: tuple[int, ...] = ()
     accepted: tuple[bool, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The record that `to_json` wrote; ValueError, one sentence, if the text is none."""
+        return cls(**read_fields(text, cls, later=("further_axes",)))
 
     # ----------------------------------------------------------------------------------------------- what follows
 
