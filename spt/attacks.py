@@ -52,18 +52,24 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """Search the box [-limit, limit]^d for the parameter with the largest loss of f."""
+    """Search the box [-limit, limit]^d for the parameter with the largest loss of f; ``limit`` may name one for each parameter."""
 
     transform: Transform
-    limit: float
+    limit: float | tuple[float, ...]
     keep: int = 3
     eight_bit: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.limit < float("inf"):
-            raise ValueError(f"The attack range ±{self.limit} {self.transform.unit} must be positive and finite.")
+        for limit, parameter in zip(self.limits, self.transform.parameters, strict=True):
+            if not 0 < limit < float("inf"):
+                raise ValueError(f"The attack range ±{limit} {parameter.unit} must be positive and finite.")
         if self.keep < 1:
             raise ValueError(f"keep must be at least 1, but is {self.keep}.")
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The limit of each parameter."""
+        return self.transform.limits(self.limit)
 
     @abstractmethod
     def candidates(self, generator: torch.Generator) -> Tensor:
@@ -111,10 +117,11 @@ class WorstOfK(Attack):
     def candidates(self, generator: torch.Generator) -> Tensor:
         """k uniform points."""
         uniform = torch.rand(self.k, self.transform.dimensions, dtype=torch.float64, generator=generator)
-        points = (2 * uniform - 1) * self.limit
+        limits = torch.tensor(self.limits, dtype=torch.float64)
+        points = (2 * uniform - 1) * limits
         if self.resolution:
             points = (points / self.resolution).round() * self.resolution
-        return points.clamp(-self.limit, self.limit)
+        return points.clamp(-limits, limits)
 
 
 @dataclass(frozen=True)

@@ -256,13 +256,15 @@ def _prediction(
 def _cells(
     certificate: CellsCertificate, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
-    width = 2 * certificate.limit / certificate.first_cells
+    grid = certificate.rules.grid
+    widths = [2 * limit / parts for limit, parts in zip(grid.limits, grid.parts, strict=True)]
     defence = DistSPTCells(
         **_defence_fields(certificate, classifier, certificate.pixel_sigma),
         inner_alpha=certificate.inner_alpha,
-        cell_width=width,
-        cell_floor=width / 2**certificate.bisections,
+        cell_width=tuple(widths),
+        cell_floor=widths[0] / 2**certificate.bisections,
         every_cell=certificate.every_cell,
+        further_limits=tuple(limit for limit, _ in certificate.further_axes),
     )
     n0, alpha, seed = sum(certificate.selection_counts), certificate.alpha, certificate.seed
     again = None

@@ -39,6 +39,9 @@ BOUNDS: dict[str, tuple[Bounding, ...]] = {
     "translation": ("whole range", "cells", "slices", "inverse"),
     "scaling": ("cells", "slices"),
     "shear": ("cells", "slices"),
+    "brightness": ("slices",),
+    "contrast": ("slices",),
+    "rotation-brightness": ("slices",),
 }
 """Which bounds there are of which transformation; what is not named here has none."""
 _IN_WORDS: dict[Bounding, str] = {
@@ -63,9 +66,10 @@ def check_bounded(transform: Transform, what: Bounding) -> None:
     there = f"only for {', '.join(others)} and {last}"
     if not known:
         raise ValueError(f"There is no bound for {transform.name}, {there}.")
+    only = "" if "cells" in known else ", without smoothing over it (parameter_sigma 0)"
     raise ValueError(
-        f"There is no {_IN_WORDS[what]} for {transform.name}, {there}: for {transform.name} DistSPT^x with cells proves "
-        f"(--defence dist-x --form cells)."
+        f"There is no {_IN_WORDS[what]} for {transform.name}, {there}: for {transform.name} DistSPT^x with cells proves"
+        f"{only} (--defence dist-x --form cells)."
     )
 
 
@@ -134,6 +138,14 @@ def _check_eight_bits(image: Tensor) -> None:
         )
 
 
+def _check_clipped(transform: Transform, image: Tensor) -> None:
+    """ValueError unless the image is one that T_0, which clips, leaves as it is."""
+    if image.numel() and not 0 <= float(image.min()) <= float(image.max()) <= 1:
+        raise ValueError(
+            f"{transform.name} needs an image in [0, 1], but this one has {float(image.min()):g} to {float(image.max()):g}."
+        )
+
+
 def attacker_rounding(preprocessing: Preprocessing, attacker: Attacker, image: Tensor) -> float:
     """What rounding the attacked image to 8 bits can add to the error: ||P 1|| / 510 over all channels, else 0.
 
@@ -158,8 +170,9 @@ class AttackedImage:
         image: x, (C, H, W), of any floating type and on any device; "8-bit" needs values in [0, 1].
         transform: T, the family of transformations, with d parameters.
         preprocessing: P, what comes before the network.
-        gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in degrees or pixels.
-        attacker: "exact", or "8-bit": who rounds the attacked image to multiples of 1/255.
+        gamma_range: Gamma as it was given, (lower, upper) or one such pair for each parameter, in the parameters' units.
+        attacker: "exact", or "8-bit": who rounds the attacked image to multiples of 1/255. A T that changes values clips to
+            [0, 1] before that, for both.
 
     ValueError if one of them is impossible, or not for this image.
     """
@@ -175,6 +188,8 @@ class AttackedImage:
         check_attacker(self.attacker)
         if self.attacker == "8-bit":
             _check_eight_bits(self.pixels)
+        elif not self.transform.linear:
+            _check_clipped(self.transform, self.pixels)
         self.preprocessing.output_size(self.pixels.shape[1], self.pixels.shape[2])  # refuses an image that is too small
         self.box  # noqa: B018 - ValueError unless it is a range
 

@@ -55,11 +55,34 @@ def shear(image: np.ndarray, percent: float) -> np.ndarray:
     return warp(image, lambda x, y: (x + percent / 100 * y, y))
 
 
+def change_values(image: np.ndarray, change: Callable[[float], float]) -> np.ndarray:
+    """Every pixel by itself, and what leaves [0, 1] at its nearer end."""
+    return np.array([[min(max(change(float(value)), 0.0), 1.0) for value in row] for row in image]).reshape(image.shape)
+
+
+def brighten(image: np.ndarray, percent: float) -> np.ndarray:
+    """Adds a percentage of the whole range."""
+    return change_values(image, lambda value: value + percent / 100)
+
+
+def stretch(image: np.ndarray, log_percent: float) -> np.ndarray:
+    """Contrast: multiplies by e^(log_percent / 100)."""
+    return change_values(image, lambda value: value * math.exp(min(max(log_percent / 100, -700), 700)))
+
+
+def rotate_and_brighten(image: np.ndarray, degrees: float, percent: float) -> np.ndarray:
+    """Rotation, then brightness."""
+    return brighten(rotate(image, degrees), percent)
+
+
 TRANSFORMS: dict[str, Callable[..., np.ndarray]] = {
     "rotation": rotate,
     "translation": translate,
     "scaling": scale,
     "shear": shear,
+    "brightness": brighten,
+    "contrast": stretch,
+    "rotation-brightness": rotate_and_brighten,
 }
 
 

@@ -1,4 +1,10 @@
-"""Laws that every transformation keeps. One more entry in TRANSFORMS runs through all of them (and needs an oracle)."""
+"""Laws that every transformation keeps. One more entry in TRANSFORMS runs through all of them (and needs an oracle).
+
+Those of `linear` warps are for them only; a transformation that changes values has laws of its own in
+``tests/test_value_changes.py``.
+"""
+
+import functools
 
 import numpy as np
 import pytest
@@ -39,6 +45,18 @@ def weights(transform: Transform, point: torch.Tensor, height: int, width: int) 
     return oracles.matrix(warp, height, width)
 
 
+def of_linear_ones(test):
+    """A law that only linear transformations have."""
+
+    @functools.wraps(test)
+    def checked(transform):
+        if not transform.linear:
+            pytest.skip(f"{transform.name} is not linear in the image")
+        test(transform)
+
+    return checked
+
+
 def test_registered_under_its_name(transform):
     assert get_transform(transform.name) is transform
     assert transform.dimensions == len(transform.parameters) >= 1
@@ -55,6 +73,7 @@ def test_identity_is_exact(transform, dtype):
     assert torch.equal(transform(large, transform.identity()), large)
 
 
+@of_linear_ones
 def test_linear(transform):
     for height, width in SIZES:
         first, second = random_images(1, height, width, seed=2), random_images(1, height, width, seed=3)
@@ -65,6 +84,7 @@ def test_linear(transform):
         )
 
 
+@of_linear_ones
 def test_rows_of_the_matrix(transform):
     for height, width in SIZES[:-2]:
         for point in random_points(transform, 9):
@@ -74,6 +94,7 @@ def test_rows_of_the_matrix(transform):
             assert (rows.sum(axis=1) <= 1 + 1e-12).all()
 
 
+@of_linear_ones
 def test_never_amplifies(transform):
     for height, width in SIZES:
         difference = 2 * random_images(1, height, width, seed=4) - 1
@@ -134,9 +155,9 @@ def test_chunks_do_not_matter(transform, at_once, monkeypatch):
     whole = [transform(image, points), transform(images, points), transform(images, points[:1])]
     monkeypatch.setattr(spt.transforms, "POINTS_AT_ONCE", at_once)
     sizes = []
-    warp = type(transform)._warp
+    once = type(transform)._transformed
     monkeypatch.setattr(
-        type(transform), "_warp", lambda self, x, p: (sizes.append(max(len(x), len(p))), warp(self, x, p))[1]
+        type(transform), "_transformed", lambda self, x, p: (sizes.append(max(len(x), len(p))), once(self, x, p))[1]
     )
     parts = [transform(image, points), transform(images, points), transform(images, points[:1])]
     assert max(sizes) <= max(1, at_once // 54) and sum(sizes) == 33  # memory is what the chunks are for

@@ -72,6 +72,9 @@ def assert_remainders(name: str, image: np.ndarray, split: tuple[float, float], 
     return share
 
 
+WARPS = [name for name, transform in TRANSFORMS.items() if transform.linear]
+
+
 @pytest.mark.parametrize("name", PATHS)
 @given(data=st.data())
 def test_the_remainder_covers_the_deviation_from_the_chord(name, data):
@@ -178,7 +181,7 @@ def assert_slices(seen: Seen, cells: np.ndarray, attacker: str, random: np.rando
             assert largest <= radius, (largest - radius, largest, cell.tolist())
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", WARPS)
 @pytest.mark.parametrize("attacker", ["exact", "8-bit"])
 @given(data=st.data())
 def test_slices_hold_all_that_is_shown(name, attacker, data):
@@ -191,7 +194,7 @@ def test_slices_hold_all_that_is_shown(name, attacker, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", WARPS)
 @pytest.mark.parametrize("kind", IMAGES)
 def test_slices_on_every_kind_of_image(name, kind):
     for seed, shape in enumerate((*SHAPES, *LARGER)):

@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from PIL import Image
 
 from spt.images import to_8_bit
-from spt.transforms import TRANSFORMS, Rotation, Scaling, Shear, Transform, Translation
+from spt.transforms import TRANSFORMS, Rotation, Scaling, Shear, Transform, Translation, get_transform
 from spt.ui.shared import pixel_grid
 from spt.ui.shared.pixel_grid import Picture, Reading, Sources, Warp
 from tests.pages import assert_healthy, grids, visit
@@ -30,6 +30,9 @@ POINTS: list[tuple[Transform, tuple[float, ...]]] = [
     ),
     *((Scaling(), (log_percent,)) for log_percent in (0.0, 0.5, 26.5, -35.7, 100.0, -100.0)),
     *((Shear(), (percent,)) for percent in (0.0, 0.5, 30.0, -41.5, 100.0)),
+    *((get_transform("brightness"), (percent,)) for percent in (0.0, 12.5, -33.0, 100.0)),
+    *((get_transform("contrast"), (log_percent,)) for log_percent in (0.0, 30.5, -80.0)),
+    *((get_transform("rotation-brightness"), point) for point in ((25.0, 0.0), (-117.3, 20.5), (90.0, -45.0))),
 ]
 SIZES = [(1, 28, 28), (3, 17, 23), (1, 8, 5), (1, 1, 7)]
 
@@ -94,6 +97,8 @@ class TestTheBrowsersFormulas:
     def test_the_image_follows_the_pointer(self) -> None:
         """What was under the pointer before a drag is under it after that."""
         for kind, transform in TRANSFORMS.items():
+            if not transform.linear:
+                continue  # nothing moves, or also as a rotation
             last, here = (3.0, -4.0), (4.5, -4.0 if kind == "shear" else -6.0)
             [found] = in_the_browser(
                 [

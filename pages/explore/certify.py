@@ -18,7 +18,7 @@ with st.sidebar:
     classifier = controls.choose_classifier()
     with image_area:
         subject = controls.choose_image(classifier)
-    transform = controls.choose_transform(classifier, bounded="cells")
+    transform = controls.choose_transform(classifier, bounded="slices")
     settings = request.choose_settings(transform, classifier, room.limit)
 state.write()
 

@@ -35,6 +35,9 @@ class CellGrid:
     """All cells that a run can test: Gamma = [-limit, limit]^d in ``first_cells`` parts along each axis, each of which can be
     halved, along all axes, ``bisections`` times. It is fixed before anything is tested.
 
+    Where the axes have different units ``further`` has limit L_k and parts of each axis after the first. Then |gamma| is
+    the largest |gamma_k| L_1 / L_k: what is nearer than some radius is a smaller box of the shape of Gamma.
+
     ValueError for a grid that nobody can go through.
     """
 
@@ -42,18 +45,35 @@ class CellGrid:
     dimensions: int
     first_cells: int
     bisections: int
+    further: tuple[tuple[float, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if not (self.first_cells >= 1 and self.first_cells**self.dimensions <= MOST_CELLS):
-            raise ValueError(
-                f"{self.first_cells} cells along each of {self.dimensions} axes are not between 1 and {MOST_CELLS:,} in all."
-            )
+        if self.further and len(self.further) != self.dimensions - 1:
+            raise ValueError(f"{len(self.further)} further axes and the first are not {self.dimensions}.")
+        if not all(0 < limit < math.inf for limit in self.limits):
+            raise ValueError(f"Each limit of Γ must be positive and finite, but they are {self.limits}.")
+        if not (min(self.parts) >= 1 and math.prod(self.parts) <= MOST_CELLS):
+            along = " and ".join(map(str, self.parts if self.further else self.parts[:1]))
+            each = "the" if self.further else f"each of {self.dimensions}"
+            raise ValueError(f"{along} cells along {each} axes are not between 1 and {MOST_CELLS:,} in all.")
         if not 0 <= self.bisections <= MOST_BISECTIONS:
             raise ValueError(f"Cells are bisected 0 to {MOST_BISECTIONS} times, not {self.bisections}.")
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The limit of Gamma along each axis."""
+        return (self.limit, *(limit for limit, _ in self.further)) if self.further else (self.limit,) * self.dimensions
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Into how many parts each axis is cut at first."""
+        if self.further:
+            return (self.first_cells, *(parts for _, parts in self.further))
+        return (self.first_cells,) * self.dimensions
+
     def first(self) -> list[GammaCell]:
         """The cells to begin with."""
-        return [GammaCell(0, index) for index in itertools.product(range(self.first_cells), repeat=self.dimensions)]
+        return [GammaCell(0, index) for index in itertools.product(*map(range, self.parts))]
 
     def pieces(self, cell: GammaCell) -> list[GammaCell]:
         """The 2^d cells into which a cell is cut; none at the floor."""
@@ -69,31 +89,51 @@ class CellGrid:
     def bounds(self, cell: GammaCell) -> tuple[tuple[float, float], ...]:
         """(lower, upper) along each axis. Neighbours share their ends, also across levels: each end is the same quotient,
         rounded once, times the limit."""
-        parts = self.first_cells << cell.level
-        return tuple((self._line(i, parts), self._line(i + 1, parts)) for i in cell.index)
+        return tuple(
+            (limit * low, limit * high) for limit, (low, high) in zip(self.limits, self._quotients(cell), strict=True)
+        )
 
-    def _line(self, number: int, parts: int) -> float:
-        return self.limit * ((2 * number - parts) / parts)
+    def _quotients(self, cell: GammaCell) -> list[tuple[float, float]]:
+        """`bounds` as parts of the limits."""
+        parts = [count << cell.level for count in self.parts]
+        return [((2 * i - n) / n, (2 * (i + 1) - n) / n) for i, n in zip(cell.index, parts, strict=True)]
 
     def centre(self, cell: GammaCell) -> tuple[float, ...]:
         """gamma_i, in the middle."""
         return tuple((low + high) / 2 for low, high in self.bounds(cell))
 
     def reach(self, level: int) -> float:
-        """w: no point of a cell of this level is farther from its centre; half a diagonal, and what rounding can have moved."""
+        """w: no point of a cell of this level is farther from its centre; half a diagonal, and what rounding can have moved.
+        ValueError where axes have different units: they have no diagonal."""
+        if self.further:
+            raise ValueError(
+                "Cells whose axes have different units have no diagonal, so nothing is smoothed over them."
+            )
         half = self.limit * (1 / (self.first_cells << level) + 2.0**-40)
         return math.sqrt(self.dimensions) * half * (1 + 2.0**-50)
 
     def nearest(self, cell: GammaCell) -> float:
         """The smallest |gamma| in a cell, rounded down."""
+        if self.further:
+            return self.limit * self.depth(cell)
         distances = [max(low, -high, 0.0) for low, high in self.bounds(cell)]
         exact = sum(distance > 0 for distance in distances) <= 1
         return math.hypot(*distances) * (1.0 if exact else 1 - 2.0**-50)
 
+    def depth(self, cell: GammaCell) -> float:
+        """The largest s <= 1 for which no gamma in the cell has |gamma_k| < s L_k along every axis k, with L_k s as computed."""
+        return max(max(low, -high, 0.0) for low, high in self._quotients(cell))
+
+    def beyond_radius(self, cell: GammaCell, radius: float) -> bool:
+        """Whether some gamma in a cell has |gamma| > radius."""
+        if self.further:
+            return max(max(-low, high) for low, high in self._quotients(cell)) * self.limit > radius
+        return math.hypot(*(max(-low, high) for low, high in self.bounds(cell))) > radius
+
     @property
     def beyond(self) -> float:
         """A radius larger than every |gamma| in Gamma."""
-        return math.sqrt(self.dimensions) * self.limit * (1 + 2.0**-40)
+        return (1.0 if self.further else math.sqrt(self.dimensions)) * self.limit * (1 + 2.0**-40)
 
 
 @dataclass(frozen=True)
@@ -173,9 +213,8 @@ class CellWalk:
     def __init__(self, rules: CellRules) -> None:
         self.rules = rules
         self._spent = 0
-        self._failed_at: float | None = None
-        self._open = [(rules.grid.nearest(cell), cell) for cell in rules.grid.first()]
-        heapq.heapify(self._open)
+        self._failed: list[tuple[float, GammaCell]] = []
+        self._open = list(_opening(rules.grid))
 
     @property
     def done(self) -> bool:
@@ -197,7 +236,7 @@ class CellWalk:
             for piece in pieces:
                 heapq.heappush(self._open, (self.rules.grid.nearest(piece), piece))
             if not pieces:
-                self._failed_at = nearest if self._failed_at is None else min(nearest, self._failed_at)
+                self._failed.append((nearest, cell))
                 if not self.rules.every_cell:
                     self._open.clear()
         return cell
@@ -205,9 +244,15 @@ class CellWalk:
     @property
     def radius(self) -> float:
         """All cells that contain a gamma with |gamma| < radius are accepted."""
-        nearest = [] if self._failed_at is None else [self._failed_at]
-        nearest += [self._open[0][0]] if self._open else []
-        return min(nearest, default=self.rules.grid.beyond)
+        ends = [min(cells)[0] for cells in (self._failed, self._open[:1]) if cells]
+        return min(ends, default=self.rules.grid.beyond)
+
+    @property
+    def depth(self) -> float | None:
+        """The largest s for which all cells are accepted that contain a gamma with |gamma_k| < s L_k along every axis k (see
+        `CellGrid.depth`); None where all of Gamma is accepted."""
+        missing = [cell for _, cell in (*self._failed, *self._open)]
+        return min(map(self.rules.grid.depth, missing), default=None)
 
 
 def level_share(alpha: float, levels: int) -> float:
@@ -216,6 +261,12 @@ def level_share(alpha: float, levels: int) -> float:
     while math.fsum([part] * levels) > alpha or part * levels > alpha:
         part = math.nextafter(part, 0.0)
     return part
+
+
+@lru_cache(maxsize=8)
+def _opening(grid: CellGrid) -> tuple[tuple[float, GammaCell], ...]:
+    """The first cells, with the smallest |gamma| in each, from 0 outwards: a heap."""
+    return tuple(sorted((grid.nearest(cell), cell) for cell in grid.first()))
 
 
 @lru_cache(maxsize=256)

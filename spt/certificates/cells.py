@@ -14,6 +14,7 @@ from spt import statistics
 from spt.certificates.ball_evidence import BallEvidence
 from spt.certificates.cell_walk import CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.concluded import Check
+from spt.certificates.fields import read_fields
 from spt.certificates.looks import LOOKS
 from spt.certificates.ranges import ranges_in_words
 from spt.certificates.rounding import confidence, given, quantity
@@ -60,7 +61,12 @@ class CellsCertificate(BallEvidence):
     with probability at most alpha that it lies in an accepted cell and g(T_gamma x) is another class. Nothing is said of
     several such gamma at once.
 
+    Where the parameters have different units (rotation, then brightness) there is a limit for each, and |gamma| is the
+    largest |gamma_k| limit_1 / limit_k: the guarantee is about every gamma in Gamma with |gamma_k| < `half_widths`[k] for all k.
+
     Attributes (see also `BallEvidence`):
+        further_axes: (limit, first cells) of each parameter after the first, where units differ; ``limit``, ``unit``,
+            ``radius`` and ``first_cells`` are those of the first parameter.
         first_cells, bisections, n_cell, n_total, every_cell: see `spt.certificates.cell_walk.CellGrid` and `CellRules`.
         sizes: samples of each cell, in the order of testing; points, radii, rounding and inner_votes are those of the first
             cell, then those of the second, ... The samples of cell i are b' ~ N(gamma_i, parameter_sigma² I).
@@ -80,11 +86,17 @@ class CellsCertificate(BallEvidence):
     n_cell: int
     n_total: int
     every_cell: bool = False
+    further_axes: tuple[tuple[float, int], ...] = ()
     sizes: tuple[int, ...] = ()
     cells: tuple[Bounds, ...] = ()
     levels: tuple[int, ...] = ()
     parents: tuple[int, ...] = ()
     accepted: tuple[bool, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The record that `to_json` wrote; ValueError, one sentence, if the text is none."""
+        return cls(**read_fields(text, cls, later=("further_axes",)))
 
     # ----------------------------------------------------------------------------------------------- what follows
 
@@ -92,7 +104,7 @@ class CellsCertificate(BallEvidence):
     def rules(self) -> CellRules:
         """How the cells were tested."""
         dimensions = TRANSFORMS[self.transform].dimensions
-        grid = CellGrid(self.limit, dimensions, self.first_cells, self.bisections)
+        grid = CellGrid(self.limit, dimensions, self.first_cells, self.bisections, self.further_axes)
         return CellRules(
             grid,
             self.parameter_sigma,
@@ -148,22 +160,41 @@ class CellsCertificate(BallEvidence):
             ends.append(ends[-1] + size)
         return [range(low, high) for low, high in itertools.pairwise(ends)]
 
+    def _settled(self) -> tuple[list[GammaCell], CellWalk]:
+        """The cells in the order of testing, as the verdicts in the record have it, and the walk as it stands then."""
+        walk = CellWalk(self.rules)
+        return [walk.settle(accepted, size) for accepted, size in zip(self.accepted, self.sizes, strict=True)], walk
+
     @property
     def complete(self) -> bool:
         """Whether the walk is done; before that the certificate holds as far as it goes."""
-        walk = CellWalk(self.rules)
-        for accepted, size in zip(self.accepted, self.sizes, strict=True):
-            walk.settle(accepted, size)
-        return walk.done
+        return self._settled()[1].done
+
+    @property
+    def half_widths(self) -> tuple[float, ...]:
+        """Where the parameters have different units: the box of which all is certified reaches so far along each."""
+        if self.label is None:
+            return (0.0,) * len(self.rules.grid.limits)
+        depth = self._settled()[1].depth
+        return tuple(limit if depth is None else limit * depth for limit in self.rules.grid.limits)
+
+    def covers_attack(self, gamma: Sequence[float]) -> bool:
+        """Whether the certificate speaks of this attack: inside Gamma, and nearer than the radius, or within `half_widths`."""
+        if not self.further_axes:
+            return super().covers_attack(gamma)
+        if self.label is None or len(gamma) != len(self.rules.grid.limits):
+            return False
+        pairs = list(zip(map(abs, gamma), self.half_widths, strict=True))
+        whole = self.radius >= self.rules.grid.beyond
+        return all(value <= half if whole else value < half for value, half in pairs)
 
     def tested(self) -> tuple[SettledCell, ...]:
         """The cells, in the order of testing."""
         passed, grid = self.passed(), self.rules.grid
         found = []
-        for number, samples in enumerate(self._samples()):
+        for number, (samples, cell) in enumerate(zip(self._samples(), self._settled()[0], strict=True)):
             bounds, accepted = self.cells[number], self.accepted[number]
-            nearest = math.hypot(*(max(low, -high, 0.0) for low, high in bounds))
-            certified = accepted and self.label is not None and nearest < min(self.radius, grid.beyond)
+            certified = accepted and self.label is not None and grid.nearest(cell) < min(self.radius, grid.beyond)
             parent = None if self.parents[number] < 0 else self.parents[number]
             passes = sum(passed[samples.start : samples.stop])
             found.append(SettledCell(bounds, self.levels[number], parent, samples, passes, accepted, certified))
@@ -172,10 +203,11 @@ class CellsCertificate(BallEvidence):
     @property
     def pointwise(self) -> tuple[Bounds, ...]:
         """Accepted cells that reach beyond the radius: there each gamma by itself is certified, not all of them together."""
+        grid = self.rules.grid
         return tuple(
             bounds
-            for bounds, accepted in zip(self.cells, self.accepted, strict=True)
-            if accepted and math.hypot(*(max(abs(low), abs(high)) for low, high in bounds)) > self.radius
+            for bounds, cell, accepted in zip(self.cells, self._settled()[0], self.accepted, strict=True)
+            if accepted and grid.beyond_radius(cell, self.radius)
         )
 
     # ------------------------------------------------------------------------------------------------------ checking
@@ -187,10 +219,16 @@ class CellsCertificate(BallEvidence):
         yield "there are not more samples than a run can have", len(self.points) <= MOST_SAMPLES and self.n_cell >= 1
         yield "the class was selected by votes", sum(self.selection_counts) > 0
         yield "the smoothing noise is not negative", self.parameter_sigma >= 0
+        yield "there are balls for these attacks", self._there_are_balls()
         yield from self._checks_of_the_settings()
         cells, _, _ = self._walked(self.passed())  # from 0 outwards, each until its test stops; else ValueError
         yield "the points are those of the seed", self._points_are_those_of_the_seed(cells)
         yield from self._checks_of_the_balls()
+
+    def settings_in_words(self) -> str:
+        """What decides the samples besides the seed and the sizes, for `spt.seeds.generators`."""
+        axes = f", further axes {self.further_axes}" if self.further_axes else ""
+        return super().settings_in_words() + axes
 
     def samples_of(self, cell: GammaCell, n0: int) -> tuple[Tensor, torch.Generator]:
         """All samples (N, d) that a cell can have in a run with n0 selection votes, and the generator that drew them, for
@@ -202,6 +240,12 @@ class CellsCertificate(BallEvidence):
         if rules.parameter_sigma == 0:
             return centre, generator
         return centre + TRANSFORMS[self.transform].sample(self.n_cell, self.parameter_sigma, generator), generator
+
+    def _there_are_balls(self) -> bool:
+        """Whether each axis has its limit where units differ, and nothing is smoothed over a change of values."""
+        known = TRANSFORMS[self.transform]
+        axes = known.dimensions - 1 if known.mixed else 0
+        return len(self.further_axes) == axes and (self.parameter_sigma == 0 or (known.linear and not axes))
 
     def _points_are_those_of_the_seed(self, cells: Sequence[GammaCell]) -> bool:
         n0 = sum(self.selection_counts)
@@ -222,7 +266,7 @@ class CellsCertificate(BallEvidence):
         if self.label is None:
             return f"{'ABSTAIN' if self.complete else 'PROVISIONAL'}: {count}{more}; none is certain around 0."
         return (
-            f"CERTIFIED {self.class_name}: no {self.transform} {self._attacks()} changes g's answer "
+            f"CERTIFIED {self.class_name}: no {TRANSFORMS[self.transform].singular} {self._attacks()} changes g's answer "
             f"({count} at confidence {confidence(self.alpha)}{more})."
         )
 
@@ -230,23 +274,51 @@ class CellsCertificate(BallEvidence):
         """What the certificate says, in one short sentence."""
         if self.label is None:
             return "Nothing is certified: no cell is proved on every side of 0."
-        return f"No {self.transform} {self._attacks()} changes g's answer (confidence {confidence(self.alpha)})."
+        attack = TRANSFORMS[self.transform].singular
+        return f"No {attack} {self._attacks()} changes g's answer (confidence {confidence(self.alpha)})."
+
+    @property
+    def reach_in_words(self) -> str:
+        """How far it reaches so far: 12.5°, or angle 5.00° and brightness 10.0 % where units differ."""
+        if not self.further_axes:
+            return quantity(self.reach, self.unit)
+        pairs = zip(TRANSFORMS[self.transform].parameters, self.half_widths, strict=True)
+        return " and ".join(f"{each.name} {quantity(half, each.unit)}" for each, half in pairs)
 
     def _attacks(self) -> str:
-        if self.radius >= self.rules.grid.beyond:
-            return f"within ±{given(self.limit, self.unit)}"
-        return f"of less than {quantity(self.radius, self.unit)}"
+        whole = self.radius >= self.rules.grid.beyond
+        if self.further_axes:
+            shown = self.rules.grid.limits if whole else self.half_widths
+            words = given if whole else quantity
+            pairs = zip(TRANSFORMS[self.transform].parameters, shown, strict=True)
+            box = " and ".join(f"{each.name} ±{words(half, each.unit)}" for each, half in pairs)
+            return f"within {box}" if whole else f"of less than {box}"
+        return (
+            f"within ±{given(self.limit, self.unit)}" if whole else f"of less than {quantity(self.radius, self.unit)}"
+        )
+
+    def _widths(self, bisections: int) -> str:
+        """The size of cells after so many bisections, in words."""
+        grid, parameters = self.rules.grid, TRANSFORMS[self.transform].parameters
+        sizes = [
+            given(2 * limit / (parts << bisections), each.unit)
+            for limit, parts, each in zip(grid.limits, grid.parts, parameters, strict=True)
+        ]
+        return " × ".join(sizes if self.further_axes else sizes[:1])
 
     def to_text(self) -> str:
         """The certificate as lines of text for a terminal."""
         rules = self.rules
-        first = f"{self.first_cells**rules.grid.dimensions} of {given(2 * self.limit / self.first_cells, self.unit)}"
-        floor = given(2 * self.limit / (self.first_cells << self.bisections), self.unit)
+        first, floor = f"{math.prod(rules.grid.parts)} of {self._widths(0)}", self._widths(self.bisections)
         own = {
             "defence": "DistSPT^x, recentred cells",
             "cells": f"{first}, cut down to {floor}; each tested at level {rules.level_alpha:g}",
             "samples": f"{len(self.points)} of {len(self.cells)} cells",
         }
+        if self.further_axes:
+            own["attacker"] = (
+                f"Γ = {TRANSFORMS[self.transform].describe_range(rules.grid.limits)}, {self.attacker} images"
+            )
         if self.pointwise:
             own["pointwise"] = (
                 f"{ranges_in_words(self.pointwise)}: proved of each gamma there by itself, not of all together"

@@ -63,13 +63,16 @@ def from_json_text(text: str) -> Any:
         raise ValueError(f"This is no JSON ({error}).") from error
 
 
-def read_fields(text: str, kind: type) -> dict[str, Any]:
-    """The fields of a record of that class from JSON, lists as tuples. ValueError, one sentence, if it is no such record."""
+def read_fields(text: str, kind: type, later: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The fields of a record of that class from JSON, lists as tuples. ValueError, one sentence, if it is no such record.
+
+    ``later``: fields with a default that records of before do not have.
+    """
     fields = from_json_text(text)
     known = {field.name for field in dataclasses.fields(kind)}
     if not isinstance(fields, dict) or not known & fields.keys():
         raise ValueError(f"This is no {kind.__name__}.")
-    wrong = sorted(known ^ fields.keys())
+    wrong = sorted((known ^ fields.keys()) - (set(later) - fields.keys()))
     if wrong:
         raise ValueError(
             f"This {kind.__name__} has no {wrong[0]!r}: an earlier version wrote it, or it was changed."

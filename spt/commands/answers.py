@@ -47,7 +47,9 @@ def in_words(smoothed: "SmoothedClassifier", arguments: argparse.Namespace) -> s
     from spt.certificates import given
 
     transform = smoothed.transform
-    beta = f"{transform.name}s β ~ N(0, ({given(smoothed.parameter_sigma, transform.unit)})²)"
+    units = dict.fromkeys(parameter.unit for parameter in transform.parameters)
+    sigmas = " and ".join(f"({given(smoothed.parameter_sigma, unit)})²" for unit in units)
+    beta = f"{transform.plural} β ~ N(0, {sigmas})"
     pixels = f"pixel noise N(0, {smoothed.pixel_sigma:g}²)"
     if arguments.g == "nested":
         return f"g is the majority over {beta} of h, the majority of f's answers over {pixels}; at most {arguments.n} β each"

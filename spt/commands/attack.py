@@ -25,7 +25,11 @@ def add(commands: Any) -> None:
         help="instead: a grid of this many steps along each parameter",
     )
     parser.add_argument(
-        "--limit", type=size, metavar="L", help="try parameters from -L to L (default: 30°, 1.5 px, 15 log %% or 15 %%)"
+        "--limit",
+        type=size,
+        nargs="+",
+        metavar="L",
+        help="try parameters from -L to L, one L for all or one for each (default: 30°, 1.5 px, else that of the smoothing noise)",
     )
     parser.add_argument(
         "--label", metavar="CLASS", help="the true class (default: the data set's, else what f answers)"
@@ -36,12 +40,12 @@ def add(commands: Any) -> None:
 
 def _attack(arguments: argparse.Namespace) -> str:
     from spt.attacks import Grid, WorstOfK
-    from spt.certificates import given
 
     case = GivenImage.read(arguments)
     smoothed, classifier, transform = case.smoothed, case.smoothed.classifier, case.smoothed.transform
     names = classifier.class_names
-    limit = transform.parameters[0].default_sigma if arguments.limit is None else arguments.limit
+    given = [each.default_sigma for each in transform.parameters] if arguments.limit is None else arguments.limit
+    limit = given[0] if len(set(given)) == 1 else tuple(given)
     grid = arguments.steps is not None
     if grid and arguments.steps**transform.dimensions > ATTACKS.most:
         raise ValueError(
@@ -76,7 +80,7 @@ def _attack(arguments: argparse.Namespace) -> str:
         case.caption,
         f"f ({classifier.name}) answers {names[clean]}; {'true' if known else 'taken as true'}: {names[label]}",
         asked,
-        f"The worst of {result.tried} {transform.name}s within ±{given(limit, transform.unit)}, 8-bit images:",
+        f"The worst of {result.tried} {transform.plural} within {transform.describe_range(limit)}, 8-bit images:",
     ]
     for point, loss, prediction, answer in worst:
         lines.append(f"  {transform.describe(point)}: f answers {names[prediction]}, loss {loss:.3g}")

@@ -36,7 +36,7 @@ FORMS = {
     "one-ball": "one ball for the whole attack range for each sample",
     "one-error": "one E of the image, the paper's procedure",
 }
-N_GAMMA, N_CELL, N_TOTAL = 200, 100, 500
+N_GAMMA, N_CELL, N_TOTAL, N_SLICES = 200, 100, 500, 20_000
 _LIMITS = {"°": 30.0, "px": 1.0}
 TESTED_BETAS = {"nested": 400, "joint": 2000}
 """How many betas test E: joint votes need a smaller rho."""
@@ -73,9 +73,11 @@ def _add_proof(parser: Parser) -> None:
     proof.add_argument(
         "--limit",
         type=size,
+        nargs="+",
         metavar="SIZE",
-        help="attack range ± in the unit of the parameters (default: 30°, 1 px, 10 log %% or 10 %%; dist-d: that of --error); for "
-        "indiv and indiv-one-error --image is what was received, or --at makes it so",
+        help="attack range ± in the unit of the parameters (default: 30°, 1 px, 10 %% or log %%; dist-d: that of --error), one "
+        "number for each parameter where their units differ (rotation-brightness: 10 10, in ° and %%); for indiv and "
+        "indiv-one-error --image is what was received, or --at makes it so",
     )
     proof.add_argument(
         "--n-gamma", type=count, help=f"samples of the parameter (default: {N_GAMMA}; --form cells has its own)"
@@ -93,16 +95,23 @@ def _add_proof(parser: Parser) -> None:
     cells = parser.add_argument_group("cells")
     cells.add_argument("--n-cell", type=count, help=f"the most samples of a cell (default: {N_CELL})")
     cells.add_argument(
-        "--n-total", type=count, help=f"after so many samples no further cell is begun (default: {N_TOTAL:,})"
+        "--n-total",
+        type=count,
+        help=f"after so many samples no further cell is begun (default: {N_TOTAL:,}; without smoothing over the parameter, where a "
+        f"cell is one sample, {N_SLICES:,})",
     )
     cells.add_argument(
-        "--cell-width", type=size, metavar="SIZE", help="of the first cells (default: chosen from the image)"
+        "--cell-width",
+        type=size,
+        nargs="+",
+        metavar="SIZE",
+        help="of the first cells, for all parameters or for each (default: chosen from the image)",
     )
     cells.add_argument(
         "--cell-floor",
         type=size,
         metavar="SIZE",
-        help="no cell is cut into pieces narrower than this (default: an eighth of the first cells)",
+        help="no cell is cut into pieces narrower than this along the first parameter (default: an eighth of the first cells)",
     )
     cells.add_argument(
         "--every-cell",
@@ -146,7 +155,9 @@ def _certify(arguments: argparse.Namespace) -> str:
         )
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
-    pixels_only = arguments.parameter_sigma == 0
+    pixels_only = arguments.parameter_sigma == 0 or (
+        form == "cells" and arguments.parameter_sigma is None and _only_slices(arguments)
+    )
     if pixels_only and form != "cells":
         raise ValueError(
             "--parameter-sigma 0 leaves no votes over β: only --defence dist-x --form cells can do without, and certifies "
@@ -238,19 +249,25 @@ def _check_errors(arguments: argparse.Namespace) -> None:
 def _cells(case: GivenImage, arguments: argparse.Namespace, parameter_sigma: float) -> "CellsCertificate":
     from spt.defences import DistSPTCells
 
-    g = case.smoothed
+    g, (limit, *further) = case.smoothed, _limits(case, arguments)
+    widths = arguments.cell_width
+    if widths is not None and len(widths) not in (1, 1 + len(further)):
+        numbers = f"one number or {1 + len(further)}" if further else "one number"
+        raise ValueError(f"--cell-width takes {numbers} for {g.transform.name}, not {len(widths)}.")
     defence = DistSPTCells(
         g.classifier,
         g.transform,
         parameter_sigma,
         g.pixel_sigma,
-        _limit(case, arguments),
+        limit,
         arguments.attacker,
-        cell_width=arguments.cell_width,
+        cell_width=widths if widths is None else widths[0] if len(widths) == 1 else tuple(widths),
         cell_floor=arguments.cell_floor,
         every_cell=arguments.every_cell,
+        further_limits=tuple(further),
     )
-    sizes = {"n_cell": arguments.n_cell or N_CELL, "n_total": arguments.n_total or N_TOTAL}
+    n_total = arguments.n_total or (N_TOTAL if parameter_sigma > 0 else N_SLICES)
+    sizes = {"n_cell": arguments.n_cell or N_CELL, "n_total": n_total}
     alpha, seed = arguments.alpha, arguments.seed
     *_, last = defence.stream(case.image, arguments.n0, **sizes, alpha=alpha, seed=seed, progress=visible_progress())
     return last
@@ -362,9 +379,34 @@ def _tested_betas(arguments: argparse.Namespace) -> int:
 
 
 def _limit(case: GivenImage, arguments: argparse.Namespace) -> float:
-    if arguments.limit is not None:
-        return float(arguments.limit)
-    return _LIMITS.get(case.smoothed.transform.unit, 10.0)
+    """The one number of --limit; ValueError if there are several."""
+    transform = case.smoothed.transform
+    if arguments.limit is not None and len(arguments.limit) > 1:
+        raise ValueError(f"--limit for {transform.name} takes one number, not {len(arguments.limit)}.")
+    return _LIMITS.get(transform.unit, 10.0) if arguments.limit is None else float(arguments.limit[0])
+
+
+def _limits(case: GivenImage, arguments: argparse.Namespace) -> tuple[float, ...]:
+    """The number of --limit, or one for each parameter where their units differ."""
+    transform = case.smoothed.transform
+    if not transform.mixed:
+        return (_limit(case, arguments),)
+    if arguments.limit is None:
+        return (10.0,) * transform.dimensions
+    if len(arguments.limit) != transform.dimensions:
+        names = ", ".join(f"{each.name} in {each.unit}" for each in transform.parameters)
+        raise ValueError(
+            f"--limit for {transform.name} takes {transform.dimensions} numbers ({names}), not {len(arguments.limit)}."
+        )
+    return tuple(map(float, arguments.limit))
+
+
+def _only_slices(arguments: argparse.Namespace) -> bool:
+    """Whether the transformation that is named is certified without smoothing over it only, if at all."""
+    from spt.transforms import TRANSFORMS
+
+    known = TRANSFORMS.get(arguments.transform)
+    return known is not None and (known.mixed or not known.linear)
 
 
 def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:

@@ -29,8 +29,8 @@ from torch import Tensor
 from spt.certificates.cell_walk import MOST_CELLS, CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.cells import CellsCertificate
 from spt.defences.inner_tests import inner_votes
-from spt.defences.proving_defence import ProvingDefence, at_least_radius, recorded_points
-from spt.error_bounds.cell_balls import cell_balls
+from spt.defences.proving_defence import LARGEST_LIMIT, ProvingDefence, at_least_radius, recorded_points
+from spt.error_bounds.cell_balls import CellBalls, cell_balls
 from spt.error_bounds.slice_balls import slice_balls
 from spt.noise import noisy, standard_normal
 from spt.plain_numbers import alpha_level, real, seed_number, whole
@@ -40,7 +40,7 @@ from spt.smoothing import SmoothedClassifier
 from spt.statistics import Decision
 from spt.threat_model import AttackedImage, Bounding
 
-BATCH, CELLS_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32
+BATCH, CELLS_AT_ONCE, SLICES_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32, 32
 BISECTIONS = 3
 PIXEL_SHARE, PARAMETER_SHARE = 0.8, 0.25
 """The first cells are so narrow that their balls are at most the first share of the pixel noise, so that most inner tests stop at
@@ -63,31 +63,65 @@ class DistSPTCells(ProvingDefence):
     bad gamma nearest to 0 lies in one of them, and no radius beyond it is stated unless that one is accepted wrongly.
 
     With ``parameter_sigma`` 0 the cells are enumerated: one ball around {P T_gamma x : gamma in the cell}, one test. This
-    certifies another g, which is smoothed over pixels only.
+    certifies another g, which is smoothed over pixels only. Brightness, contrast and compositions can only be certified so.
 
     Attributes (see also `ProvingDefence`):
+        further_limits: of each parameter after the first where the parameters have different units (rotation, then
+            brightness); ``limit`` is that of the first. Then |gamma| is the largest |gamma_k| limit_1 / limit_k.
         inner_alpha: level a' of each inner test; corrected for, so it does not add to alpha.
-        cell_width: of the first cells along each axis; None: chosen from the image (see `first_cells`), never from votes.
-        cell_floor: no cell is cut into pieces narrower than this; None: the first cells are bisected three times.
+        cell_width: of the first cells, along all axes or one for each; None: chosen from the image (see
+            `first_grid`), never from votes.
+        cell_floor: no cell is cut into pieces narrower than this along the first axis; None: the first cells are
+            bisected three times.
         every_cell: go on beyond the first cell that fails at the floor; what is accepted there holds pointwise only.
     """
 
     name: ClassVar[str] = "DistSPT with cells"
 
     inner_alpha: float = 0.05
-    cell_width: float | None = None
+    cell_width: float | tuple[float, ...] | None = None
     cell_floor: float | None = None
     every_cell: bool = False
+    further_limits: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_further_limits()
         if not 0 < self.inner_alpha < 1:
             raise ValueError(f"inner_alpha must be between 0 and 1, but is {self.inner_alpha}.")
-        for name, value in (("cell_width", self.cell_width), ("cell_floor", self.cell_floor)):
+        widths = self.cell_width if isinstance(self.cell_width, tuple) else (self.cell_width,)
+        for name, value in (*(("cell_width", width) for width in widths), ("cell_floor", self.cell_floor)):
             if value is not None and not real(name, value) > 0:
                 raise ValueError(f"{name} must be positive, as cells of no width never fill Γ, but is {value:g}.")
         if self.cell_width is not None:
-            self._grid(self.cell_width)
+            self._grid_of_widths(self.cell_width)
+
+    def _check_further_limits(self) -> None:
+        """Makes numbers of them; ValueError unless there is one for each parameter that needs one."""
+        parameters = self.transform.parameters if self.transform.mixed else self.transform.parameters[:1]
+        if len(self.further_limits) != len(parameters) - 1:
+            names = " and ".join(f"{each.name} ({each.unit})" for each in parameters[1:])
+            raise ValueError(
+                f"further_limits must have {len(parameters) - 1} numbers for {self.transform.name}"
+                f"{f', of {names}' if names else ''}, but are {self.further_limits}."
+            )
+        numbers = tuple(real("further_limits", limit) for limit in self.further_limits)
+        object.__setattr__(self, "further_limits", numbers)
+        for limit, each in zip(numbers, parameters[1:], strict=True):
+            if not 0 < limit <= LARGEST_LIMIT:
+                raise ValueError(
+                    f"The attack range ±{limit:g} {each.unit} must be positive and at most {LARGEST_LIMIT:g}."
+                )
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The limit of each parameter."""
+        return (self.limit, *self.further_limits) if self.further_limits else self.transform.limits(self.limit)
+
+    def attacked(self, image: Tensor) -> AttackedImage:
+        """The image (C, H, W) with the attacks against which something is proved."""
+        box = [(-limit, limit) for limit in self.limits]
+        return AttackedImage(image, self.transform, self.classifier.preprocessing, box, attacker=self.attacker)
 
     def _noises(self) -> tuple[float, float]:
         if real("parameter_sigma", self.parameter_sigma) != 0:
@@ -143,10 +177,11 @@ class DistSPTCells(ProvingDefence):
         alpha: float = 0.01,
         seed: int = 0,
         batch_size: int = BATCH,
-        cells_at_once: int = CELLS_AT_ONCE,
+        cells_at_once: int | None = None,
         progress: Progress = silent,
     ) -> Iterator[CellsCertificate]:
-        """`certify` as it goes: after each cell what is known so far, which holds whenever one stops.
+        """`certify` as it goes: after each cell what is known so far, which holds whenever one stops. Without smoothing over
+        parameters, where cells are many and take one sample each, after each thirtieth part of those so far.
 
         The last one is given when the network has answered as before once more (`Classifier.confirm`); who stops earlier calls it.
 
@@ -156,7 +191,10 @@ class DistSPTCells(ProvingDefence):
         """
         started = time.perf_counter()
         n0, n_cell, batch_size = whole("n0", n0), whole("n_cell", n_cell), whole("batch_size", batch_size)
-        alpha, seed, at_once = alpha_level("alpha", alpha), seed_number(seed), whole("cells_at_once", cells_at_once)
+        alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
+        at_once = whole(
+            "cells_at_once", cells_at_once or (CELLS_AT_ONCE if self.parameter_sigma > 0 else SLICES_AT_ONCE)
+        )
         n_total, image = whole("n_total", n_total), self.checked(image)
         rules = self.rules(image, n_cell=n_cell, n_total=n_total, alpha=alpha)
         begun = CellsCertificate(
@@ -165,6 +203,7 @@ class DistSPTCells(ProvingDefence):
             alpha=alpha,
             inner_alpha=self.inner_alpha,
             first_cells=rules.grid.first_cells,
+            further_axes=rules.grid.further,
             bisections=rules.grid.bisections,
             n_cell=n_cell,
             n_total=n_total,
@@ -176,9 +215,15 @@ class DistSPTCells(ProvingDefence):
         samples = _CellSamples(self, self.attacked(image), begun, progress)
         sizes: list[int] = []
         found: list[_Tested] = []
+        walk = CellWalk(begun.rules)
         for cell, size in settled_cells(begun.rules, samples, batch_size=batch_size, cells_at_once=at_once):
             sizes.append(size)
             found += samples.tested[cell][:size]
+            verdict = begun.rules.verdict(cell.level, [sample.passes for sample in found[-size:]])
+            walk.settle(verdict is not None and verdict[1], size)
+            step = 1 if self.parameter_sigma > 0 else max(1, len(sizes) // 32)
+            if len(sizes) % step and not walk.done:
+                continue
             certificate = replace(
                 begun,
                 sizes=tuple(sizes),
@@ -188,14 +233,14 @@ class DistSPTCells(ProvingDefence):
                 inner_votes=tuple(sample.votes for sample in found),
                 seconds=time.perf_counter() - started,
             ).conclude_from([sample.passes for sample in found])
-            if certificate.complete:
+            if walk.done:
                 self.classifier.confirm()
             yield certificate
 
     def rules(self, image: Tensor, *, n_cell: int, n_total: int, alpha: float) -> CellRules:
         """How the cells of an image are tested; ValueError where n_cell samples accept no cell even if all pass."""
         rules = CellRules(
-            self._grid(2 * self.limit / self.first_cells(image)),
+            self.first_grid(image),
             self.parameter_sigma,
             alpha,
             self.inner_alpha,
@@ -211,47 +256,71 @@ class DistSPTCells(ProvingDefence):
         return rules
 
     def first_cells(self, image: Tensor) -> int:
-        """Into how many parts Gamma is cut along each axis at first; it depends on the image and the settings, not on votes.
+        """Into how many parts Gamma is cut along its first axis at first: see `first_grid`."""
+        return self.first_grid(image).first_cells
 
-        Without a ``cell_width``: 2, 4, 8, ... until half of the balls of a few cells are at most PIXEL_SHARE of the pixel noise,
-        and cells reach no farther than PARAMETER_SHARE of the parameter noise.
+    def first_grid(self, image: Tensor) -> CellGrid:
+        """The cells to begin with; they depend on the image and the settings, not on votes.
+
+        Without a ``cell_width``: 2, 4, 8, ... parts along each axis until half of the balls of a few cells are at most PIXEL_SHARE
+        of the pixel noise, and cells reach no farther than PARAMETER_SHARE of the parameter noise. Where axes have different
+        units only that one is halved which makes the balls smallest.
         """
         if self.cell_width is not None:
-            return self._grid(self.cell_width).first_cells
-        image, parts = self.checked(image), 2
-        while parts < 512 and (2 * parts) ** self.transform.dimensions <= MOST_CELLS:
-            grid = CellGrid(self.limit, self.transform.dimensions, parts, 0)
+            return self._grid_of_widths(self.cell_width)
+        image, parts = self.checked(image), (2,) * (1 + len(self.further_limits))
+        while max(parts) < 512 and math.prod(self._uncut(self._finer(parts)[0]).parts) <= MOST_CELLS:
+            grid = self._uncut(parts)
             near = self.parameter_sigma == 0 or grid.reach(0) <= PARAMETER_SHARE * self.parameter_sigma
-            if near and self._balls_are_small(image, grid):
+            if near and self._are_small(self._tried(image, grid)):
                 break
-            if self.cell_floor is not None and self.limit / parts < self.cell_floor:
+            if self.cell_floor is not None and self.limit / parts[0] < self.cell_floor:
                 break
-            parts *= 2
-        return parts
+            finer = self._finer(parts)
+            if len(finer) > 1:
+                finer.sort(key=lambda each: float(self._tried(image, self._uncut(each)).radii.median()))
+            parts = finer[0]
+        return self._cut(self._uncut(parts))
 
-    def _balls_are_small(self, image: Tensor, grid: CellGrid) -> bool:
-        """Whether half of the balls of three cells (and two samples in each) are within PIXEL_SHARE of the pixel noise, or
-        within half of that not counting the attacker's rounding, which narrower cells may not change."""
-        attacked, last = self.attacked(image), grid.first_cells - 1
-        numbers = sorted({grid.first_cells // 2, (grid.first_cells // 2 + last) // 2, last})
-        cells = [GammaCell(0, (number,) * grid.dimensions) for number in numbers]
+    def _tried(self, image: Tensor, grid: CellGrid) -> CellBalls:
+        """The balls of three cells (and two samples in each): around 0, at the end, and between."""
+        attacked = self.attacked(image)
+        numbers = [(parts // 2, (parts // 2 + parts - 1) // 2, parts - 1) for parts in grid.parts]
+        cells = [GammaCell(0, index) for index in sorted(set(zip(*numbers, strict=True)))]
         boxes = torch.tensor([grid.bounds(cell) for cell in cells], dtype=torch.float64)
         if self.parameter_sigma == 0:
-            balls = slice_balls(attacked, boxes)
-        else:
-            centres = torch.tensor([grid.centre(cell) for cell in cells], dtype=torch.float64)
-            offset = PILOT_OFFSET * self.parameter_sigma
-            balls = cell_balls(attacked, boxes.repeat(2, 1, 1), torch.cat((centres - offset, centres + offset)))
+            return slice_balls(attacked, boxes)
+        centres = torch.tensor([grid.centre(cell) for cell in cells], dtype=torch.float64)
+        offset = PILOT_OFFSET * self.parameter_sigma
+        return cell_balls(attacked, boxes.repeat(2, 1, 1), torch.cat((centres - offset, centres + offset)))
+
+    def _are_small(self, balls: CellBalls) -> bool:
+        """Whether half of them are within PIXEL_SHARE of the pixel noise, or within half of that not counting the attacker's
+        rounding, which narrower cells may not change."""
         whole, small = float(balls.radii.median()), PIXEL_SHARE * self.pixel_sigma
         return whole <= small or float((balls.radii - balls.rounding).median()) <= small / 2
 
-    def _grid(self, width: float) -> CellGrid:
-        """The grid whose first cells are at most so wide, halved as often as the floor allows."""
-        parts = max(1, math.ceil(2 * self.limit / width * (1 - 1e-9)))
-        bisections, width = BISECTIONS, 2 * self.limit / parts
+    def _finer(self, parts: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """These numbers of parts with one of them doubled."""
+        return [(*parts[:axis], 2 * parts[axis], *parts[axis + 1 :]) for axis in range(len(parts))]
+
+    def _uncut(self, parts: tuple[int, ...]) -> CellGrid:
+        """The grid with so many parts along its axes (one number where all have the same), without bisections."""
+        further = tuple(zip(self.further_limits, parts[1:], strict=True))
+        return CellGrid(self.limit, self.transform.dimensions, parts[0], 0, further)
+
+    def _cut(self, grid: CellGrid) -> CellGrid:
+        """The same, halved as often as the floor allows."""
+        bisections, width = BISECTIONS, 2 * self.limit / grid.first_cells
         if self.cell_floor is not None:
             bisections = max(0, min(20, math.floor(math.log2(width / self.cell_floor * (1 + 1e-9)))))
-        return CellGrid(self.limit, self.transform.dimensions, parts, bisections)
+        return replace(grid, bisections=bisections)
+
+    def _grid_of_widths(self, width: float | tuple[float, ...]) -> CellGrid:
+        """The grid whose first cells are at most so wide, halved as often as the floor allows."""
+        widths = self.transform.limits(width)[: 1 + len(self.further_limits)]
+        pairs = zip((self.limit, *self.further_limits), widths, strict=True)
+        return self._cut(self._uncut(tuple(max(1, math.ceil(2 * limit / each * (1 - 1e-9))) for limit, each in pairs)))
 
 
 def settled_cells(

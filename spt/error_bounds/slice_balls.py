@@ -8,7 +8,8 @@ centre is convex along each axis and largest at a vertex of the grid of ends and
 
 The attacker's rounding: where a pixel keeps its grey level on a whole piece (`spt.error_bounds.known_rounding`) it is
 that level; elsewhere it is within 1/510 of the chord and its remainder. That is a segment with a rest again. Of
-translations the worst case is taken.
+translations the worst case is taken. What changes values has
+balls of its own (`spt.error_bounds.value_balls`).
 
 It is not enough to take balls of recentred cells at b' = gamma_i, whose {P T_{gamma_i - gamma} T_gamma x} turns back what the
 attack has turned: docs/mathematics.md, section 24.
@@ -25,6 +26,7 @@ from spt.error_bounds.cell_balls import CellBalls
 from spt.error_bounds.known_rounding import EDGE, LARGEST, known_levels
 from spt.error_bounds.path_pieces import moved
 from spt.error_bounds.paths import PATHS, PixelPath
+from spt.error_bounds.value_balls import value_balls
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import AttackedImage, as_range, check_bounded
 
@@ -36,9 +38,11 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
     """For N cells (N, d, 2) in units of the parameters: balls that hold P Q(T_gamma x) for every gamma in the cell, Q being the
     attacker's rounding.
 
-    ValueError for a transformation without a bound, or for cells that are none.
+    ValueError for a transformation without such balls, or for cells that are none.
     """
     check_bounded(attacked.transform, "slices")
+    if not attacked.transform.linear:
+        return value_balls(attacked, cells)
     path = PATHS.get(attacked.transform.name)
     slack = float_slack(attacked.preprocessing, attacked.image, arcs.PER_PIXEL if path else vertices.PER_PIXEL)
     inflation = norm_inflation(attacked.preprocessing, attacked.image)

@@ -14,6 +14,7 @@ from spt.certificates.cell_walk import CellWalk
 from spt.certificates.cells import Bounds
 from spt.figures.certificates import GREEN, GREY, dial_ticks, sample_rows
 from spt.figures.votes import Rows
+from spt.transforms import TRANSFORMS
 
 PROVED, POINTWISE, FAILED, CUT = "proved", "holds pointwise", "failed", "bisected"
 TESTED_NOW, OPEN = "tested now", "not tested"
@@ -59,6 +60,15 @@ def tested_next(certificate: CellsCertificate) -> tuple[Bounds, int] | None:
     return walk.rules.grid.bounds(cell), cell.level
 
 
+def place_in_words(certificate: CellsCertificate, bounds: Bounds) -> str:
+    """`bounds_in_words` in the units of this certificate: angle 0° to 0.5°, brightness −2 to 0 % where they differ."""
+    if not certificate.further_axes:
+        return bounds_in_words(bounds, certificate.unit)
+    parameters = TRANSFORMS[certificate.transform].parameters
+    pairs = zip(bounds, parameters, strict=True)
+    return ", ".join(f"{known.name} {bounds_in_words((axis,), known.unit)}" for axis, known in pairs)
+
+
 def bounds_in_words(bounds: Bounds, unit: str) -> str:
     """A cell for people: −7.5° to 0°, or dx 0 to 0.125 px, dy −0.25 to 0 px."""
     names = [""] if len(bounds) == 1 else ["dx ", "dy "]
@@ -101,7 +111,7 @@ def cells_svg(
     order = sorted(range(len(found)), key=lambda number: (found[number] != CUT, certificate.levels[number]))
     for number in order:
         bounds, kind = certificate.cells[number], found[number]
-        title = f"cell {number + 1}: {bounds_in_words(bounds, certificate.unit)}, {kind}"
+        title = f"cell {number + 1}: {place_in_words(certificate, bounds)}, {kind}"
         shape = drawn.shape(bounds, certificate.levels[number], kind == CUT)
         parts.append(
             f'<path d="{shape}" {_STYLES[kind]} data-cell="{number + 1}"><title>{escape(title)}</title></path>'
@@ -134,12 +144,15 @@ def _drawn_limit(certificate: CellsCertificate) -> float:
     """How much of the attack range is drawn: all of it, unless all cells that were tested lie near its middle."""
     ends = (abs(end) for bounds in certificate.cells for axis in bounds for end in axis)
     farthest = 1.5 * max(ends, default=certificate.limit)
+    if certificate.further_axes:
+        return certificate.limit
     return float(f"{farthest:.3g}") if farthest < certificate.limit / 2 else certificate.limit
 
 
 def _share(certificate: CellsCertificate, bounds: Bounds) -> float:
     """Which part of the attack range a cell is."""
-    return math.prod((high - low) / (2 * certificate.limit) for low, high in bounds)
+    limits = certificate.rules.grid.limits
+    return math.prod((high - low) / (2 * limit) for limit, (low, high) in zip(limits, bounds, strict=True))
 
 
 def _legend(names: Sequence[str], bottom: float) -> tuple[str, float]:
@@ -226,28 +239,37 @@ class _Dial:
 
 
 class _Plane:
-    """The box of all shifts: right is right, and down is down."""
+    """The box of all shifts: right is right, and down is down. Where the axes have different units it is drawn as a square."""
 
     top = -HALF - 14
 
     def __init__(self, certificate: CellsCertificate, answers: Sequence[Answer], shown: float) -> None:
         self.certificate, self.answers = certificate, answers
         self.limit, self.scale = min(certificate.limit, shown), HALF / shown
+        self.scales = (self.scale, self.scale)
+        if certificate.further_axes:
+            across, down = certificate.rules.grid.limits
+            self.scales = (self.scale, self.scale * across / down)
         self.bottom = HALF + 18
 
     def whole(self) -> str:
         """The attack range, of which nothing is known yet."""
-        half = self.limit
-        return f'<path d="{self.shape(((-half, half),) * 2, 0, False)}" {_STYLES[OPEN]}/>'
+        box = tuple((-self.limit * self.scale / scale, self.limit * self.scale / scale) for scale in self.scales)
+        return f'<path d="{self.shape(box, 0, False)}" {_STYLES[OPEN]}/>'
 
     def shape(self, bounds: Bounds, level: int, cut: bool) -> str:
         """A box."""
-        (left, right), (up, down) = [(low * self.scale, high * self.scale) for low, high in bounds]
+        (left, right), (up, down) = [
+            (low * scale, high * scale) for scale, (low, high) in zip(self.scales, bounds, strict=True)
+        ]
         return f"M{left:.2f} {up:.2f}H{right:.2f}V{down:.2f}H{left:.2f}Z"
 
     def marks(self) -> Iterator[str]:
         """Axes, the certified disc, and g's answers."""
         certificate = self.certificate
+        if certificate.further_axes:
+            yield from self._marks_of_a_box()
+            return
         limit, unit = self.limit, certificate.unit
         of = "" if limit == certificate.limit else f" of ±{certificate.limit:g} {unit}"
         if certificate.label is not None and certificate.radius < math.sqrt(2) * limit:
@@ -265,6 +287,29 @@ class _Plane:
             dx, dy = answer.point
             words = f"dx = {dx:.3g}, dy = {dy:.3g} {unit}".replace("-", "−")
             yield _mark(answer, dx * self.scale, dy * self.scale, words)
+
+    def _marks_of_a_box(self) -> Iterator[str]:
+        """The same where the axes have different units: what is certified is a smaller box."""
+        certificate, known = self.certificate, TRANSFORMS[self.certificate.transform].parameters
+        limits = certificate.rules.grid.limits
+        if certificate.label is not None and certificate.radius < certificate.rules.grid.beyond:
+            wide, high = (half * scale for half, scale in zip(certificate.half_widths, self.scales, strict=True))
+            yield (
+                f'<rect x="{-wide:.2f}" y="{-high:.2f}" width="{2 * wide:.2f}" height="{2 * high:.2f}" fill="none" '
+                f'stroke="currentColor" stroke-width="1.5" pointer-events="none"><title>certified</title></rect>'
+            )
+        yield '<path d="M-4 0H4M0 -4V4" stroke="currentColor" pointer-events="none"/>'
+        across, down = (
+            escape(f"{each.name} ±{given(limit, each.unit)}") for each, limit in zip(known, limits, strict=True)
+        )
+        yield (
+            f'<text y="{HALF + 13:g}" text-anchor="middle" fill="currentColor">{across}</text>'
+            f'<text transform="translate({-HALF - 6:g} 0) rotate(-90)" text-anchor="middle" fill="currentColor">{down}, '
+            "positive below</text>"
+        )
+        for answer in self.answers:
+            x, y = (value * scale for value, scale in zip(answer.point, self.scales, strict=True))
+            yield _mark(answer, x, y, TRANSFORMS[certificate.transform].describe(answer.point))
 
 
 def _mark(answer: Answer, x: float, y: float, where: str) -> str:

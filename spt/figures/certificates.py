@@ -7,7 +7,7 @@ Outcomes differ by colour and by shape (Okabe-Ito); what is certified is green a
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -19,6 +19,7 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.figures.style import LIVE, plain, style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
+from spt.transforms import TRANSFORMS
 
 PASSED, FUTILE, FAILED = "passed", "futile: stopped early", "failed"
 OUTCOMES = {
@@ -309,7 +310,7 @@ def certificate_svg(certificate: DistCertificate | CellsCertificate, image_url: 
     colour, title = (
         (GREEN, f"CERTIFIED {certificate.class_name}") if certificate.label is not None else (GREY, "ABSTAIN")
     )
-    width, height = 860, 440
+    width, height, said = 860, 440, certificate.statement()
     drawing = _svg_dial(certificate) if len(certificate.points[0]) == 1 else _svg_disc(certificate)
     lines = "".join(
         f'<text x="370" y="{118 + 25 * index}" font-size="14"><tspan fill="#666666">{escape(name)}</tspan>'
@@ -324,7 +325,7 @@ def certificate_svg(certificate: DistCertificate | CellsCertificate, image_url: 
         f"{'' if certificate.label is not None else _DASHES} rx='10'/>"
         f'<image x="30" y="40" width="140" height="140" href={quoteattr(image_url)} style="image-rendering: pixelated"/>'
         f'<text x="200" y="62" font-size="26" font-weight="bold" fill="{colour}">{escape(_shortened(title, 40))}</text>'
-        f'<text x="200" y="88" font-size="15">{escape(certificate.statement())}</text>'
+        f'<text x="200" y="88" font-size="{15 if len(said) < 85 else 11}">{escape(said)}</text>'
         f'<g transform="translate(195, 326)">{drawing}</g>{lines}'
         f'<text x="370" y="{height - 20}" font-size="11" fill="#666666">SPT Explorer, {_defence(certificate)}. The JSON export '
         f"holds the whole evidence.</text></svg>"
@@ -361,13 +362,14 @@ def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> lis
         ("", f"sha256 {certificate.image_sha256[:32]}…"),
         ("classifier", _shortened(certificate.classifier)),
         ("", f"sha256 {certificate.classifier_fingerprint[:32]}…"),
-        ("attacker", f"{certificate.transform} within ±{certificate.limit:g}{space}{unit}, {attacker}"),
+        ("attacker", f"{_range(certificate)}, {attacker}"),
         (
             "smoothing",
-            f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), pixels N(0, {certificate.pixel_sigma:g}²)",
+            (f"N(0, ({certificate.parameter_sigma:g}{space}{unit})²), " if certificate.parameter_sigma else "")
+            + f"pixels N(0, {certificate.pixel_sigma:g}²)",
         ),
         *tested,
-        ("radius", quantity(certificate.radius, unit) if certificate.label is not None else "none"),
+        ("radius", _radius(certificate) if certificate.label is not None else "none"),
         (
             "computed",
             f"{certificate.device}, {certificate.number_format}, input in steps of 2^{math.frexp(certificate.grid)[1] - 1}",
@@ -377,8 +379,43 @@ def _facts(certificate: DistCertificate | CellsCertificate, caption: str) -> lis
     ]
 
 
+def _is_mixed(certificate: DistCertificate | CellsCertificate) -> TypeGuard[CellsCertificate]:
+    """Whether the parameters have different units."""
+    return isinstance(certificate, CellsCertificate) and bool(certificate.further_axes)
+
+
+def _radius(certificate: DistCertificate | CellsCertificate) -> str:
+    if _is_mixed(certificate):
+        return certificate.reach_in_words
+    return quantity(certificate.radius, certificate.unit)
+
+
+def _range(certificate: DistCertificate | CellsCertificate) -> str:
+    """The attacks in words."""
+    if _is_mixed(certificate):
+        return TRANSFORMS[certificate.transform].describe_range(certificate.rules.grid.limits)
+    space = "" if certificate.unit == "°" else " "
+    return f"{certificate.transform} within ±{certificate.limit:g}{space}{certificate.unit}"
+
+
 def _shortened(text: str, most: int = 46) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _svg_box(certificate: CellsCertificate) -> str:
+    """Where the parameters have different units: Gamma as a square, and what is certified, of the same shape."""
+    half = 80 * min(1.0, certificate.radius / certificate.limit)
+    parts = [
+        f'<rect x="-80" y="-80" width="160" height="160" fill="{GREY}" fill-opacity="0.12" stroke="{GREY}" stroke-dasharray="6 4"/>'
+    ]
+    if certificate.label is not None:
+        parts.append(
+            f'<rect x="{-half:.2f}" y="{-half:.2f}" width="{2 * half:.2f}" height="{2 * half:.2f}" fill="{GREEN}" '
+            f'fill-opacity="0.5" stroke="{GREEN}"/>'
+        )
+    parts.append('<path d="M -5 0 H 5 M 0 -5 V 5" stroke="#222222"/>')
+    parts.append(f'<text y="100" font-size="12" text-anchor="middle">box {escape(_range(certificate))}</text>')
+    return "".join(parts)
 
 
 def _svg_dial(certificate: DistCertificate | CellsCertificate) -> str:
@@ -419,6 +456,8 @@ def _arc(start: float, stop: float, colour: str, opacity: str, title: str) -> st
 
 
 def _svg_disc(certificate: DistCertificate | CellsCertificate) -> str:
+    if _is_mixed(certificate):
+        return _svg_box(certificate)
     scale = 80 / certificate.limit
     parts = [
         f'<rect x="-80" y="-80" width="160" height="160" fill="{GREY}" fill-opacity="0.12" stroke="{GREY}" stroke-dasharray="6 4"/>'

@@ -134,6 +134,7 @@ def response_curve(
     symbol: str,
     votes: tuple[np.ndarray, np.ndarray] | None = None,
     sigma: float = 0.0,
+    words: str = "turned by",
 ) -> go.Figure:
     """f's class probabilities over one parameter, the present value marked, votes as points on the curves.
 
@@ -143,6 +144,7 @@ def response_curve(
         at: the parameter of the received image.
         votes: (n,) positions on the axis and (n,) classes; each is drawn on the curve of its class.
         sigma: half width of the band drawn around ``at``: the smoothing noise's standard deviation.
+        words: what the parameter does, before its symbol.
     """
     figure = go.Figure()
     if sigma:
@@ -179,42 +181,47 @@ def response_curve(
     )
     style(figure, 340, top=34)
     figure.update_xaxes(
-        title=f"{'turned' if unit == '°' else 'transformed'} by {symbol}, in {unit}",
-        range=[float(positions[0]), float(positions[-1])],
-        zeroline=False,
+        title=f"{words} {symbol}, in {unit}", range=[float(positions[0]), float(positions[-1])], zeroline=False
     )
     figure.update_yaxes(title="class probability of f", range=[-0.02, 1.03], zeroline=False)
     return figure
 
 
 def response_map(
-    axis: np.ndarray,
+    axis: np.ndarray | tuple[np.ndarray, np.ndarray],
     probabilities: np.ndarray,
     class_names: Sequence[str],
     at: tuple[float, float],
-    unit: str,
+    unit: str | tuple[str, str],
     votes: tuple[np.ndarray, np.ndarray] | None = None,
+    names: tuple[str, str] = ("dx", "dy"),
 ) -> go.Figure:
     """f's answer over two parameters: colour is the class, strength its probability; votes as points.
 
     Args:
-        axis: (S,) values of both parameters. probabilities: (S, S, classes), first axis the first parameter (dx).
+        axis: (S,) values of both parameters, or of each. probabilities: (S, S, classes), first axis the first parameter (dx).
         at: the parameters of the received image. votes: (n, 2) positions and (n,) classes.
+        unit: of both parameters, or of each. names: what they are called; a shift dy points down, as in images.
     """
+    across, up = axis if isinstance(axis, tuple) else (axis, axis)
+    units = unit if isinstance(unit, tuple) else (unit, unit)
+    where_words = ", ".join(
+        f"{name} %{{{place}:.2f}} {each}" for name, place, each in zip(names, "xy", units, strict=True)
+    )
     winners = probabilities.argmax(axis=2)
     strength = probabilities.max(axis=2)
     figure = go.Figure()
     for index in np.unique(winners):
         mask = winners == index
         figure.add_heatmap(
-            x=axis,
-            y=axis,
+            x=across,
+            y=up,
             z=np.where(mask, strength, np.nan).T,
             zmin=0,
             zmax=1.4,
             colorscale=[[0, "rgba(136,136,136,0.15)"], [1, class_colour(int(index))]],
             showscale=False,
-            hovertemplate=f"{plain(class_names[index])}: %{{z:.3f}}<br>dx %{{x:.2f}} {unit}, dy %{{y:.2f}} {unit}<extra></extra>",
+            hovertemplate=f"{plain(class_names[index])}: %{{z:.3f}}<br>{where_words}<extra></extra>",
         )
         figure.add_scatter(
             x=[None],
@@ -234,7 +241,7 @@ def response_map(
                 showlegend=False,
                 name=f"votes for {plain(class_names[index])}",
                 marker={"color": class_colour(int(index)), "size": 5, "line": {"width": 0.7, "color": "white"}},
-                hovertemplate=f"vote for {plain(class_names[index])} at dx %{{x:.2f}}, dy %{{y:.2f}} {unit}<extra></extra>",
+                hovertemplate=f"vote for {plain(class_names[index])} at {where_words}<extra></extra>",
             )
     figure.add_scatter(
         x=[at[0]],
@@ -244,9 +251,13 @@ def response_map(
         marker={"symbol": "x-thin", "size": 15, "line": {"width": 3, "color": "#888888"}},
     )
     style(figure, 440, top=34)
-    limit = float(axis[-1])
-    figure.update_xaxes(title=f"shifted right (dx), in {unit}", range=[-limit, limit], constrain="domain")
-    figure.update_yaxes(
-        title=f"shifted down (dy), in {unit}", range=[limit, -limit], scaleanchor="x", constrain="domain"
-    )
+    right, last = float(across[-1]), float(up[-1])
+    if names == ("dx", "dy"):
+        figure.update_xaxes(title=f"shifted right (dx), in {unit}", range=[-right, right], constrain="domain")
+        figure.update_yaxes(
+            title=f"shifted down (dy), in {unit}", range=[last, -last], scaleanchor="x", constrain="domain"
+        )
+    else:
+        figure.update_xaxes(title=f"{names[0]}, in {units[0]}", range=[-right, right])
+        figure.update_yaxes(title=f"{names[1]}, in {units[1]}", range=[-last, last])
     return figure

@@ -48,6 +48,12 @@ def area(request: CertifyRequest, certificate: Proof, slots: CertifySlots) -> No
             st.markdown("Nothing is certified, so there is nothing to attack: f and g may answer anything within Γ.")
             return
         _show_ends(request, certificate, points)
+        if request.settings.parameter_sigma == 0:
+            st.caption(
+                "This g has no votes over β, so PREDICT, which counts them, cannot be asked here. f can be attacked on the page "
+                "Votes."
+            )
+            return
         st.button(
             f"Attack the certificate: worst of {TRIES}",
             key="certify_attack",
@@ -91,6 +97,9 @@ def _start(key: Key) -> None:
 def _border(request: CertifyRequest, certificate: Proof) -> list[Point]:
     """Two points at the border of the certified range, inside it."""
     far = float(rounded_down(certificate.reach))
+    if isinstance(certificate, CellsCertificate) and certificate.further_axes:
+        first, second = (float(rounded_down(half)) for half in certificate.half_widths)
+        return [(first, 0.0), (0.0, second)]
     return [(far,), (-far,)] if request.transform.dimensions == 1 else [(far, 0.0), (0.0, far)]
 
 
@@ -106,8 +115,8 @@ def _show_ends(request: CertifyRequest, certificate: Proof, answers: list[Answer
     border, shown = _border(request, certificate), []
     for point in border:
         index = 0 if point[0] else -1
-        sign = "−" if point[index] < 0 else ""
-        where = f"{request.transform.parameters[index].name} {sign}{quantity(abs(point[index]), certificate.unit)}"
+        sign, parameter = "−" if point[index] < 0 else "", request.transform.parameters[index]
+        where = f"{parameter.name} {sign}{quantity(abs(point[index]), parameter.unit)}"
         title, warp = f"border of the certified range: {where}", Warp(request.transform.name, point)
         shown.append(Picture(received(request, point), title, f"The image at {where}.", warps=(warp,)))
     pixel_grid.show("certify_border", shown)
@@ -309,6 +318,7 @@ def defence_in_python(request: CertifyRequest) -> list[str]:
     if cells is not None:
         own += "" if cells.cell_width is None else f", cell_width={cells.cell_width:g}"
         own += ", every_cell=True" if cells.every_cell else ""
+        own += f", further_limits={settings.further_limits}" if settings.further_limits else ""
     return [
         f"defence = {type(request.defence).__name__}(classifier, transform, parameter_sigma={settings.parameter_sigma:g}, "
         f"pixel_sigma={settings.pixel_sigma:g}, limit={settings.limit:g}, attacker={settings.attacker!r}{own})"

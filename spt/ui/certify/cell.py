@@ -32,7 +32,7 @@ def choose(certificate: CellsCertificate) -> int:
 
     def words(number: str) -> str:
         index = int(number) - 1
-        return f"{number}: {figures.bounds_in_words(certificate.cells[index], certificate.unit)}, {found[index]}"
+        return f"{number}: {figures.place_in_words(certificate, certificate.cells[index])}, {found[index]}"
 
     chosen = state.select(
         "Cell, in the order of testing (or click one above)",
@@ -55,7 +55,8 @@ def area(request: CertifyRequest, certificate: CellsCertificate, slots: CertifyS
             _show_centre(request, certificate, cell)
         with right:
             st.markdown(outcome(certificate, number))
-        _show_samples(request, certificate, number, cell)
+        if certificate.parameter_sigma > 0:
+            _show_samples(request, certificate, number, cell)
         st.caption(numbers(certificate, cell))
 
 
@@ -93,6 +94,8 @@ def _show_samples(request: CertifyRequest, certificate: CellsCertificate, number
 def outcome(certificate: CellsCertificate, number: int) -> str:
     """Why the cell was proved or not, for Markdown."""
     cell, kind = certificate.tested()[number], figures.kinds(certificate)[number]
+    if certificate.parameter_sigma == 0:
+        return _outcome_of_one(certificate, number, kind)
     passed = f"**{cell.passes}** of {len(cell.samples)} samples pass"
     needed = 100 * certificate.rules.outer_test(cell.level).p0  # percent
     if cell.accepted:
@@ -113,6 +116,35 @@ def outcome(certificate: CellsCertificate, number: int) -> str:
         else (":orange-badge[failed]", " It is as narrow as cells get.")
     )
     return f"{badge} {passed}, and it is not shown that more than {rounded_up(needed)} % do. {_why(certificate, cell)}{rest}"
+
+
+def _outcome_of_one(certificate: CellsCertificate, number: int, kind: str) -> str:
+    """`outcome` where nothing is smoothed over parameters: a cell has one ball, and its one test."""
+    cell = certificate.tested()[number]
+    [place] = cell.samples
+    (votes, trials), radius = certificate.inner_votes[place], certificate.radii[place]
+    needed, most = 100 * certificate.inner_test(radius).p0, certificate.largest_testable_radius()
+    counted = f"**{votes:,}** of {trials:,} votes in the middle of its ball are for {certificate.class_names[certificate.selected]}"
+    badges = {
+        figures.PROVED: ":green-badge[proved]",
+        figures.POINTWISE: ":green-badge[holds pointwise]",
+        figures.CUT: ":gray-badge[undecided: bisected]",
+        figures.FAILED: ":orange-badge[failed]",
+    }
+    if cell.accepted:
+        return (
+            f"{badges[kind]} {counted}: that shows that more than {rounded_down(needed)} % would be, and so the answer is the "
+            "same on the whole ball."
+        )
+    if radius > most:
+        votes_at_most = certificate.INNER_LOOKS[-1]
+        why = f"the ball has radius {rounded_up(radius)}, and {votes_at_most} votes show nothing beyond {rounded_up(most)}"
+    else:
+        why = f"it is not shown that more than {rounded_up(needed)} % would be"
+    rest = (
+        f"It was cut into {2 ** len(cell.bounds)} pieces." if kind == figures.CUT else "It is as narrow as cells get."
+    )
+    return f"{badges[kind]} {counted}, and {why}. {rest}"
 
 
 def _why(certificate: CellsCertificate, cell: SettledCell) -> str:
@@ -149,11 +181,18 @@ def _radii(certificate: CellsCertificate, places: list[int]) -> str:
 def numbers(certificate: CellsCertificate, cell: SettledCell) -> str:
     """The cell in numbers: width, bisections, q₀, the share needed, its balls."""
     rules, unit, sigma = certificate.rules, certificate.unit, certificate.parameter_sigma
+    of = "one of the first cells" if cell.parent is None else f"a piece of cell {cell.parent + 1}"
+    if sigma == 0:
+        [place] = cell.samples
+        return (
+            f"{figures.place_in_words(certificate, cell.bounds)}, {of}, bisected {cell.level} of at most "
+            f"{certificate.bisections} times. All that the classifier can be shown in it lies in one ball of radius "
+            f"{rounded_up(certificate.radii[place])}, of which rounding to 8 bits makes {rounded_up(certificate.rounding[place])}."
+        )
     reach = math.sqrt(rules.grid.dimensions) * certificate.limit / (certificate.first_cells << cell.level)
     half = given(float(rounded_up(reach, 4)), unit)
     q0 = rounded_up(rules.outer_test(cell.level).p0, 4)
     radii = [certificate.radii[place] for place in cell.samples]
-    of = "one of the first cells" if cell.parent is None else f"a piece of cell {cell.parent + 1}"
     return (
         f"{figures.bounds_in_words(cell.bounds, unit)}, {of}, bisected {cell.level} of at most {certificate.bisections} times. "
         f"No γ in it is farther than w = {half} from its centre, around which its samples b′ are drawn; moving that far costs "

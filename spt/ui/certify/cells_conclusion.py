@@ -78,7 +78,7 @@ def _why_not(request: CertifyRequest, certificate: CellsCertificate, stopped: bo
 
 
 def _where(certificate: CellsCertificate, number: int) -> str:
-    return figures.bounds_in_words(certificate.cells[number], certificate.unit)
+    return figures.place_in_words(certificate, certificate.cells[number])
 
 
 def failed_first(certificate: CellsCertificate) -> int | None:

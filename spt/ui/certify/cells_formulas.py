@@ -15,6 +15,9 @@ def show(request: CertifyRequest, certificate: CellsCertificate | None) -> None:
     if certificate is None:
         st.caption("The numbers appear when the run has ended.")
         return
+    if certificate.parameter_sigma == 0:
+        _show_slices(certificate)
+        return
     unit = latex_unit(certificate.unit)
     rules, sigma, noise = certificate.rules, certificate.parameter_sigma, certificate.pixel_sigma
     width = 2 * certificate.limit / certificate.first_cells
@@ -77,3 +80,35 @@ def show(request: CertifyRequest, certificate: CellsCertificate | None) -> None:
         "Cells that are proved beyond R hold *pointwise*: of one γ, chosen beforehand, this confidence holds, of all of them "
         "together it does not. Proof: docs/mathematics.md, section 24. Bounds from below are rounded down here, from above up."
     )
+
+
+def _show_slices(certificate: CellsCertificate) -> None:
+    """The formulas where nothing is smoothed over parameters."""
+    noise, rules = certificate.pixel_sigma, certificate.rules
+    st.markdown(
+        "**The smoothed classifier** has votes over pixel noise only, and answers for what it is shown: it is another g than that "
+        "of rotations and translations. Code: `spt.defences.DistSPTCells`."
+    )
+    st.latex(
+        r"g(x) = h(P x),\quad h(z) = \arg\max_c \Pr_\varepsilon\big(f(z+\varepsilon)=c\big),\ "
+        rf"\varepsilon\sim\mathcal N(0,{noise:g}^2)"
+    )
+    st.markdown(
+        "**Cells.** Γ is cut into cells, as narrow as the image needs them. Clipping to [0, 1] and rounding never decrease where "
+        "their argument grows, so each pixel is between its values at the ends of a cell, exactly, and all that g can be "
+        "shown lies in a ball. Code: `spt.error_bounds.value_balls`."
+    )
+    smallest, largest = rounded_down(min(certificate.radii)), rounded_up(max(certificate.radii))
+    st.latex(
+        rf"\{{P\,Q(T_\gamma x) : \gamma \text{{ in cell }} i\}} \subset B(z_i, r_i),\qquad {smallest} \le r_i \le {largest}"
+    )
+    st.markdown(
+        f"**The test of a cell**, anytime-valid, at {FIRST_LOOK} to {certificate.INNER_LOOKS[-1]} votes; a cell that is not proved "
+        f"is cut, at most {certificate.bisections} times, and tested anew. No union bound over cells: the bad γ nearest to 0 lies "
+        "in one of them. Code: `spt.certificates.cell_walk.CellRules`."
+    )
+    st.latex(
+        rf"\Pr_\varepsilon\big(f(z_i+\varepsilon)=c\big) > \Phi\Big(\frac{{r_i}}{{{noise:g}}}\Big)\quad\text{{at level}}\quad "
+        rf"\frac{{\alpha}}{{1 + {certificate.bisections}}} \ge {rounded_down(rules.level_alpha, 4)}"
+    )
+    st.markdown(f"**{certificate.statement()}** Proof: docs/mathematics.md, sections 24 and 26.")

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spt.certificates import CellsCertificate
-from spt.certificates.rounding import quantity
 from spt.figures import cells as figures
 from spt.ui.certify import cells_dial
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots, ending_in_words, follow
 
-CELLS_AT_ONCE = 2  # tried together: the dial moves on every second or so
+CELLS_AT_ONCE, SLICES_AT_ONCE = 2, 8  # tried together: the dial moves on every second or so
 
 
 def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
@@ -44,7 +43,7 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
         n_total=cells.n_total,
         alpha=settings.alpha,
         seed=settings.seed,
-        cells_at_once=CELLS_AT_ONCE,
+        cells_at_once=CELLS_AT_ONCE if settings.parameter_sigma > 0 else SLICES_AT_ONCE,
         progress=bounding,
     )
     follow(request, run, stream, draw)
@@ -76,14 +75,13 @@ def standing(request: CertifyRequest, certificate: CellsCertificate | None) -> s
     coming = figures.tested_next(certificate)
     words = [":gray-badge[PROVISIONAL] cells are being tested, from 0 outwards"]
     if coming is not None:
-        words.append(f"Tested now: {figures.bounds_in_words(coming[0], certificate.unit)}{_bisected(coming[1])}.")
+        words.append(f"Tested now: {figures.place_in_words(certificate, coming[0])}{_bisected(coming[1])}.")
     words.append(f"The selection votes chose {request.name(certificate.selected)}.")
     proved = f"{sum(certificate.accepted)} of {len(certificate.cells)} cells are proved"
     if certificate.label is None:
         words.append(f"{proved}, not yet on every side of 0.")
     else:
-        reach = quantity(certificate.reach, certificate.unit)
-        words.append(f"{proved}, all within **{reach}**: this holds whenever you stop.")
+        words.append(f"{proved}, all within **{certificate.reach_in_words}**: this holds whenever you stop.")
     return "\n\n".join(words)
 
 

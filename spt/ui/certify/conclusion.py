@@ -50,9 +50,10 @@ def show(request: CertifyRequest, run: CertifyRun) -> None:
 
 def attacker_in_words(request: CertifyRequest) -> str:
     """Against which attacks something is proved."""
-    settings, space = request.settings, "" if request.transform.unit == "°" else " "
+    settings, transform = request.settings, request.transform
+    limits = (settings.limit, *settings.further_limits) if settings.further_limits else settings.limit
     kind = "images rounded to 8 bits" if settings.attacker == "8-bit" else "exact arithmetic"
-    return f"any {request.transform.name} within ±{settings.limit:g}{space}{request.transform.unit}, {kind}"
+    return f"any {transform.singular} within {transform.describe_range(limits)}, {kind}"
 
 
 def _why_not(request: CertifyRequest, certificate: DistCertificate) -> str:

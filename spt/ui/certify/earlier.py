@@ -90,7 +90,9 @@ def _in_words(request: CertifyRequest) -> dict[str, str]:
         "the image": request.subject.caption,
         "the classifier": request.classifier.name,
         "the transformation": request.transform.name,
-        "Γ =": f"±{given(settings.limit, unit)}",
+        "Γ =": request.transform.describe_range((settings.limit, *settings.further_limits))
+        if settings.further_limits
+        else f"±{given(settings.limit, unit)}",
         "the attacker": settings.attacker,
         "the form": settings.form,
         "σ_γ =": given(settings.parameter_sigma, unit),

@@ -57,10 +57,11 @@ def show(request: CertifyRequest, certificate: Proof | None) -> None:
         )
         if not certificate.complete:
             st.caption("These lines go on to the end of the run that was stopped here; its beginning is the same.")
+    limits = " ".join(f"{each:g}" for each in (settings.limit, *settings.further_limits))
     reference, loaded = request.subject.reference, str(state.value("classifier"))
     st.code(
         f"python -m spt certify --defence dist-x {_form(request)} --image {in_shell(reference)} --classifier {shlex.quote(loaded)} "
-        f"--transform {request.transform.name} --limit {settings.limit:g} --attacker {settings.attacker} "
+        f"--transform {request.transform.name} --limit {limits} --attacker {settings.attacker} "
         f"--parameter-sigma {settings.parameter_sigma:g} --pixel-sigma {settings.pixel_sigma:g} "
         f"--n0 {settings.n0} --alpha {settings.alpha:g} --seed {settings.seed}",
         language="bash",

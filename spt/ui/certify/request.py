@@ -40,11 +40,13 @@ class Settings(Procedure):
 
     Attributes:
         cells: of the form with cells, whose n_gamma is 0; None: one ball for the whole attack range.
+        further_limits: of the parameters after the first, where units differ.
     """
 
     limit: float
     attacker: Attacker
     cells: CellSettings | None = None
+    further_limits: tuple[float, ...] = ()
 
     @property
     def form(self) -> str:
@@ -54,51 +56,62 @@ class Settings(Procedure):
 
 def choose_settings(transform: Transform, classifier: Classifier, limit_area: Any) -> Settings:
     """Attack range, which stands in ``limit_area``, attacker, smoothing and statistics."""
-    first, unit = transform.parameters[0], transform.unit
-    limit = state.slider(
-        f"Attack range Γ: plus and minus, in {unit}",
-        first.step,
-        _MOST_LIMIT.get(unit, 50.0),
-        _FIRST_LIMIT.get(unit, 10.0),
-        first.step,
-        key=f"{transform.name}_limit",
-        help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
-        "time and enlarges the errors.",
-        where=limit_area,
+    parameters, unit = transform.parameters, transform.unit
+    limit, *further = (
+        state.slider(
+            f"Attack range Γ: {f'{each.name} ' if transform.mixed else ''}plus and minus, in {each.unit}",
+            each.step,
+            _MOST_LIMIT.get(each.unit, 50.0),
+            2.0 if transform.mixed else _FIRST_LIMIT.get(each.unit, 10.0),
+            each.step,
+            key=f"{transform.name}_limit" if number == 0 else f"{transform.name}_{each.name}_limit",
+            help="The certificate is about attacks γ with every parameter between minus and plus this. A larger range costs "
+            "time and enlarges the errors.",
+            where=limit_area,
+        )
+        for number, each in enumerate(parameters if transform.mixed else parameters[:1])
     )
+    smoothed = transform.name in bounded_transforms("cells")
     attacker = controls.choose_attacker(
         "8-bit: the attacked image is rounded to multiples of 1/255, as files are. Exact: it is not rounded."
     )
-    forms = (CELLS, ONE_BALL) if transform.name in bounded_transforms("whole range") else (CELLS,)
+    if not smoothed:
+        st.caption(
+            f"A {transform.singular} is certified in cells, for the g that is smoothed over pixel noise only: each cell has one "
+            "ball and one test."
+        )
     form = state.choose(
         "Form of the certificate",
-        forms,
+        (CELLS, ONE_BALL) if transform.name in bounded_transforms("whole range") else (CELLS,),
         CELLS,
         key="form",
         help="Cells: Γ is cut into cells, and each is proved from samples around its own centre, from 0 outwards. One ball: every "
         "sample b′ gets a ball that holds what can be shown at any γ of the whole range; the balls are larger, and less is "
         "proved. Both are proofs about the same g.",
     )
-    procedure = choose_procedure(transform, classifier, counted=form == ONE_BALL)
-    cells = _choose_cells(first.unit, _MOST_LIMIT.get(unit, 50.0)) if form == CELLS else None
-    return Settings(**vars(procedure), limit=limit, attacker=attacker, cells=cells)
+    procedure = choose_procedure(transform, classifier, counted=form == ONE_BALL, smoothed=smoothed)
+    cells = _choose_cells(unit, _MOST_LIMIT.get(unit, 50.0), smoothed) if form == CELLS else None
+    return Settings(**vars(procedure), limit=limit, attacker=attacker, cells=cells, further_limits=tuple(further))
 
 
-def _choose_cells(unit: str, most: float) -> CellSettings:
+def _choose_cells(unit: str, most: float, smoothed: bool) -> CellSettings:
+    """How cells are cut and tested; without smoothing over parameters each has one sample."""
     with st.expander("Cells"):
-        n_cell = state.pick(
-            "Most samples of a cell",
-            [20, 50, 100, 200, 500],
-            100,
-            key="n_cell",
-            help="A cell whose samples all pass needs a dozen or two. One that is still undecided after so many is not accepted "
-            "(above the floor after half of them), and cut.",
-        )
+        n_cell = 1
+        if smoothed:
+            n_cell = state.pick(
+                "Most samples of a cell",
+                [20, 50, 100, 200, 500],
+                100,
+                key="n_cell",
+                help="A cell whose samples all pass needs a dozen or two. One that is still undecided after so many is not "
+                "accepted (above the floor after half of them), and cut.",
+            )
         n_total = state.pick(
-            "Samples in all, after which no cell is begun",
+            "Samples in all, after which no cell is begun" if smoothed else "Cells in all",
             [100, 200, 500, 1000, 2000, 5000],
-            500,
-            key="n_total",
+            500 if smoothed else 2000,
+            key="n_total" if smoothed else "n_slices",
             help="A limit on the time. What is proved until then holds.",
         )
         width = state.number(
@@ -159,6 +172,7 @@ class CertifyRequest:
             settings.attacker,
             cell_width=cells.cell_width,
             every_cell=cells.every_cell,
+            further_limits=settings.further_limits,
         )
 
     @cached_property

@@ -130,7 +130,7 @@ def responses(
     image_sha256: str,
     fingerprint: str,
     transform_name: str,
-    limit: float,
+    limit: float | tuple[float, ...],
     steps: int,
     _classifier: Classifier,
     _transform: Transform,

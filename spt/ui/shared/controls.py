@@ -218,7 +218,7 @@ def choose_parameters(transform: Transform) -> tuple[float, ...]:
     )
 
 
-_FIRST_VALUES = {"angle": 25.0, "dx": 1.0, "scale": 10.0, "shear": 10.0}
+_FIRST_VALUES = {"angle": 25.0, "dx": 1.0, "scale": 10.0, "shear": 10.0, "brightness": 20.0, "contrast": -40.0}
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def choose_parameter_sigma(transform: Transform, what: str) -> float:
     """The standard deviation of the smoothing in the transformation's unit; ``what`` is drawn with it, in words."""
     first = transform.parameters[0]
     return state.slider(
-        f"Smoothing noise σ_γ, in {first.unit}",
+        f"Smoothing noise σ_γ, in {' and '.join(dict.fromkeys(each.unit for each in transform.parameters))}",
         first.step,
         first.limit / 2,
         first.default_sigma,

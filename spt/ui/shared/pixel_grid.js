@@ -1,9 +1,17 @@
 // ------------------------------------------------------------------------------------------------------------- formulas
 // The same as spt/interpolation.py and spt/transforms.py: coordinates are centred, in pixels; outside all is 0.
 
+/** What becomes of a value v after the warp: k v + b, clipped to [0, 1], where the transformation changes values. */
+const CHANGES = {
+  brightness: ([percent]) => [1, percent / 100],
+  contrast: ([logPercent]) => [Math.exp(logPercent / 100), 0],
+  "rotation-brightness": ([, percent]) => [1, percent / 100],
+};
+
 /** Where the transformed image's (x, y) reads: [a, b, e, c, d, f] with source (a x + b y + e, c x + d y + f). */
 export const affine = (kind, values) => {
   if (kind === "translation") return [1, 0, -values[0], 0, 1, -values[1]];
+  if (kind in CHANGES && kind !== "rotation-brightness") return [1, 0, 0, 0, 1, 0];
   if (kind === "shear") return [1, values[0] / 100, 0, 0, 1, 0];
   if (kind === "scaling") {
     const factor = Math.exp(-values[0] / 100);
@@ -40,7 +48,9 @@ export const warp = (image, [channels, height, width], kind, values) => {
       found[channel * plane + row * width + column] = value;
     }
   }
-  return found;
+  if (!(kind in CHANGES)) return found;
+  const [gain, offset] = CHANGES[kind](values);
+  return found.map((value) => Math.min(1, Math.max(0, gain * value + offset)));
 };
 
 /** The grey level 0 to 255 that Python's to_8_bit gives a value: in float32, halves to the even one. */
@@ -77,9 +87,10 @@ export const turned = ([x0, y0], [x1, y1]) => {
 export const dragged = (kind, last, here) => {
   const [from, to] = [Math.hypot(...last), Math.hypot(...here)];
   if (kind === "translation") return here.map((value, axis) => value - last[axis]);
+  if (kind === "brightness" || kind === "contrast") return [here[0] - last[0]];
   if (kind === "shear") return [Math.abs(last[1]) > 1.5 ? -100 * (here[0] - last[0]) / last[1] : 0];
-  if (Math.min(from, to) <= 1.5) return [0];
-  return [kind === "scaling" ? 100 * Math.log(to / from) : turned(last, here)];
+  if (Math.min(from, to) <= 1.5) return [0, 0];
+  return [kind === "scaling" ? 100 * Math.log(to / from) : turned(last, here), 0];
 };
 
 // ---------------------------------------------------------------------------------------------------------------- words

@@ -35,6 +35,8 @@ SAID = {
     "dy": "Shifted down by",
     "scale": "Enlarged by",
     "shear": "Sheared to the right by",
+    "brightness": "Brighter by",
+    "contrast": "Contrast raised by",
 }
 
 _grid = component(__file__)

@@ -24,11 +24,11 @@ class Procedure:
 
 
 def choose_procedure(
-    transform: Transform, classifier: Classifier, nested: bool = False, counted: bool = True
+    transform: Transform, classifier: Classifier, nested: bool = False, counted: bool = True, smoothed: bool = True
 ) -> Procedure:
     """Smoothing and statistics; ``nested``: inside an expander, where no other can be; ``counted``: whether it is said how many
-    samples are drawn, else n_gamma is 0."""
-    sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).")
+    samples are drawn, else n_gamma is 0; ``smoothed``: whether anything is smoothed over parameters, else parameter_sigma is 0."""
+    sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).") if smoothed else 0.0
     pixel_sigma = state.slider(
         "Strength of the pixel noise σ_ε",
         0.0,

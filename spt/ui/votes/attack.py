@@ -53,7 +53,7 @@ def _start(key: Key) -> None:
 
 def _attack(request: VotesRequest, limit: float, place: Any) -> None:
     """Find the worst parameters, keep them, and say where the sliders are to go."""
-    step = request.transform.parameters[0].step
+    step = max(parameter.step for parameter in request.transform.parameters)
     attack = WorstOfK(request.transform, limit, keep=TRIES, k=TRIES, resolution=step)
     try:
         with (
@@ -78,9 +78,10 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     """Draw the area; returns what draws the verdict on g once its run has ended."""
     st.subheader("Attack f: which parameter fools it?", anchor=False)
     first = request.transform.parameters[0]
+    units = dict.fromkeys(parameter.unit for parameter in request.transform.parameters)
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
     limit = state.slider(
-        f"Attack range Γ: plus and minus, in {first.unit}",
+        f"Attack range Γ: plus and minus, in {' and '.join(units)}",
         first.step,
         first.limit,
         _RANGES.get(first.unit, first.default_sigma),

@@ -7,7 +7,8 @@ import numpy as np
 import streamlit as st
 
 from spt.figures import votes as figures
-from spt.ui.shared import cache
+from spt.transforms import Parameter
+from spt.ui.shared import cache, pixel_grid
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
@@ -23,21 +24,28 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     one_parameter = request.transform.dimensions == 1
     st.caption(
         (
-            "Curves: how probable each class is to f when the image is transformed by any θ, f(P T_θ x)."
+            f"Curves: how probable each class is to f when the image {_done(request)} θ, f(P T_θ x)."
             if one_parameter
-            else "Colours: the class that f finds most probable when the image is shifted to that place, f(P T_θ x); the stronger, "
+            else f"Colours: the class that f finds most probable when the image {_done(request)}, f(P T_θ x); the stronger, "
             "the more probable."
         )
         + " Points: the votes f(P T_β x′), drawn at γ + β."
         + (" Grey band: where two of three votes land, γ ± σ_γ." if one_parameter else "")
-        + " Transformed twice is not quite the same as transformed once by the sum, because both interpolate: a vote may differ "
-        f"from the {'curve' if one_parameter else 'colour'} below it. This difference is what stands between BaseSPT and a proof."
+        + f" Transformed twice is not quite the same as transformed once by the sum, because both {_loses(request)}: a vote may "
+        f"differ from the {'curve' if one_parameter else 'colour'} below it. This difference is what stands between BaseSPT and "
+        "a proof."
     )
 
     def draw(run: VotesRun) -> None:
         slot.plotly_chart(_figure(request, run), alt=_alt(request))
 
     return draw
+
+
+def _done(request: VotesRequest) -> str:
+    """What is done to the image, in words."""
+    known = {"rotation": "is turned by any angle", "translation": "is shifted to that place"}
+    return known.get(request.transform.name, f"goes through any {request.transform.singular}")
 
 
 def _alt(request: VotesRequest) -> str:
@@ -47,7 +55,8 @@ def _alt(request: VotesRequest) -> str:
 def _figure(request: VotesRequest, run: VotesRun) -> Any:
     transform, steps = request.transform, CURVE_STEPS[request.transform.dimensions]
     steps = steps // 2 + 1 if request.classifier.chunk < FEW_AT_ONCE else steps
-    limit = transform.parameters[0].limit
+    limits = tuple(parameter.limit for parameter in transform.parameters)
+    limit = limits if transform.mixed else limits[0]
     values = cache.responses(
         request.subject.sha256,
         request.classifier.fingerprint,
@@ -58,15 +67,13 @@ def _figure(request: VotesRequest, run: VotesRun) -> Any:
         transform,
         request.subject.image,
     )
-    axis = np.linspace(-limit, limit, steps)
+    axis = np.linspace(-limits[0], limits[0], steps)
     votes = run.estimation if run.status != "running" else None
     where = None if votes is None else votes.points.numpy() + np.array(request.gamma)
     classes = None if votes is None else votes.classes.numpy()
     if transform.dimensions == 1:
         parameter = transform.parameters[0]
-        if where is not None and parameter.unit == "°":
-            where = (where + limit) % (2 * limit) - limit  # a whole turn
-        points = None if where is None or classes is None else (where[:, 0], classes)
+        points = None if where is None or classes is None else (_on_axis(where[:, 0], parameter), classes)
         return figures.response_curve(
             axis,
             values,
@@ -76,13 +83,32 @@ def _figure(request: VotesRequest, run: VotesRun) -> Any:
             parameter.symbol,
             points,
             request.smoothing.parameter_sigma,
+            pixel_grid.SAID[parameter.name].lower(),
         )
+    first, second = transform.parameters
     points = None if where is None or classes is None else (where, classes)
     return figures.response_map(
-        axis,
+        (axis, np.linspace(-limits[1], limits[1], steps)),
         values.reshape(steps, steps, -1),
         request.names,
         (request.gamma[0], request.gamma[1]),
-        transform.unit,
+        (first.unit, second.unit) if transform.mixed else first.unit,
         points,
+        (first.name, second.name),
     )
+
+
+def _on_axis(values: np.ndarray, parameter: Parameter) -> np.ndarray:
+    """Where votes are drawn: an angle goes round, other parameters end with the axis."""
+    limit = parameter.limit
+    if parameter.unit == "°":
+        return np.asarray((values + limit) % (2 * limit) - limit)
+    return values.clip(-limit, limit)
+
+
+def _loses(request: VotesRequest) -> str:
+    """Why two transformations are not one."""
+    transform = request.transform
+    if transform.linear:
+        return "interpolate"
+    return "interpolate and clip values to [0, 1]" if transform.mixed else "clip values to [0, 1]"
