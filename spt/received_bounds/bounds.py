@@ -101,18 +101,20 @@ class ErrorHull:
         largest: Tensor = norms.new_zeros(self.count).scatter_reduce_(0, self.item, norms, "amax")
         return (largest.cpu() + self.slack) * self.inflation
 
-    def radii(self, offsets: Tensor) -> Tensor:
-        """(N,) proved radii, on the CPU, of balls around the ``offsets`` (N, C, H', W') that hold 0 and every e."""
+    def radii(self, offsets: Tensor, *, with_zero: bool = True) -> Tensor:
+        """(N,) proved radii, on the CPU, of balls around the ``offsets`` (N, C, H', W') that hold every e, and 0 if asked for."""
+        if not with_zero:
+            return self.distances(offsets)
         own = (torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() + self.slack) * self.inflation
         return torch.maximum(own, self.distances(offsets))
 
-    def centres(self) -> Tensor:
-        """(N, C, H', W') nearly the centre of the smallest ball around 0 and the middles of each beta's boxes."""
-        order = torch.arange(len(self.item), device=self.item.device)
-        rank = order - torch.searchsorted(self.item, self.item) + 1
+    def centres(self, *, with_zero: bool = True) -> Tensor:
+        """(N, C, H', W') nearly the centre of the smallest ball around the middles of each beta's boxes, and 0 if asked for."""
+        order, extra = torch.arange(len(self.item), device=self.item.device), int(with_zero)
+        rank = order - torch.searchsorted(self.item, self.item) + extra
         points = self.middle.new_zeros(self.count, int(rank.max()) + 1, self.middle[0].numel())
         points[self.item, rank] = self.middle.flatten(1)
-        weights = centre_weights(points @ points.mT, torch.bincount(self.item, minlength=self.count) + 1)
+        weights = centre_weights(points @ points.mT, torch.bincount(self.item, minlength=self.count) + extra)
         centres: Tensor = weights[:, None] @ points
         return centres.reshape(self.count, *self.middle.shape[1:])
 
@@ -166,19 +168,20 @@ def received_balls(
     betas: Points,
     *,
     method: Method = "automatic",
+    with_received: bool = True,
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
-    """Balls that contain P A_beta x' and every P A_{beta+gamma} x that can explain x', for N betas
-    (docs/mathematics.md, section 17).
+    """Balls that contain every P A_{beta+gamma} x that can explain x', and P A_beta x' unless ``with_received`` is false, for N
+    betas (docs/mathematics.md, sections 17 and 25).
 
     Returns: centres (N, C, H', W') float64 on the device of x', nearly the best, and proved radii (N,) on the CPU.
     Arguments and errors: `received_bound`.
     """
     hull = error_hull(inverse, preprocessing, betas, method=method, memory_budget=memory_budget, progress=progress)
-    offsets = hull.centres()
+    offsets = hull.centres(with_zero=with_received)
     shown = preprocessing(inverse.received.transform(inverse.received.pixels, betas))
-    return shown - offsets, hull.radii(offsets)
+    return shown - offsets, hull.radii(offsets, with_zero=with_received)
 
 
 def error_hull(
