@@ -195,6 +195,19 @@ def test_every_original_is_in_the_ball_of_its_cell(method, transform, gamma):
     assert inside == len(explained) > 3  # each is in a cell
 
 
+def test_splits_are_narrower_where_pixels_are_wide_open():
+    """Of a texture more than of a digit: there a ball is sharp for angles near the middle of its cell only."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(144, 2))
+    classifier = Classifier("none", network, ("a", "b"), (1, 12, 12), PREPROCESSINGS[2])
+    defence = IndivSPTCells(classifier, Rotation(), 30.0, 0.3, 5.2, split_width=0.1)
+    image = 0.2 + 0.6 * make_image("noise", 1, 12, 12, 1).float()
+    cells = defence.cells_of(to_8_bit(Rotation()(image, [[5.01]])[0]))
+    widths = {cell: float(inverse.widths.mean()) for cell, inverse in cells.items()}
+    far = {cell: width for cell, width in widths.items() if cell[0][1] > 4.5}
+    assert any(low <= 5.01 <= high for ((low, high),) in far)
+    assert all(width > 0.1 and cell[0][1] - cell[0][0] < 0.026 for cell, width in far.items())
+
+
 def test_balls_of_cells_are_smaller_than_one_ball_for_all():
     image, at = make_image("digit", 1, 20, 20, 3).float(), torch.tensor([[-6.33]], dtype=torch.float64)
     betas = torch.tensor([[25.0], [-40.0], [3.0]], dtype=torch.float64)

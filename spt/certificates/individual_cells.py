@@ -34,7 +34,7 @@ class IndividualCellsCertificate(BallEvidence):
     Attributes (see also `BallEvidence`):
         cells: where something can explain x', cut into boxes, in the order in which they are tested: the nearest to 0 first. For
             every explanation x' = T_gamma x one of them contains gamma; if there are none x' is ``inconsistent``.
-        split_width: of the splits of Gamma that the inverse tested; refinements, method: see `spt.defences.IndivSPT`.
+        split_width: of the splits of Gamma that the inverse tested first; refinements, method: see `spt.defences.IndivSPTCells`.
         n_cell: the most samples of a test; n_total: once so many are spent no further test is begun.
         sizes: samples of each test: first of x' itself, beta ~ N(0, sigma²), whose balls hold P A_beta x'; then of one cell
             after the other, beta ~ N(-gamma_i, sigma²), whose balls hold P A_{beta+gamma} x of all its explanations.

@@ -54,6 +54,8 @@ class IndivSPTCells(ReceivingDefence):
     parameter_sigma² I), and h is shown to be c on a ball around all P A_{beta+gamma} x. As beta + gamma ~ N(gamma - gamma_i,
     ...), x is smoothed around 0: if samples pass with probability more than Phi(w / parameter_sigma), w the largest distance
     from gamma_i in the cell, then g(x) = c. Cells are tested from 0 outwards, each at full level.
+
+    Attributes: see `ReceivingDefence`. Where the inverse leaves pixels wide open, splits are a quarter of ``split_width``.
     """
 
     name: ClassVar[str] = "IndivSPT with cells"

@@ -44,6 +44,7 @@ class Individual(Experiment):
         "of what can explain the image."
     )
     quick: ClassVar[Mapping[str, Any]] = {"dataset": "digits", "images": 8, "keep": 1}
+    version: ClassVar[int] = 2  # sharper bounds of received photographs
 
     limit: float = 10.0
     parameter_sigma: float = 30.0

@@ -55,7 +55,7 @@ class Cluster:
         return Cluster(box, torch.minimum(self.lower, other.lower), torch.maximum(self.upper, other.upper))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def find_clusters(inverse: Inverse) -> tuple[Cluster, ...]:
     """The surviving splits; narrow ones that touch (one parameter) joined while the cluster stays small and narrow.
 
