@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spt.certificates.ball_evidence import BallEvidence
 from spt.certificates.concluded import Check
+from spt.certificates.looks import LOOKS
 from spt.certificates.majority_test import MajorityTest
 from spt.certificates.ranges import Bounds, joined_ranges, ranges_in_words, share_of_gamma
 from spt.certificates.rounding import confidence, given, quantity
@@ -44,6 +45,9 @@ class IndividualCellsCertificate(BallEvidence):
     """
 
     OWN_SETTINGS: ClassVar[tuple[str, ...]] = ("n_cell", "n_total", "split_width", "refinements", "method")
+
+    INNER_LOOKS: ClassVar[tuple[int, ...]] = LOOKS[:12]
+    """A sample that 768 votes leave open does not pass: most of what it would take is spent on images that are not certified."""
 
     cells: tuple[Bounds, ...]
     split_width: float
