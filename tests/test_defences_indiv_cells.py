@@ -181,18 +181,22 @@ def test_every_original_is_in_the_ball_of_its_cell(method, transform, gamma):
     sent = to_8_bit(transform(image, at)[0])
     explained = originals(ReceivedImage(sent, transform, (-limit, limit)), image, at, 15)
     cells = defence.cells_of(sent)
-    inside = 0
+    inside: set[int] = set()
     for cell, inverse in cells.items():
-        mine = [(x, g) for x, g in explained if all(a <= v <= b for (a, b), v in zip(cell, g[0].tolist(), strict=True))]
+        mine = [
+            (number, x, g)
+            for number, (x, g) in enumerate(explained)
+            if all(low <= value <= high for (low, high), value in zip(cell, g[0].tolist(), strict=True))
+        ]
         if not mine:
             continue
         betas = transform.sample(6, sigma, torch.Generator().manual_seed(1)) - at
         centres, radii = received_balls(inverse, PREPROCESSINGS[2], betas, method=method, with_received=False)
-        for x, g in mine:
+        for number, x, g in mine:
             shown = PREPROCESSINGS[2](transform(x, betas + g))
             assert ((shown - centres).flatten(1).norm(dim=1) <= radii).all()
-            inside += 1
-    assert inside == len(explained) > 3  # each is in a cell
+            inside.add(number)
+    assert len(inside) == len(explained) > 3  # each is in a cell, or on the border of two
 
 
 def test_splits_are_narrower_where_pixels_are_wide_open():
@@ -303,7 +307,7 @@ def test_x_itself_may_be_certain_where_no_original_is(columns):
     image = torch.zeros(1, 3, 3)
     image[0, :, 1] = 1.0
     sent = to_8_bit(Translation()(image, [[0.3, 0.0]])[0])
-    coarse: dict[str, Any] = {"split_width": 0.2, "refinements": 0, "method": "interval"}
+    coarse: dict[str, Any] = {"split_width": 0.8, "refinements": 0, "method": "interval"}
     found = IndivSPTCells(columns, Translation(), 0.1, 0.1, 0.4, **coarse).certify(sent)
     assert found.received_proved and found.label is None and found.radius == 0 and found.verify()
     assert found.explain().startswith("ABSTAIN: g answers middle here, but that holds of no original")
