@@ -165,7 +165,10 @@ def _certify(arguments: argparse.Namespace) -> str:
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
     pixels_only = arguments.parameter_sigma == 0 or (
-        form == "cells" and arguments.parameter_sigma is None and _only_slices(arguments)
+        arguments.defence == "dist-x"
+        and form == "cells"
+        and arguments.parameter_sigma is None
+        and _only_slices(arguments)
     )
     if pixels_only and (form != "cells" or arguments.defence != "dist-x"):
         raise ValueError(

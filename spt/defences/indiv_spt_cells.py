@@ -17,7 +17,7 @@ image x':
     R ← the smallest |γ| in a cell that is not accepted                                     `IndividualCellsCertificate`
 
 Neither pays |γ|, and no ball has to hold both x' and its originals. Why it proves what it says, and why all tests have the
-whole level α: docs/mathematics.md, section 26.
+whole level α: docs/mathematics.md, section 27.
 """
 
 import time

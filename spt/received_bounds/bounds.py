@@ -171,7 +171,7 @@ def received_balls(
     progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
     """Balls that contain every P A_{beta+gamma} x that can explain x', and P A_beta x' unless ``with_received`` is false, for N
-    betas (docs/mathematics.md, sections 17 and 26).
+    betas (docs/mathematics.md, sections 17 and 27).
 
     Returns: centres (N, C, H', W') float64 on the device of x', nearly the best, and proved radii (N,) on the CPU.
     Arguments and errors: `received_bound`.
