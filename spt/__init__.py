@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spt.certificates import Certificate, Prediction
     from spt.classifiers import Classifier, bundled_classifiers, load_classifier
     from spt.datasets import DATASETS, Dataset, load_dataset
-    from spt.defences import DistSPT, DistSPTCells, IndivSPT, OneErrorSPT
+    from spt.defences import DistSPT, DistSPTCells, IndivSPT, IndivSPTCells, OneErrorSPT
     from spt.images import fit_image, read_image, to_8_bit
     from spt.inverse import Inverse, invert
     from spt.preprocessing import Preprocessing
@@ -37,6 +37,7 @@ __all__ = [
     "DistSPTCells",
     "Grid",
     "IndivSPT",
+    "IndivSPTCells",
     "Inverse",
     "OneErrorSPT",
     "Prediction",

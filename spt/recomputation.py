@@ -20,6 +20,7 @@ from spt.certificates import (
     DistCertificate,
     DistributionErrorLevel,
     ErrorLevel,
+    IndividualCellsCertificate,
     IndividualCertificate,
     NestedPrediction,
     OneErrorCertificate,
@@ -30,7 +31,7 @@ from spt.certificates.ball_evidence import BallEvidence
 from spt.certificates.fields import from_json_text
 from spt.certificates.sample_points import SAME_POINT
 from spt.classifiers import Classifier, NetworkError
-from spt.defences import DistSPT, DistSPTCells, IndivSPT, OneErrorSPT
+from spt.defences import DistSPT, DistSPTCells, IndivSPT, IndivSPTCells, OneErrorSPT
 from spt.images import image_digest
 from spt.progress import Progress, silent
 from spt.received_bounds.bounds import Method
@@ -39,7 +40,13 @@ from spt.threat_model import Attacker
 from spt.transforms import Transform, get_transform
 
 AnyCertificate = (
-    Certificate | DistCertificate | CellsCertificate | IndividualCertificate | OneErrorCertificate | NestedPrediction
+    Certificate
+    | DistCertificate
+    | CellsCertificate
+    | IndividualCertificate
+    | IndividualCellsCertificate
+    | OneErrorCertificate
+    | NestedPrediction
 )
 Verdict = Literal["agrees", "differs", "on trust"]
 _Value = TypeVar("_Value")
@@ -119,7 +126,8 @@ def read_certificate(text: str) -> AnyCertificate:
     kinds: dict[str, type[AnyCertificate]] = {
         "level": OneErrorCertificate,
         "surviving": IndividualCertificate,
-        "cells": CellsCertificate,
+        "first_cells": CellsCertificate,
+        "cells": IndividualCellsCertificate,
         "centre": DistCertificate,
         "heuristic": Certificate,
         "points": NestedPrediction,
@@ -153,6 +161,8 @@ def recompute(
             found, again = _prediction(certificate, classifier, image, progress)
         elif isinstance(certificate, CellsCertificate):
             found, again = _cells(certificate, classifier, image, progress)
+        elif isinstance(certificate, IndividualCellsCertificate):
+            found, again = _received_cells(certificate, classifier, image, progress)
         else:
             found, again = _per_sample(certificate, classifier, image, progress)
     except NetworkError:
@@ -167,7 +177,7 @@ def calls_to_recompute(certificate: AnyCertificate) -> int:
     selection = sum(certificate.selection_counts)
     if isinstance(certificate, Certificate):
         return selection + certificate.n
-    if isinstance(certificate, CellsCertificate):
+    if isinstance(certificate, CellsCertificate | IndividualCellsCertificate):
         n = len(certificate.points)
     else:
         n = certificate.n if isinstance(certificate, OneErrorCertificate | NestedPrediction) else certificate.n_gamma
@@ -278,6 +288,36 @@ def _cells(
     return [
         _selection(certificate, again),
         Line("cells", "agrees" if same else "differs", text if same else f"{text}; here {sum(again.accepted)} are"),
+        _points(certificate, again),
+        _balls(certificate, again),
+        _votes("inner tests", certificate.inner_votes, again.inner_votes),
+        _conclusion(certificate, again),
+    ], again
+
+
+def _received_cells(
+    certificate: IndividualCellsCertificate, classifier: Classifier, image: Tensor, progress: Progress
+) -> tuple[list[Line], AnyCertificate]:
+    defence = IndivSPTCells(
+        **_defence_fields(certificate, classifier, certificate.pixel_sigma),
+        inner_alpha=certificate.inner_alpha,
+        split_width=certificate.split_width,
+        refinements=certificate.refinements,
+        method=cast(Method, certificate.method),  # which IndivSPTCells refuses if it is none
+    )
+    n0, alpha, seed = sum(certificate.selection_counts) or 100, certificate.alpha, certificate.seed
+    again = None
+    sizes = {"n_cell": certificate.n_cell, "n_total": certificate.n_total}
+    for again in defence.stream(image, n0, **sizes, alpha=alpha, seed=seed, progress=progress):
+        if len(again.sizes) == len(certificate.sizes):
+            break  # it may have been stopped there, which changes nothing that it says
+    assert again is not None  # there is always something to see
+    same = certificate.accepted == again.accepted
+    text = f"g's answer to the image and {max(0, len(certificate.accepted) - 1)} of {len(certificate.cells)} cells were tested"
+    return [
+        _compare("inverse", certificate.cells, again.cells, lambda value: f"{len(value)} cells of Γ survive"),
+        _selection(certificate, again),
+        Line("tests", "agrees" if same else "differs", text if same else f"{text}; {sum(again.accepted)} accept here"),
         _points(certificate, again),
         _balls(certificate, again),
         _votes("inner tests", certificate.inner_votes, again.inner_votes),

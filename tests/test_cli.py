@@ -18,6 +18,7 @@ from spt import training
 from spt.__main__ import main
 from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction, rounded_up
 from spt.certificates.error_level import ReceivedErrorLevel
+from spt.certificates.individual_cells import IndividualCellsCertificate
 from spt.certificates.per_sample import IndividualCertificate
 from spt.datasets import DATASETS
 from spt.images import to_8_bit
@@ -586,8 +587,14 @@ def test_cells_without_votes_over_beta(capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--form", "cells"), "--form cells is not for --defence base: dist-x has cells, one-ball, one-error, indiv"),
-        (("--defence", "indiv", "--form", "cells"), "--form cells is not for --defence indiv"),
+        (
+            ("--form", "cells"),
+            "--form cells is not for --defence base: dist-x and indiv have cells, one-ball, one-error",
+        ),
+        (
+            ("--defence", "indiv", "--n-cell", "9", "--n-gamma", "9"),
+            "--n-cell is for --form cells of dist-x and indiv only",
+        ),
         (("--defence", "dist-d", "--form", "one-ball"), "--form one-ball is not for --defence dist-d"),
         (
             ("--defence", "dist-x-one-error", "--form", "cells"),
@@ -705,10 +712,11 @@ def test_invert_a_photograph_that_is_shifted_exactly(capsys):
 
 
 def test_certify_from_the_received_image_alone(capsys):
-    arguments = ("certify", "--image", "digits:7", "--at", 2, "--defence", "indiv", "--limit", 3, "--n-gamma", 20)
-    certificate = IndividualCertificate.from_json(run(capsys, *arguments, "--json"))
-    assert certificate.verify() and certificate.class_name == "7" and certificate.limit == 3
-    assert certificate.explain() in run(capsys, *arguments)
+    arguments = ("certify", "--image", "digits:7", "--at", 2, "--defence", "indiv", "--limit", 3)
+    for form, kind in ((("--n-gamma", 20), IndividualCertificate), (("--n-cell", 40), IndividualCellsCertificate)):
+        certificate = kind.from_json(run(capsys, *arguments, *form, "--json"))
+        assert certificate.verify() and certificate.class_name == "7" and certificate.limit == 3
+        assert certificate.explain() in run(capsys, *arguments, *form)
 
 
 RECEIVED = ("certify", "--defence", "indiv-one-error", "--image", "digits:7", "--at", 2, "--limit", 2, "--n0", 20)

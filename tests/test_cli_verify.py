@@ -84,9 +84,10 @@ def test_another_image_or_classifier_is_not_confirmed(capsys, written):
     assert code == 1 and "differs   classifier" in text
 
 
-def test_of_a_received_image(capsys, tmp_path):
+@pytest.mark.parametrize("form", ["--n-gamma 10", "--form cells"])
+def test_of_a_received_image(capsys, tmp_path, form):
     path = tmp_path / "indiv.json"
-    command = "certify --image digits:3 --at 4 --defence indiv --n-gamma 10 --limit 5 --json"
+    command = f"certify --image digits:3 --at 4 --defence indiv {form} --limit 5 --json"
     path.write_text(run(capsys, *command.split())[1])
     code, text, _ = run(capsys, "verify", path, "--image", "digits:3", "--at", "4")
     assert code == 0 and "agrees    inverse" in text and "at angle 4.00°" in text

@@ -126,7 +126,7 @@ def test_inconsistent_with_gamma(defence, received, monkeypatch):
         inverse = invert(*arguments, **settings)
         return dataclasses.replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
 
-    monkeypatch.setattr("spt.defences.indiv_spt.invert", nothing)
+    monkeypatch.setattr("spt.defences.receiving_defence.invert", nothing)
     parts = list(defence.stream(received, n_gamma=150))
     (certificate,) = parts
     assert certificate.inconsistent and certificate.complete and certificate.label is None and certificate.verify()
@@ -387,7 +387,7 @@ def test_nothing_to_measure_where_nothing_explains_the_image(defence, received, 
         inverse = invert(*arguments, **settings)
         return dataclasses.replace(inverse, boxes=inverse.boxes[:0], lower=inverse.lower[:0], upper=inverse.upper[:0])
 
-    monkeypatch.setattr("spt.defences.indiv_spt.invert", nothing)
+    monkeypatch.setattr("spt.defences.receiving_defence.invert", nothing)
     with pytest.raises(ValueError, match="Nothing explains this image"):
         defence.measure(received)
 

@@ -43,7 +43,7 @@ SMALL = {
     "table2": {"images": 2, "n_votes": 100},
     "table3": {"images": 2, "n_pilot": 2, "n_choice": 3, "n_images": 10, "n_betas": 100, "n_gamma": 20, "limit": 1.0},
     "table4": {"images": 2, "first": 2, "limit": 1.0, "n_cell": 40, "n_total": 60},
-    "indiv": {"images": 2, "n_gamma": 20, "limit": 2.0, "n_votes": 100},
+    "indiv": {"images": 2, "n_cell": 40, "limit": 2.0, "n_votes": 100},
     "table11": {"images": 2, "n_betas": 5, "n_points": 30},
     "refinement": {"images": 1, "limit": 2.0, "n_betas": 2},
     "radius": {"images": 2, "n_votes": 100},

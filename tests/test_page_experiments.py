@@ -69,7 +69,8 @@ def row_of(name: str, image: int) -> dict[str, Any]:
         },
         "table3": {"b": image, **answers},
         "table4": {"error": 0.3, **answers, "certified share": 0.25, "samples": 60, "cells": 4, "votes": 2000},
-        "indiv": {"point": [-7.5], "answer": image, "surviving": 0.03, "error": 0.2, **answers},
+        "indiv": {"point": [-7.5], "answer": image, "surviving": 0.03, "error": 0.2, **answers}
+        | {"received": image, "samples": 30, "cells": 2, "votes": 1060},
         "table11": {"Both": 0.4, "-V": 0.4, "-G": 2.0 + image, "-V-G": 2.5 + image},
         "refinement": {
             "point": [3.0],

@@ -16,7 +16,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from spt import get_transform, load_classifier, load_dataset
-from spt.certificates import OneErrorCertificate, rounded_up
+from spt.certificates import IndividualCellsCertificate, OneErrorCertificate, rounded_up
 from spt.certificates.error_level import ErrorLevel, ReceivedErrorLevel
 from spt.defences import IndivSPT
 from spt.figures import errors as error_figures
@@ -26,7 +26,7 @@ from spt.inverse import Inverse, Trace, invert, trace
 from spt.received_bounds.bounds import received_bound
 from spt.threat_model import ReceivedImage
 from spt.ui.inverse import export, images
-from spt.ui.inverse.certificate_request import ONE_ERROR, ONLINE, PER_SAMPLE, IndividualOutcome, Plan
+from spt.ui.inverse.certificate_request import CELLS, ONE_ERROR, ONLINE, PER_SAMPLE, IndividualOutcome, Plan
 from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import first_place
 from spt.ui.inverse.request import InverseRequest
@@ -314,6 +314,24 @@ def checked_again(app: AppTest, line: str) -> None:
     app.button(key="inverse_own_start").click().run()
     assert_healthy(app)
     assert "CONFIRMED" in texts(app) and "NOT CONFIRMED" not in texts(app) and line in texts(app)
+
+
+def test_the_certificate_in_cells():
+    app = certified(CELLS)
+    (certificate,) = app.session_state["inverse_certificates"].values()
+    assert isinstance(certificate, IndividualCellsCertificate) and certificate.verify() and certificate.complete
+    assert certificate.class_name == "7" and certificate.limit == 3.0
+    proved = f"Proved are x′ and {len(certificate.cells)} of {len(certificate.cells)} cells of what survives"
+    assert "CERTIFIED] g answers **7** ✓" in texts(app) and proved in texts(app)
+    assert "the original is proved to get this class, too" in texts(app)
+    checked_again(app, "- tests: g's answer to the image and")
+    (python,) = (block.value for block in app.code if "IndivSPTCells" in block.value)
+    names: dict[str, object] = {}
+    exec(python, names)  # the exported lines give the same certificate
+    again = names["certificate"]
+    assert isinstance(again, IndividualCellsCertificate) and replace(again, seconds=0.0) == replace(
+        certificate, seconds=0.0
+    )
 
 
 def test_a_check_with_one_error_warns_where_the_record_does_not_say_how_it_was_made():

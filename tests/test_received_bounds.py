@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import scipy.optimize
+import scipy.sparse
 import torch
 from conftest import short_id
 from hypothesis import given
@@ -13,10 +16,11 @@ from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.preprocessing import Preprocessing
 from spt.received_bounds import bounds as received_bounds
-from spt.received_bounds import clusters
+from spt.received_bounds import clusters, estimator
 from spt.received_bounds.bounds import METHODS, error_hull, probe_images, received_balls, received_bound
 from spt.received_bounds.clusters import find_clusters
 from spt.received_bounds.separable import SeparableMaps
+from spt.received_bounds.weights import tuned_weights
 from spt.threat_model import ReceivedImage
 from spt.transforms import Rotation
 
@@ -329,3 +333,77 @@ def test_it_is_the_same_on_cuda(method):
     cpu = received_bound(inverse, BLURRED, betas, method=method).values
     cuda = received_bound(there, BLURRED, betas, method=method).values
     torch.testing.assert_close(cpu, cuda, rtol=1e-5, atol=1e-6)
+
+
+def extreme_originals(received, inverse, gamma, shown, count):
+    """Originals (count, H, W) of one channel that explain a received image with gamma, found by linear programs: each the
+    farthest in a direction of what is shown (Q, J), the next direction being where that led."""
+    height, width = received.image.shape[1:]
+    unit = torch.eye(height * width, dtype=torch.float64).view(-1, height, width)
+    warp = scipy.sparse.csr_matrix(received.transform(unit, gamma)[0].flatten(1).T.numpy())
+    low, high = (end[0].flatten().numpy() for end in received.ends)
+    limits = np.stack([end[0, 0].flatten().numpy() for end in (inverse.lower, inverse.upper)], 1)
+    middle, found = shown.numpy() @ limits.mean(1), []
+    direction = shown.numpy() @ np.random.default_rng(0).standard_normal(len(unit))
+    for _ in range(count):
+        best = scipy.optimize.linprog(
+            -shown.numpy().T @ direction,
+            A_ub=scipy.sparse.vstack([warp, -warp]),
+            b_ub=np.concatenate([high - 1e-9, 1e-9 - low]),
+            bounds=limits,
+        )
+        found.append(torch.from_numpy(best.x).view(height, width))
+        direction = shown.numpy() @ best.x - middle
+    return torch.stack(found)
+
+
+@pytest.fixture(scope="module")
+def textured() -> tuple[torch.Tensor, torch.Tensor, Inverse]:
+    """A texture, turned by 5° and rounded to 8 bits, the angle known to 0.01°, and what the inverse leaves open."""
+    gamma = torch.tensor([[5.0]], dtype=torch.float64)
+    image = 0.2 + 0.6 * make_image("noise", 1, 14, 14, 1).float()
+    received = ReceivedImage(to_8_bit(ROTATION(image, gamma)[0]), ROTATION, (4.995, 5.005))
+    return image, gamma, invert(received, width=0.01)
+
+
+@pytest.mark.parametrize("method", ["regularised", "kernel"])
+def test_no_extreme_original_is_outside(textured, method):
+    """Zero tolerance, with originals at the border of what explains the image."""
+    _, gamma, inverse = textured
+    betas = torch.tensor([[21.0], [-33.0]], dtype=torch.float64)
+    centres, radii = received_balls(inverse, BLURRED, betas, method=method, with_received=False)
+    unit = torch.eye(14 * 14, dtype=torch.float64).view(-1, 14, 14)
+    for beta, centre, radius in zip(betas, centres, radii, strict=True):
+        shown = BLURRED(ROTATION(unit, beta + gamma))[0].flatten(1).T
+        originals = extreme_originals(inverse.received, inverse, gamma, shown, 6)
+        distances = (BLURRED(ROTATION(originals, beta + gamma)[0]) - centre).flatten(1).norm(dim=1)
+        assert (distances <= radius).all() and distances.max() > 0.01
+        if method == "regularised":
+            assert radius < 4 * distances.max()
+
+
+def test_weights_make_the_bound_of_a_texture_smaller(textured, monkeypatch):
+    _, _, inverse = textured
+    betas = torch.tensor([[21.0], [-33.0], [4.0]], dtype=torch.float64)
+    _, tuned = received_balls(inverse, BLURRED, betas, method="regularised", with_received=False)
+    monkeypatch.setattr(estimator, "STEPS", 0)
+    _, first = received_balls(replace(inverse), BLURRED, betas, method="regularised", with_received=False)
+    assert (tuned < 0.8 * first).all()
+
+
+def test_the_same_clusters_and_estimates_serve_all_betas(textured):
+    _, _, inverse = textured
+    assert find_clusters(inverse) is find_clusters(inverse)
+    [cluster] = find_clusters(inverse)
+    assert estimator.estimator_of(cluster, inverse.received, BLURRED) is estimator.estimator_of(
+        cluster, inverse.received, BLURRED
+    )
+
+
+def test_weights_of_an_impossible_estimate_are_the_first_ones():
+    """Where nothing can be solved with them, and where there is nothing to learn."""
+    warp, shown = torch.zeros(3, 3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)[None]
+    side, bad = torch.ones(3, dtype=torch.float64), torch.full((3,), torch.nan, dtype=torch.float64)
+    assert tuned_weights(warp, shown, side, side, (bad, bad), 3) == (bad, bad)
+    found = tuned_weights(warp, shown, side, side, (side, side), 3)
+    assert all(torch.isfinite(each).all() and (each > 0).all() for each in found)

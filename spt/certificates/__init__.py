@@ -7,6 +7,7 @@ recomputes every conclusion from the counts.
 from spt.certificates.base_spt import HEURISTIC_NOTE, Certificate, Prediction, VoteEvidence
 from spt.certificates.cells import CellsCertificate, SettledCell
 from spt.certificates.error_level import DistributionErrorLevel, ErrorLevel, ImageErrorLevel, ReceivedErrorLevel
+from spt.certificates.individual_cells import IndividualCellsCertificate
 from spt.certificates.nested_prediction import NestedPrediction
 from spt.certificates.one_error import OneErrorCertificate
 from spt.certificates.per_sample import DistCertificate, IndividualCertificate
@@ -20,6 +21,7 @@ __all__ = [
     "DistributionErrorLevel",
     "ErrorLevel",
     "ImageErrorLevel",
+    "IndividualCellsCertificate",
     "IndividualCertificate",
     "NestedPrediction",
     "OneErrorCertificate",

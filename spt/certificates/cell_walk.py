@@ -11,15 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from spt import statistics
+from spt.certificates.majority_test import MajorityTest
 
 MOST_CELLS = 100_000
 MOST_BISECTIONS = 20
-MOST_UNANIMOUS = 4000
-OUTER_FUTILITY = 0.05
-"""Level at which a cell's test gives up: it only saves samples."""
 
 
 @dataclass(frozen=True, order=True)
@@ -164,11 +160,10 @@ class CellRules:
         return level_share(self.alpha, self.grid.bisections + 1)
 
     def outer_test(self, level: int) -> statistics.SequentialTest:
-        """The test of a cell: its null hypothesis is that samples pass with probability at most q0 + a' (1 - q0), where q0 =
-        Phi(w / parameter_sigma). ValueError where parameter_sigma is 0: then there is none."""
-        q0 = statistics.SequentialTest.for_radius(self.grid.reach(level), self.parameter_sigma, self.level_alpha).p0
-        null = min(1.0, (q0 + self.inner_alpha * (1 - q0)) * (1 + 2.0**-50))
-        return statistics.SequentialTest(null, self.level_alpha, OUTER_FUTILITY)
+        """The test of a cell. ValueError where parameter_sigma is 0: then there is none."""
+        return MajorityTest.of_reach(
+            self.grid.reach(level), self.parameter_sigma, self.level_alpha, self.inner_alpha, self.most_samples(level)
+        ).test
 
     def most_samples(self, level: int) -> int:
         """The most samples of a cell: above the floor half of n_cell, as pieces may be shown with fewer."""
@@ -180,8 +175,7 @@ class CellRules:
         """How many samples accept a cell if all of them pass (`MOST_UNANIMOUS` where it is not fewer)."""
         if self.parameter_sigma == 0:
             return 1
-        accept, _ = _thresholds(self.outer_test(level), MOST_UNANIMOUS)
-        return next((n for n, needed in enumerate(accept) if needed <= n), MOST_UNANIMOUS)
+        return MajorityTest(self.outer_test(level), self.most_samples(level)).fewest_to_accept()
 
     def verdict(self, level: int, passed: Sequence[bool]) -> tuple[int, bool] | None:
         """After how many samples the test of a cell stopped, and whether it accepted; None if it wants more than these.
@@ -190,16 +184,7 @@ class CellRules:
         """
         if self.parameter_sigma == 0:
             return (1, passed[0]) if passed else None
-        most = self.most_samples(level)
-        accept, futile = _thresholds(self.outer_test(level), most)
-        count = 0
-        for n, passes in enumerate(passed, 1):
-            count += passes
-            if count >= accept[n]:
-                return n, True
-            if count <= futile[n]:
-                return n, False
-        return None
+        return MajorityTest(self.outer_test(level), self.most_samples(level)).verdict(passed)
 
 
 class CellWalk:
@@ -267,15 +252,3 @@ def level_share(alpha: float, levels: int) -> float:
 def _opening(grid: CellGrid) -> tuple[tuple[float, GammaCell], ...]:
     """The first cells, with the smallest |gamma| in each, from 0 outwards: a heap."""
     return tuple(sorted((grid.nearest(cell), cell) for cell in grid.first()))
-
-
-@lru_cache(maxsize=256)
-def _thresholds(test: statistics.SequentialTest, most: int) -> tuple[list[int], list[int]]:
-    """From how many passes on a test accepts after 0 .. most samples, and up to how many it gives up: where it is futile, or
-    would not accept within ``most`` samples even if all others passed."""
-    accept, futile = test.accept_thresholds(most), test.futility_thresholds(most)
-    numbers = np.arange(most + 1)
-    missed = np.minimum.accumulate((accept - numbers)[::-1])[
-        ::-1
-    ]  # the fewest failures that rule out every later acceptance
-    return accept.tolist(), np.maximum(futile, numbers + missed - 1).tolist()

@@ -16,15 +16,12 @@ from spt.certificates.cell_walk import CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.concluded import Check
 from spt.certificates.fields import read_fields
 from spt.certificates.looks import LOOKS
-from spt.certificates.ranges import ranges_in_words
+from spt.certificates.ranges import Bounds, ranges_in_words
 from spt.certificates.rounding import confidence, given, quantity
 from spt.certificates.sample_points import SAME_POINT
 from spt.plain_numbers import MOST_SAMPLES
 from spt.seeds import generators
 from spt.transforms import TRANSFORMS
-
-Bounds = tuple[tuple[float, float], ...]
-"""A box: (lower, upper) along each axis."""
 
 
 @dataclass(frozen=True)

@@ -19,24 +19,32 @@ from spt.experiments.files import check_file
 from spt.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from spt.certificates import CellsCertificate, DistCertificate, ErrorLevel, OneErrorCertificate
-    from spt.certificates.per_sample import IndividualCertificate
+    from spt.certificates import (
+        CellsCertificate,
+        DistCertificate,
+        ErrorLevel,
+        IndividualCellsCertificate,
+        IndividualCertificate,
+        OneErrorCertificate,
+    )
     from spt.recomputation import AnyCertificate
 
 DEFENCES = {
     "base": "BaseSPT, whose radius is heuristic",
     "dist-x": "DistSPT^x, a proof for this image, in the form that --form names",
     "dist-x-one-error": "DistSPT^x with one E of this image, the paper's procedure",
-    "indiv": "IndivSPT, a proof from the received image alone: for it and for every original it can come from",
+    "indiv": "IndivSPT, a proof from the received image alone, for it and for every original it can come from, in the form that "
+    "--form names",
     "indiv-one-error": "IndivSPT with one E of the received image, the paper's form, or with the E of --error-level",
     "dist-d": "DistSPT^D with one E of a data distribution, which the command measure wrote",
 }
 FORMS = {
-    "cells": "recentred cells of the attack range, each with samples of its own, from 0 outwards",
+    "cells": "cells of the attack range (of indiv: of what can explain the image), each with samples of its own, from 0 outwards",
     "one-ball": "one ball for the whole attack range for each sample",
     "one-error": "one E of the image, the paper's procedure",
 }
-N_GAMMA, N_CELL, N_TOTAL, N_SLICES = 200, 100, 500, 20_000
+N_GAMMA, N_CELL, N_SLICES = 200, 100, 20_000
+N_TOTAL = {"dist-x": 500, "indiv": 2000}
 _LIMITS = {"°": 30.0, "px": 1.0}
 TESTED_BETAS = {"nested": 400, "joint": 2000}
 """How many betas test E: joint votes need a smaller rho."""
@@ -56,9 +64,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--form",
         choices=FORMS,
-        help="of dist-x (indiv: one-ball or one-error): "
+        help="of dist-x and indiv: "
         + "; ".join(f"{name}: {text}" for name, text in FORMS.items())
-        + " (default: cells for dist-x, one-ball where --n-gamma or --first-looks is given)",
+        + " (default: cells, one-ball where --n-gamma or --first-looks is given)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="also write the certificate as JSON, for the command verify"
@@ -97,26 +105,27 @@ def _add_proof(parser: Parser) -> None:
     cells.add_argument(
         "--n-total",
         type=count,
-        help=f"after so many samples no further cell is begun (default: {N_TOTAL:,}; without smoothing over the parameter, where a "
-        f"cell is one sample, {N_SLICES:,})",
+        help=f"after so many samples no further cell is begun (default: {N_TOTAL['dist-x']}; indiv: {N_TOTAL['indiv']:,}; without "
+        f"smoothing over the parameter, where a cell is one sample, {N_SLICES:,})",
     )
     cells.add_argument(
         "--cell-width",
         type=size,
         nargs="+",
         metavar="SIZE",
-        help="of the first cells, for all parameters or for each (default: chosen from the image)",
+        help="dist-x: of the first cells, for all parameters or for each (default: chosen from the image)",
     )
     cells.add_argument(
         "--cell-floor",
         type=size,
         metavar="SIZE",
-        help="no cell is cut into pieces narrower than this along the first parameter (default: an eighth of the first cells)",
+        help="dist-x: no cell is cut into pieces narrower than this along the first parameter (default: an eighth of the first "
+        "cells)",
     )
     cells.add_argument(
         "--every-cell",
         action="store_true",
-        help="go on beyond the first cell that is not proved; what is proved there holds for each attack by itself only",
+        help="dist-x: go on beyond the first cell that is not proved; what is proved there holds for each attack by itself only",
     )
     one = parser.add_argument_group("defences with one E")
     one.add_argument(
@@ -156,9 +165,12 @@ def _certify(arguments: argparse.Namespace) -> str:
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
     pixels_only = arguments.parameter_sigma == 0 or (
-        form == "cells" and arguments.parameter_sigma is None and _only_slices(arguments)
+        arguments.defence == "dist-x"
+        and form == "cells"
+        and arguments.parameter_sigma is None
+        and _only_slices(arguments)
     )
-    if pixels_only and form != "cells":
+    if pixels_only and (form != "cells" or arguments.defence != "dist-x"):
         raise ValueError(
             "--parameter-sigma 0 leaves no votes over β: only --defence dist-x --form cells can do without, and certifies "
             "another g then, which is smoothed over pixels only."
@@ -172,7 +184,9 @@ def _certify(arguments: argparse.Namespace) -> str:
     if arguments.defence == "indiv-one-error":
         return _received_one_error(case, arguments)
     proof: AnyCertificate
-    if form == "cells":
+    if form == "cells" and arguments.defence == "indiv":
+        proof = _received_cells(case, arguments)
+    elif form == "cells":
         proof = _cells(case, arguments, 0.0 if pixels_only else case.smoothed.parameter_sigma)
     elif arguments.defence in ("dist-x", "indiv"):
         proof = _per_sample(case, arguments)
@@ -189,13 +203,11 @@ def _form(arguments: argparse.Namespace) -> str:
     defence, asked = arguments.defence, arguments.form
     counted = arguments.n_gamma is not None or bool(arguments.first_looks)
     form: str = asked or ("one-error" if defence.endswith("-one-error") else "one-ball")
-    if defence == "dist-x" and asked is None and not counted:
+    if defence in ("dist-x", "indiv") and asked is None and not counted:
         form = "cells"
     named = defence.removesuffix("-one-error")
-    if (form == "cells" and named != "dist-x") or (asked and named not in ("dist-x", "indiv")):
-        raise ValueError(
-            f"--form {form} is not for --defence {defence}: dist-x has {', '.join(FORMS)}, indiv the last two."
-        )
+    if asked and named not in ("dist-x", "indiv"):
+        raise ValueError(f"--form {form} is not for --defence {defence}: dist-x and indiv have {', '.join(FORMS)}.")
     if defence != named and form != "one-error":
         raise ValueError(f"--form {form} contradicts --defence {defence}: name --defence {named}.")
     if form == "cells" and counted:
@@ -203,15 +215,15 @@ def _form(arguments: argparse.Namespace) -> str:
         raise ValueError(
             f"{option} is for --form one-ball and one-error only: cells take as many samples as they need."
         )
-    options = {
-        "--n-cell": arguments.n_cell,
-        "--n-total": arguments.n_total,
-        "--cell-width": arguments.cell_width,
-        "--cell-floor": arguments.cell_floor,
-    }
-    given = [name for name, value in options.items() if value is not None] + ["--every-cell"] * arguments.every_cell
-    if given and form != "cells":
-        raise ValueError(f"{given[0]} is for --defence dist-x --form cells only, not for {defence} with {form}.")
+    counts = {"--n-cell": arguments.n_cell, "--n-total": arguments.n_total}
+    widths = {"--cell-width": arguments.cell_width, "--cell-floor": arguments.cell_floor}
+    given = [name for name, value in counts.items() if value is not None]
+    shaped = [name for name, value in widths.items() if value is not None] + ["--every-cell"] * arguments.every_cell
+    if form != "cells" and (given or shaped):
+        where = "--form cells of dist-x and indiv" if given else "--defence dist-x --form cells"
+        raise ValueError(f"{[*given, *shaped][0]} is for {where} only, not for {defence} with {form}.")
+    if named != "dist-x" and shaped:
+        raise ValueError(f"{shaped[0]} is for --defence dist-x --form cells only, not for {defence} with {form}.")
     if form == "one-error":
         arguments.defence = f"{named}-one-error"
     arguments.n_gamma = arguments.n_gamma or N_GAMMA
@@ -266,11 +278,29 @@ def _cells(case: GivenImage, arguments: argparse.Namespace, parameter_sigma: flo
         every_cell=arguments.every_cell,
         further_limits=tuple(further),
     )
-    n_total = arguments.n_total or (N_TOTAL if parameter_sigma > 0 else N_SLICES)
-    sizes = {"n_cell": arguments.n_cell or N_CELL, "n_total": n_total}
-    alpha, seed = arguments.alpha, arguments.seed
-    *_, last = defence.stream(case.image, arguments.n0, **sizes, alpha=alpha, seed=seed, progress=visible_progress())
+    sizes = _sizes(arguments)
+    if parameter_sigma == 0:
+        sizes["n_total"] = arguments.n_total or N_SLICES
+    *_, last = defence.stream(case.image, arguments.n0, **sizes, progress=visible_progress())
     return last
+
+
+def _received_cells(case: GivenImage, arguments: argparse.Namespace) -> "IndividualCellsCertificate":
+    from spt.defences import IndivSPTCells
+
+    _warn_if_outside(case, arguments)
+    g = case.smoothed
+    settings = (g.classifier, g.transform, g.parameter_sigma, g.pixel_sigma, _limit(case, arguments))
+    defence = IndivSPTCells(*settings, arguments.attacker)
+    *_, last = defence.stream(case.image, arguments.n0, **_sizes(arguments), progress=visible_progress())
+    return last
+
+
+def _sizes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How many samples cells get, at which level, and of which seed."""
+    n_total = arguments.n_total or N_TOTAL[arguments.defence]
+    alpha, seed = arguments.alpha, arguments.seed
+    return {"n_cell": arguments.n_cell or N_CELL, "n_total": n_total, "alpha": alpha, "seed": seed}
 
 
 def _per_sample(case: GivenImage, arguments: argparse.Namespace) -> "DistCertificate | IndividualCertificate":

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from spt.certificates.cell_walk import MOST_CELLS, CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.cells import CellsCertificate
-from spt.defences.inner_tests import inner_votes
-from spt.defences.proving_defence import LARGEST_LIMIT, ProvingDefence, at_least_radius, recorded_points
+from spt.defences.proving_defence import LARGEST_LIMIT, ProvingDefence, at_least_radius
+from spt.defences.tested_samples import TestedSample, sample_fields, tested_samples
 from spt.error_bounds.cell_balls import CellBalls, cell_balls
 from spt.error_bounds.slice_balls import slice_balls
 from spt.noise import noisy, standard_normal
@@ -37,7 +37,6 @@ from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
-from spt.statistics import Decision
 from spt.threat_model import AttackedImage, Bounding
 
 BATCH, CELLS_AT_ONCE, SLICES_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32, 32
@@ -214,7 +213,7 @@ class DistSPTCells(ProvingDefence):
         begun = replace(begun, selection_counts=selection, selected=selected)
         samples = _CellSamples(self, self.attacked(image), begun, progress)
         sizes: list[int] = []
-        found: list[_Tested] = []
+        found: list[TestedSample] = []
         walk = CellWalk(begun.rules)
         for cell, size in settled_cells(begun.rules, samples, batch_size=batch_size, cells_at_once=at_once):
             sizes.append(size)
@@ -227,10 +226,7 @@ class DistSPTCells(ProvingDefence):
             certificate = replace(
                 begun,
                 sizes=tuple(sizes),
-                points=tuple(sample.point for sample in found),
-                radii=tuple(sample.radius for sample in found),
-                rounding=tuple(sample.rounding for sample in found),
-                inner_votes=tuple(sample.votes for sample in found),
+                **sample_fields(found),
                 seconds=time.perf_counter() - started,
             ).conclude_from([sample.passes for sample in found])
             if walk.done:
@@ -360,7 +356,7 @@ class _CellSamples:
     ) -> None:
         self.defence, self.attacked, self.begun, self.progress = defence, attacked, begun, progress
         self.drawn: dict[GammaCell, tuple[Tensor, Tensor]] = {}
-        self.tested: dict[GammaCell, list[_Tested]] = {}
+        self.tested: dict[GammaCell, list[TestedSample]] = {}
 
     def __call__(self, wanted: Sequence[tuple[GammaCell, int, int]]) -> list[list[bool]]:
         points, seeds, boxes = [], [], []
@@ -377,7 +373,7 @@ class _CellSamples:
             answers.append([sample.passes for sample in own])
         return answers
 
-    def _tested(self, points: Tensor, seeds: Tensor, boxes: Tensor) -> "list[_Tested]":
+    def _tested(self, points: Tensor, seeds: Tensor, boxes: Tensor) -> list[TestedSample]:
         """Samples (N, d) of cells (N, d, 2), with what their inner tests said."""
         begun, classifier = self.begun, self.defence.classifier
         centres, radii, added = [], [], []
@@ -391,21 +387,7 @@ class _CellSamples:
             rounding = balls.rounding.numpy()
             radii += at_least_radius(rounding, balls.radii.numpy()).tolist()
             added += rounding.tolist()
-        alpha = begun.inner_test(0.0).alpha
-        votes = inner_votes(
-            classifier,
-            torch.cat(centres),
-            np.array(radii),
-            begun.selected,
-            begun.pixel_sigma,
-            alpha,
-            seeds,
-            looks=begun.INNER_LOOKS,
-        )
-        return [
-            _Tested(point, radius, rounding, counts, begun.inner_test(radius).decide(*counts) is Decision.ACCEPT)
-            for point, radius, rounding, counts in zip(recorded_points(points), radii, added, votes, strict=True)
-        ]
+        return tested_samples(classifier, begun, points, (torch.cat(centres), radii), added, seeds)
 
     def _drawn(self, cell: GammaCell) -> tuple[Tensor, Tensor]:
         """All samples that a cell can have, and the seeds of their pixel noise."""
@@ -413,14 +395,3 @@ class _CellSamples:
             points, generator = self.begun.samples_of(cell, sum(self.begun.selection_counts))
             self.drawn[cell] = points, noise_seeds(len(points), generator)
         return self.drawn[cell]
-
-
-@dataclass(frozen=True)
-class _Tested:
-    """One sample: its point, its ball, and its inner test."""
-
-    point: tuple[float, ...]
-    radius: float
-    rounding: float
-    votes: tuple[int, int]
-    passes: bool

@@ -3,7 +3,7 @@
 The attacker took some x, applied T_gamma with gamma in Gamma, and sent x' = T_gamma x. g is nested as for DistSPT. CERTIFY
 (`IndivSPT.stream`) of the received image x':
 
-    inverse ← which γ in Γ, and which images x, explain x' = T_γ x                         `IndivSPT._invert`
+    inverse ← which γ in Γ, and which images x, explain x' = T_γ x                         `ReceivingDefence.inverted`
     INCONSISTENT if none does
     c ← the class with most of n0 votes f(P T_β x' + ε)                                    `IndivSPT._select`
     for n_γ samples β ~ N(0, σ_γ² I):                                                      `IndivSPT._betas`
@@ -41,17 +41,17 @@ from spt.certificates.per_sample import IndividualCertificate
 from spt.defences.inner_tests import inner_votes
 from spt.defences.one_error import MARGIN, PAPER, SAMPLES_AT_ONCE, OneErrorDefence
 from spt.defences.proving_defence import at_least_radius, recorded_points
+from spt.defences.receiving_defence import ReceivingDefence
 from spt.images import image_digest
-from spt.inverse import Inverse, invert
+from spt.inverse import Inverse
 from spt.plain_numbers import alpha_level, real, seed_number, whole
 from spt.progress import Progress, silent
-from spt.received_bounds.bounds import METHODS, Method, received_balls, received_bound
+from spt.received_bounds.bounds import received_balls, received_bound
 from spt.seeds import generators, independent_generators, noise_seeds
-from spt.threat_model import Bounding, ReceivedImage
 
 
 @dataclass(frozen=True)
-class IndivSPT(OneErrorDefence):
+class IndivSPT(OneErrorDefence, ReceivingDefence):
     """IndivSPT with recentred per-sample errors (`certify`, `stream`) or with one E (`certify_with_one_error`).
 
     Per sample: draw beta ~ N(0, parameter_sigma² I). P A_beta x' and P A_{beta+gamma} x for all that explains x' lie in a
@@ -64,33 +64,14 @@ class IndivSPT(OneErrorDefence):
     is c on the ball of radius E around P A_beta x' with probability p, then g(x') = c, and g(x) = c if
     |gamma| < parameter_sigma Phi^-1(p - rho); the proof stands at `spt.certificates.one_error.nested_radius`.
 
-    Attributes (see also `ProvingDefence`):
+    Attributes (see also `ReceivingDefence`):
         inner_alpha: level of each inner test of the per-sample form; corrected for, so it does not add to alpha.
-        split_width: of the splits of Gamma that the inverse tests; refinements: its passes over what survives.
-        method: of the bounds, see `spt.received_bounds.bounds`.
     """
 
     name: ClassVar[str] = "IndivSPT"
     levels: ClassVar[tuple[type[ErrorLevel], ...]] = (ReceivedErrorLevel,)
 
     inner_alpha: float = 0.01
-    split_width: float = 0.1
-    refinements: int = 10
-    method: Method = "automatic"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.inner_alpha < 1:
-            raise ValueError(f"inner_alpha must be between 0 and 1, but is {self.inner_alpha}.")
-        if not 0 < self.split_width < float("inf"):
-            raise ValueError(f"split_width must be positive and finite, but is {self.split_width}.")
-        if self.refinements < 0:
-            raise ValueError(f"refinements must be 0 or more, but is {self.refinements}.")
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, but is {self.method!r}.")
-
-    def _bounding(self) -> Bounding:
-        return "inverse"
 
     # ---------------------------------------------------------------------------------------------- per-sample errors
 
@@ -125,7 +106,7 @@ class IndivSPT(OneErrorDefence):
         n0, n_gamma, batch_size = whole("n0", n0), whole("n_gamma", n_gamma), whole("batch_size", batch_size)
         alpha, seed = alpha_level("alpha", alpha), seed_number(seed)
         image = self.checked(received)
-        inverse = self._invert(image, progress)
+        inverse = self.inverted(image, progress)
         begun = IndividualCertificate(
             **self._about(image, seed),
             **self.measured_for(),
@@ -212,7 +193,7 @@ class IndivSPT(OneErrorDefence):
                 f"{n_test} betas cannot show that less than half of all exceed E: at least {needed} are needed."
             )
         image = self.checked(received)
-        inverse = self._invert(image, progress)
+        inverse = self.inverted(image, progress)
         choice, test = independent_generators(2, f"received error {error!r}", seed, n_choice, n_test)
         largest = None
         if error is None:
@@ -278,12 +259,6 @@ class IndivSPT(OneErrorDefence):
             bound = received_bound(inverse, self.classifier.preprocessing, part, method=self.method)
             bounds += bound.values.tolist()
         return tuple(bounds)
-
-    # ----------------------------------------------------------------------------------------------------- the inverse
-
-    def _invert(self, image: Tensor, progress: Progress) -> Inverse:
-        received = ReceivedImage(image, self.transform, (-self.limit, self.limit), attacker=self.attacker)
-        return invert(received, width=self.split_width, refinements=self.refinements, progress=progress)
 
 
 def _ranges(inverse: Inverse) -> tuple[tuple[tuple[float, float], ...], ...]:

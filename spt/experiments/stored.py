@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,13 @@ class Stored:
 
     @property
     def command(self) -> str:
-        """What makes it: the command as it was given, and the settings that have another name, or had another default, then."""
+        """What makes it: the command as it was given, and the settings that have another name, or had another default, or were not
+        there then and would be others now."""
         now, then = self.experiment.identity, self.record["settings"]
         renamed = [f" --set {name}={now[name]}" for name in then if name in now and then[name] != now[name]]
+        usual = {field.name: field.default for field in fields(self.experiment)}
+        new = [name for name in now if name not in then and name in usual and now[name] != usual[name]]
+        renamed += [f" --set {name}={now[name]}" for name in new]
         return str(self.record.get("command", "")) + "".join(renamed)
 
     @property

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 from spt.certificates import CellsCertificate, given, quantity
 from spt.certificates.answer import Answer
 from spt.certificates.cell_walk import CellWalk
-from spt.certificates.cells import Bounds
+from spt.certificates.ranges import Bounds
 from spt.figures.certificates import GREEN, GREY, dial_ticks, sample_rows
 from spt.figures.votes import Rows
 from spt.transforms import TRANSFORMS

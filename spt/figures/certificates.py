@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from spt.certificates import CellsCertificate, DistCertificate, confidence, given, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
-from spt.certificates.per_sample import IndividualCertificate
+from spt.certificates.ball_evidence import BallEvidence
 from spt.figures.style import LIVE, plain, style
 from spt.figures.votes import Rows
 from spt.statistics import Decision
@@ -36,12 +36,12 @@ _WORDS = {Decision.ACCEPT: PASSED, Decision.FUTILE: FUTILE, Decision.CONTINUE: F
 # --------------------------------------------------------------------------------------------------------------- samples
 
 
-def outcomes(certificate: DistCertificate | IndividualCertificate | CellsCertificate) -> tuple[str, ...]:
+def outcomes(certificate: BallEvidence) -> tuple[str, ...]:
     """What became of each sample's inner test: PASSED, FUTILE or FAILED."""
     return tuple(_WORDS[outcome] for outcome in certificate.outcomes())
 
 
-def sample_rows(certificate: DistCertificate | IndividualCertificate | CellsCertificate) -> Rows:
+def sample_rows(certificate: BallEvidence) -> Rows:
     """One row for each sample so far: its place b', its error radius r (and that rounded up, to be read), its votes
     and its outcome."""
     rows: Rows = []

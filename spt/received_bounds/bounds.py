@@ -23,9 +23,10 @@ Methods, sound as any Y is:
   the plane; the one warp reads less than sqrt(2) away, the other less than 1 in either axis; rotations keep distances. So columns
   of N of pixels 2 ``reach`` apart share no row and can share an image (`probe_images`): |N| rad costs as many warps as these.
   Of translations N is a difference of two products of one-dimensional matrices, and needs none (`spt.received_bounds.separable`).
-- "regularised": Y = P A_{beta+m} K, m the middle of the cluster, K = R A^T (A R A^T + D)^-1, A = A_m, R = diag(rad²),
-  D = diag(`NOISE` delta)²: the best linear estimate of x from c if u and c - A x were random and independent. It uses what
-  x' says about sums of pixels, which the per-pixel inverse forgets. K A_gamma does not depend on beta: warps only, too.
+- "regularised": Y = P A_{beta+m} K, m the middle of the cluster, K = R A^T (A R A^T + D)^-1, A = A_m, R and D diagonal: the best
+  linear estimate of x from c if u and c - A x were random and independent, with these variances. It uses what x' says about
+  sums of pixels, which the per-pixel inverse forgets. Variances are looked for with which the worst case is known best
+  (`spt.received_bounds.estimator`). K A_gamma does not depend on beta: warps only, too.
   (To narrow the inverse with the same K first, by 15 to 40 %, was tried: it does not lower the bound.)
 - "automatic": for each cluster one of these.
 - "interval", the paper's: Y = 0, and the interval image of T_{beta+gamma} [x] for gamma in a split instead of nodes.
@@ -57,22 +58,19 @@ from spt.inverse import Inverse
 from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
 from spt.received_bounds.clusters import NARROW, Cluster, find_clusters, find_nodes
+from spt.received_bounds.estimator import MOST_SHARED, estimator_of
 from spt.received_bounds.separable import SeparableMaps
 from spt.rounding_slack import float_slack, norm_inflation
-from spt.threat_model import MEMORY_BUDGET, Points, as_points
+from spt.threat_model import MEMORY_BUDGET, Points, ReceivedImage, as_points
 from spt.transforms import Transform, Translation
 
 Method = Literal["automatic", "kernel", "regularised", "interval"]
 METHODS: tuple[Method, ...] = ("automatic", "kernel", "regularised", "interval")
 
-NOISE = 5.0
-"""Standard deviation of c - A x that the estimate assumes, in units of delta: 3 to 10 are about equally good."""
 MOST_PIXELS = 1 << 12
 """The regularised method holds matrices of pixels x pixels, so it is for images of at most this many."""
 BETAS_AT_ONCE = 16
 """On a CPU; more do not help."""
-MOST_SHARED = 8
-"""Nodes of gamma for which what does not depend on beta is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +99,20 @@ class ErrorHull:
         largest: Tensor = norms.new_zeros(self.count).scatter_reduce_(0, self.item, norms, "amax")
         return (largest.cpu() + self.slack) * self.inflation
 
-    def radii(self, offsets: Tensor) -> Tensor:
-        """(N,) proved radii, on the CPU, of balls around the ``offsets`` (N, C, H', W') that hold 0 and every e."""
+    def radii(self, offsets: Tensor, *, with_zero: bool = True) -> Tensor:
+        """(N,) proved radii, on the CPU, of balls around the ``offsets`` (N, C, H', W') that hold every e, and 0 if asked for."""
+        if not with_zero:
+            return self.distances(offsets)
         own = (torch.linalg.vector_norm(offsets.flatten(1), dim=1).cpu() + self.slack) * self.inflation
         return torch.maximum(own, self.distances(offsets))
 
-    def centres(self) -> Tensor:
-        """(N, C, H', W') nearly the centre of the smallest ball around 0 and the middles of each beta's boxes."""
-        order = torch.arange(len(self.item), device=self.item.device)
-        rank = order - torch.searchsorted(self.item, self.item) + 1
+    def centres(self, *, with_zero: bool = True) -> Tensor:
+        """(N, C, H', W') nearly the centre of the smallest ball around the middles of each beta's boxes, and 0 if asked for."""
+        order, extra = torch.arange(len(self.item), device=self.item.device), int(with_zero)
+        rank = order - torch.searchsorted(self.item, self.item) + extra
         points = self.middle.new_zeros(self.count, int(rank.max()) + 1, self.middle[0].numel())
         points[self.item, rank] = self.middle.flatten(1)
-        weights = centre_weights(points @ points.mT, torch.bincount(self.item, minlength=self.count) + 1)
+        weights = centre_weights(points @ points.mT, torch.bincount(self.item, minlength=self.count) + extra)
         centres: Tensor = weights[:, None] @ points
         return centres.reshape(self.count, *self.middle.shape[1:])
 
@@ -166,19 +166,20 @@ def received_balls(
     betas: Points,
     *,
     method: Method = "automatic",
+    with_received: bool = True,
     memory_budget: int = MEMORY_BUDGET,
     progress: Progress = silent,
 ) -> tuple[Tensor, Tensor]:
-    """Balls that contain P A_beta x' and every P A_{beta+gamma} x that can explain x', for N betas
-    (docs/mathematics.md, section 17).
+    """Balls that contain every P A_{beta+gamma} x that can explain x', and P A_beta x' unless ``with_received`` is false, for N
+    betas (docs/mathematics.md, sections 17 and 27).
 
     Returns: centres (N, C, H', W') float64 on the device of x', nearly the best, and proved radii (N,) on the CPU.
     Arguments and errors: `received_bound`.
     """
     hull = error_hull(inverse, preprocessing, betas, method=method, memory_budget=memory_budget, progress=progress)
-    offsets = hull.centres()
+    offsets = hull.centres(with_zero=with_received)
     shown = preprocessing(inverse.received.transform(inverse.received.pixels, betas))
-    return shown - offsets, hull.radii(offsets)
+    return shown - offsets, hull.radii(offsets, with_zero=with_received)
 
 
 def error_hull(
@@ -202,9 +203,10 @@ def error_hull(
     if method == "regularised" and image[0].numel() > MOST_PIXELS:
         raise ValueError(f"The regularised method is for images of up to {MOST_PIXELS} pixels, not {image[0].numel()}.")
     low, high = received.ends
-    problem = _Received(image, (low + high) / 2, (high - low) / 2, received.transform, preprocessing, points)
-    clusters = list(map(Cluster, inverse.boxes, inverse.lower, inverse.upper))
-    clusters = clusters if method == "interval" else find_clusters(inverse)
+    problem = _Received(received, (low + high) / 2, (high - low) / 2, preprocessing, points)
+    clusters = find_clusters(inverse)
+    if method == "interval":
+        clusters = tuple(map(Cluster, inverse.boxes, inverse.lower, inverse.upper))
     parts, gain = [], 0.0
     for cluster in progress(clusters, desc="bounding what explains the image", total=len(clusters)):
         boxes = problem.boxes_of(cluster, _chosen(method, cluster, image), memory_budget)
@@ -243,12 +245,21 @@ def probe_images(preprocessing: Preprocessing, height: int, width: int) -> Tenso
 class _Received:
     """A received image, the middle and radius of what T_gamma x can be, and the betas (N, d)."""
 
-    image: Tensor
+    received: ReceivedImage
     middle: Tensor
     delta: Tensor
-    transform: Transform
     preprocessing: Preprocessing
     betas: Tensor
+
+    @property
+    def image(self) -> Tensor:
+        """x', (C, H, W)."""
+        return self.received.pixels
+
+    @property
+    def transform(self) -> Transform:
+        """T."""
+        return self.received.transform
 
     def boxes_of(self, cluster: Cluster, method: Method, memory_budget: int) -> tuple[Tensor, ...]:
         """Item, middle and radius of the boxes of one cluster, and by how much roundings are amplified, (pieces,)."""
@@ -333,33 +344,11 @@ class _Received:
 
 
 class _Regularised:
-    """The regularised method on one cluster: what does not depend on beta, and the boxes for some betas.
-
-    Matrices of the module are transposed, so that a row is an image: of K the column of one received pixel.
-    """
+    """The regularised method on one cluster."""
 
     def __init__(self, problem: _Received, cluster: Cluster) -> None:
         self.problem, self.cluster = problem, cluster
-        image = problem.image
-        self.unit = torch.eye(image[0].numel(), dtype=torch.float64, device=image.device)
-        self.unit = self.unit.view(-1, *image.shape[1:])
-        self.centre = cluster.box.mean(dim=1)[None]
-        warp = self._warp(self.centre)
-        variance = cluster.radius.square().mean(0).flatten()
-        noise = (NOISE * problem.delta).square().mean(0).flatten()
-        weighted = warp.T * variance
-        self.estimator = torch.linalg.solve(weighted @ warp + torch.diag(noise + 1e-12), weighted)
-        self.gain = self.estimator.abs().sum(0).amax(0, keepdim=True)
-        self.estimated = lru_cache(MOST_SHARED)(self._estimated)
-
-    def _warp(self, gamma: Tensor) -> Tensor:
-        warped: Tensor = self.problem.transform(self.unit, gamma)[0].flatten(1)
-        return warped
-
-    def _estimated(self, gamma: tuple[float, ...]) -> Tensor:
-        """K A_gamma."""
-        moved: Tensor = self._warp(torch.tensor([gamma], dtype=torch.float64)) @ self.estimator
-        return moved.view_as(self.unit)
+        self.estimator = estimator_of(cluster, problem.received, problem.preprocessing)
 
     def boxes(self, items: Tensor) -> tuple[Tensor, ...]:
         """As `_Received.boxes_of`."""
@@ -367,22 +356,22 @@ class _Regularised:
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def _boxes(self, item: int) -> tuple[Tensor, ...]:
-        problem, cluster = self.problem, self.cluster
+        problem, cluster, estimator = self.problem, self.cluster, self.estimator
         transform, preprocessing = problem.transform, problem.preprocessing
         nodes = find_nodes(transform, cluster, problem.betas, torch.tensor([item]))
-        beta, outer = problem.betas[item][None], problem.betas[item][None] + self.centre
+        beta, outer = problem.betas[item][None], problem.betas[item][None] + estimator.centre
         moved = beta + nodes.gamma
-        y = preprocessing(transform(self.estimator.view_as(self.unit), outer)[0]).abs()
+        y = preprocessing(transform(estimator.matrix.view_as(estimator.unit), outer)[0]).abs()
         radius = torch.einsum("qhw,mcq->mchw", y, (problem.delta + nodes.inner).flatten(2))
         radius = radius + preprocessing(nodes.outer)
         missing = (problem.middle - transform(cluster.middle, nodes.gamma)).flatten(2)
-        estimate = (missing @ self.estimator).view(-1, *problem.image.shape)
+        estimate = (missing @ estimator.matrix).view(-1, *problem.image.shape)
         middle = preprocessing(
             transform(problem.image, beta) - transform(estimate, outer) - transform(cluster.middle, moved)
         )
         columns = []
         for gamma, angle in zip(nodes.gamma.tolist(), moved, strict=True):
-            twice = transform(self.estimated(tuple(gamma)), outer)
-            n = preprocessing(twice - transform(self.unit, angle[None]))[0].abs()
+            twice = transform(estimator.estimated(tuple(gamma)), outer)
+            n = preprocessing(twice - transform(estimator.unit, angle[None]))[0].abs()
             columns.append(torch.einsum("jhw,cj->chw", n, cluster.radius.flatten(1)))
-        return nodes.item.to(middle.device), middle, radius + torch.stack(columns), self.gain
+        return nodes.item.to(middle.device), middle, radius + torch.stack(columns), estimator.gain

@@ -8,6 +8,7 @@ T_gamma x and T_{beta+gamma} x of each of its images are close to straight lines
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -54,8 +55,12 @@ class Cluster:
         return Cluster(box, torch.minimum(self.lower, other.lower), torch.maximum(self.upper, other.upper))
 
 
-def find_clusters(inverse: Inverse) -> list[Cluster]:
-    """The surviving splits; narrow ones that touch (one parameter) joined while the cluster stays small and narrow."""
+@lru_cache(maxsize=2)
+def find_clusters(inverse: Inverse) -> tuple[Cluster, ...]:
+    """The surviving splits; narrow ones that touch (one parameter) joined while the cluster stays small and narrow.
+
+    Asked again it gives the same objects, under which others keep what they computed.
+    """
     found: list[Cluster] = []
     for split in map(Cluster, inverse.boxes, inverse.lower, inverse.upper):
         if found and len(split.box) == 1 and found[-1].box[0, 1] == split.box[0, 0]:
@@ -64,7 +69,7 @@ def find_clusters(inverse: Inverse) -> list[Cluster]:
                 found[-1] = joined
                 continue
         found.append(split)
-    return found
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -316,17 +316,21 @@ def page_links(opened: Opened, pixel_sigma: float, point: Sequence[float] | None
     attack = {
         parameter.name: f"{value:.10g}" for parameter, value in zip(transform.parameters, point or (), strict=False)
     }
-    form = ON_CERTIFY.get(getattr(experiment, "form", "one-ball"))
+    named = getattr(experiment, "form", "one-ball")
+    form = ON_CERTIFY.get(named)
     certified = image | smoothing | proof | _named(experiment, {f"{transform.name}_limit": "limit"})
     certified |= {"form": form, **_named(experiment, {"n_cell": "n_cell", "n_total": "n_total"})} if form else {}
+    received = {"indiv_form": ON_INVERSE[named]} if experiment.name == "indiv" else {}
     return {
         "votes": image | smoothing | voted | drawn | attack,
         **({"certify": certified} if form else {}),
         "interpolation": image | smoothing | wide | attack,
-        "inverse": image | smoothing | wide | attack | proof,
+        "inverse": image | smoothing | wide | attack | proof | received,
     }
 
 
+ON_INVERSE = {"one-ball": "per-sample errors", "cells": "cells"}
+"""The forms of IndivSPT, by their names on the page Inverse."""
 ON_CERTIFY = {"one-ball": "one ball", "cells": "cells"}
 """The forms that the page Certify has, by their names here; rows of other forms are not opened there."""
 

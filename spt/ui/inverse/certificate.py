@@ -7,7 +7,7 @@ import streamlit as st
 import torch
 
 from spt.certificates import given
-from spt.defences import IndivSPT
+from spt.defences import IndivSPT, IndivSPTCells
 from spt.ui.inverse import certificate_request, certificate_run, conclusion
 from spt.ui.inverse.certificate_request import IndividualOutcome, Plan, Result
 from spt.ui.inverse.request import InverseRequest
@@ -38,8 +38,9 @@ def area(request: InverseRequest) -> IndividualOutcome | None:
         st.caption(
             f"The certificate is about Γ = ±{given(limit, request.transform.unit)}, which contains the range above."
         )
+    kind: type[IndivSPT | IndivSPTCells] = IndivSPTCells if plan.cells else IndivSPT
     try:
-        defence = IndivSPT(
+        defence = kind(
             request.classifier,
             request.transform,
             plan.procedure.parameter_sigma,
@@ -66,7 +67,7 @@ def area(request: InverseRequest) -> IndividualOutcome | None:
     return None if result is None else IndividualOutcome(plan, limit, result)
 
 
-def _run_or_known(request: InverseRequest, defence: IndivSPT, plan: Plan, key: Key) -> Result | None:
+def _run_or_known(request: InverseRequest, defence: IndivSPT | IndivSPTCells, plan: Plan, key: Key) -> Result | None:
     result: Result | None = CERTIFICATES.get(key)
     st.html(_STYLE)
     with st.container(key="indiv_run"):
@@ -124,6 +125,8 @@ def _run_or_known(request: InverseRequest, defence: IndivSPT, plan: Plan, key: K
 
 
 def _before_a_run(plan: Plan) -> str:
+    if plan.cells:
+        return "No run for these settings yet. A digit takes a few seconds; a photograph, or many cells, some minutes."
     samples = f"No run for these settings yet. {plan.procedure.n_gamma} samples take"
     if plan.one_error:
         return f"{samples} a quarter of a minute to several minutes: with one E they need more votes, the more the larger E is."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from spt.certificates import OneErrorCertificate
+from spt.certificates import IndividualCellsCertificate, OneErrorCertificate
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
 from spt.classifiers import Classifier
@@ -12,8 +12,9 @@ from spt.transforms import Transform
 from spt.ui.shared import state
 from spt.ui.shared.procedure import Procedure, choose_procedure
 
-PER_SAMPLE, ONE_ERROR, ONLINE = "per-sample errors", "one E, the paper’s form", "one E fixed beforehand (online)"
-Result = IndividualCertificate | OneErrorCertificate | ReceivedErrorLevel
+CELLS, PER_SAMPLE = "cells", "per-sample errors"
+ONE_ERROR, ONLINE = "one E, the paper’s form", "one E fixed beforehand (online)"
+Result = IndividualCertificate | IndividualCellsCertificate | OneErrorCertificate | ReceivedErrorLevel
 """A certificate; or, of an image that an E fixed beforehand refuses, the error level that says why."""
 
 
@@ -24,12 +25,14 @@ class Plan:
     Attributes:
         one_error: one E for all samples instead of an error for each. error: that E, if it was fixed beforehand.
         n_test: how many betas test E; 0 without.
+        cells: x′ by itself, and its originals cell by cell; the procedure's n_gamma is 0 then.
     """
 
     procedure: Procedure
     one_error: bool
     error: float | None
     n_test: int
+    cells: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +48,16 @@ def choose(transform: Transform, classifier: Classifier) -> Plan:
     """The form, its numbers, smoothing and statistics."""
     form = state.choose(
         "The error of the samples",
-        (PER_SAMPLE, ONE_ERROR, ONLINE),
+        (PER_SAMPLE, CELLS, ONE_ERROR, ONLINE),
         PER_SAMPLE,
         key="indiv_form",
-        help="Per-sample errors: every β has a ball of its own; certifies most. One E: the paper’s form, one radius for all β, "
-        "measured on other β of this image; ρ is the probability to exceed it. Fixed beforehand: E is given, as for a device "
+        help="Per-sample errors: every β has one ball for x′ and all its originals. Cells: x′ by itself, and its originals in "
+        "each part of Γ that survives by other β; certifies most, with fewest samples. One E: the paper’s form, one radius for all "
+        "β, measured on other β of this image; ρ is the probability to exceed it. Fixed beforehand: E is given, as for a device "
         "that must answer at once; the image is accepted if its errors stay below E, else refused.",
     )
     error, n_test = None, 0
-    if form != PER_SAMPLE:
+    if form in (ONE_ERROR, ONLINE):
         left, right = st.columns(2, vertical_alignment="bottom")
         if form == ONLINE:
             error = state.number(
@@ -78,5 +82,5 @@ def choose(transform: Transform, classifier: Classifier) -> Plan:
         if form == ONE_ERROR:
             right.caption("E is 1.1 × the largest proved bound of 100 other β.")
     with st.expander("Smoothing and statistics of the certificate"):
-        procedure = choose_procedure(transform, classifier, nested=True)
-    return Plan(procedure, form != PER_SAMPLE, error, n_test)
+        procedure = choose_procedure(transform, classifier, nested=True, counted=form != CELLS)
+    return Plan(procedure, form in (ONE_ERROR, ONLINE), error, n_test, form == CELLS)

@@ -3,7 +3,14 @@
 import math
 from collections.abc import Sequence
 
-from spt.certificates import OneErrorCertificate, confidence, quantity, rounded_down, rounded_up
+from spt.certificates import (
+    IndividualCellsCertificate,
+    OneErrorCertificate,
+    confidence,
+    quantity,
+    rounded_down,
+    rounded_up,
+)
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.per_sample import IndividualCertificate
 from spt.ui.inverse.certificate_request import Result
@@ -15,6 +22,8 @@ def in_words(request: InverseRequest, result: Result) -> list[str]:
     """One paragraph of Markdown after the other."""
     if isinstance(result, IndividualCertificate):
         return _per_sample(request, result)
+    if isinstance(result, IndividualCellsCertificate):
+        return _in_cells(request, result)
     if isinstance(result, ReceivedErrorLevel):
         return [_level_in_words(result)]
     return _with_one_error(request, result)
@@ -44,6 +53,27 @@ def _per_sample(request: InverseRequest, certificate: IndividualCertificate) -> 
         ]
     statement = _statement(request, certificate.class_names, certificate.label, certificate.reach)
     return [f"{statement} {counts} Confidence {confidence(certificate.alpha)}."]
+
+
+def _in_cells(request: InverseRequest, certificate: IndividualCellsCertificate) -> list[str]:
+    if certificate.inconsistent:
+        return [":red-badge[INCONSISTENT WITH Γ] nothing explains this image; nothing is certified."]
+    cells, proved = len(certificate.cells), sum(certificate.accepted[1:])
+    counts = (
+        f"Proved are x′ and {proved} of {cells} cells of what survives, from {len(certificate.points):,} samples. Confidence "
+        f"{confidence(certificate.alpha)}."
+    )
+    if certificate.label is not None:
+        return [f"{_statement(request, certificate.class_names, certificate.label, certificate.reach)} {counts}"]
+    if certificate.received_proved:
+        name = escape(certificate.class_names[certificate.selected])
+        return [
+            f":orange-badge[ABSTAIN] g answers **{name}** for x′ itself (confidence {confidence(certificate.alpha)}), but the "
+            "nearest originals are not proved, so nothing is certified."
+        ]
+    return [
+        ":orange-badge[ABSTAIN] nothing is certified: not even g’s answer for x′ is; try a smaller σ_γ or another σ_ε."
+    ]
 
 
 def _with_one_error(request: InverseRequest, certificate: OneErrorCertificate) -> list[str]:

@@ -151,21 +151,21 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
 
 def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> list[str]:
     plan, loaded = outcome.plan, state.value("classifier")
-    how = plan.procedure
+    how, name = plan.procedure, "IndivSPTCells" if plan.cells else "IndivSPT"
     lines = [
         "",
         "from spt import load_classifier",
-        f"from spt.defences import IndivSPT{', shared_budget' if plan.one_error else ''}",
+        f"from spt.defences import {name}{', shared_budget' if plan.one_error else ''}",
         "",
-        f"defence = IndivSPT(load_classifier({loaded!r}), transform, parameter_sigma={how.parameter_sigma!r}, "
+        f"defence = {name}(load_classifier({loaded!r}), transform, parameter_sigma={how.parameter_sigma!r}, "
         f"pixel_sigma={how.pixel_sigma!r}, limit={outcome.limit!r}, attacker={request.attacker!r}, "
         f"split_width={2 * outcome.limit / request.splits!r}, refinements={request.refinements})",
     ]
     if not plan.one_error:
         return [
             *lines,
-            f"certificate = defence.certify(received, n0={how.n0}, n_gamma={how.n_gamma}, alpha={how.alpha!r}, "
-            f"seed={how.seed})",
+            f"certificate = defence.certify(received, n0={how.n0}, "
+            f"{'' if plan.cells else f'n_gamma={how.n_gamma}, '}alpha={how.alpha!r}, seed={how.seed})",
             "print(certificate.to_text(), certificate.verify())",
         ]
     given = "" if plan.error is None else f"error={plan.error!r}, "
