@@ -24,8 +24,7 @@ PAGES = {
 }
 SIZES = ((1440, 900), (1280, 720), (400, 850))
 GROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 22, 20)"}
-ONE_BY_ONE = """document.querySelectorAll("details:not([open]) > summary")
-    .forEach((each, number) => setTimeout(() => each.click(), 100 * number))"""
+FOLDED = "details:not([open]) > summary"
 NOT_MADE = """[...document.querySelectorAll("[data-testid=stMain] details")]
     .some((each) => !each.open || each.innerText.length < 60)"""
 WHAT_COUNTS = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
@@ -56,12 +55,16 @@ def opened(page: Page, address: str) -> None:
     page.goto(address)
     page.locator('[data-testid="stHeading"]').first.wait_for()
     settled(page)
-    page.evaluate(ONE_BY_ONE)
-    until = time.monotonic() + PATIENCE / 1000
-    while page.evaluate(NOT_MADE):
+    until = time.monotonic() + 2 * PATIENCE / 1000
+    while (left := page.locator(FOLDED).count()) or page.evaluate(NOT_MADE):
         assert time.monotonic() < until, "what is folded is not made"
+        if left:
+            page.locator(FOLDED).first.dispatch_event("click")
+            opening = time.monotonic() + 5
+            while page.locator(FOLDED).count() >= left and time.monotonic() < opening:
+                page.wait_for_timeout(50)
         page.wait_for_timeout(100)
-    settled(page)
+        settled(page)
 
 
 @pytest.mark.parametrize("name", PAGES)
