@@ -204,7 +204,7 @@ def test_images_of_unknown_class_are_left_out_and_said(folders: Path) -> None:
 def test_results_that_were_made_before_their_network_was_recorded_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPT_RESULTS")
     for name in ("table2", "table4", "indiv", "table11", "refinement"):
-        app = open_page(experiment=name, table2_result="mnist-rotation-30")
+        app = open_page(experiment=name, table2_result="mnist-rotation-30", table4_result="mnist-rotation-50")
         assert_healthy(app)
         assert "STORED] measured on " in texts(app) and "before networks were recorded" in texts(app)
 
