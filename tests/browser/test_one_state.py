@@ -51,4 +51,4 @@ def test_what_is_of_the_state_before_is_dimmed(server: str, page: Page, address:
     settled(page)
     found = page.evaluate("window.stale")
     assert found["bright"] == []
-    assert page.locator('[data-testid="stMain"] [data-stale="true"]').count() == 0
+    expect(page.locator('[data-testid="stMain"] [data-stale="true"]')).to_have_count(0)
