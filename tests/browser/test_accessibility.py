@@ -67,7 +67,9 @@ def opened(page: Page, address: str) -> None:
         settled(page)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "one ball" else []) for name in PAGES]
+)
 def test_axe_finds_nothing_serious(
     server: str,  # noqa: F811
     visitor: Page,

@@ -107,7 +107,7 @@ def settled(page: Page) -> None:
     """Wait until the page's script has ended: what is there then is not of an earlier run, and stays where it is."""
     app = page.locator('[data-testid="stApp"]')
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_timeout(100)  # between two runs, of which a control or a stored view begins the second, it is so for a moment
+    page.wait_for_timeout(100)  # it is so for a moment between two runs, too
     expect(app).to_have_attribute("data-test-script-state", "notRunning")
 
 
@@ -329,6 +329,7 @@ def test_a_certificate_is_checked_again_and_a_changed_file_is_not_confirmed(serv
     expect(page.get_by_text("computed again from this image")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_check_can_be_stopped(server: str, page: Page) -> None:
     page.goto(f"{server}/votes?n=10000&pace=fast")
     finished(page, 10_000)

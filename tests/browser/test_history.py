@@ -115,6 +115,7 @@ def test_a_preset_is_an_entry_of_its_own(server: str, page: Page) -> None:  # no
     assert seen(page) == second
 
 
+@pytest.mark.slow
 def test_a_card_opens_its_own_example_after_another_one(server: str, page: Page) -> None:  # noqa: F811
     page.goto(server)
     page.get_by_role("link", name="The angle that fools it").click()

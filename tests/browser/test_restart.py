@@ -52,6 +52,7 @@ def test_a_run_begins_again_and_the_page_says_why(server: ExplorerServer, page: 
     expect(page.get_by_role("slider", name="Attack: turned by γ")).to_have_value("12")
 
 
+@pytest.mark.slow
 def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/votes?n=50&pace=fast")
     again = page.get_by_role("button", name="Run again")
@@ -67,6 +68,7 @@ def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerSer
     expect(again).to_be_visible()
 
 
+@pytest.mark.slow
 def test_rows_of_an_experiment_are_kept_and_it_goes_on(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/experiments?experiment=table11&results=quick")
     page.get_by_role("button", name=re.compile("^Run")).click()
