@@ -8,7 +8,7 @@ line by line what agrees, what differs, and what has to be taken on trust.
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict, TypeVar, cast
 
@@ -50,6 +50,7 @@ AnyCertificate = (
 )
 Verdict = Literal["agrees", "differs", "on trust"]
 _Value = TypeVar("_Value")
+_InCells = TypeVar("_InCells", CellsCertificate, IndividualCellsCertificate)
 
 _COULD_BE = ("error E", "device")
 """Lines that are on trust only because data or a device are not here."""
@@ -276,13 +277,8 @@ def _cells(
         every_cell=certificate.every_cell,
         further_limits=tuple(limit for limit, _ in certificate.further_axes),
     )
-    n0, alpha, seed = sum(certificate.selection_counts), certificate.alpha, certificate.seed
-    again = None
-    sizes = {"n_cell": certificate.n_cell, "n_total": certificate.n_total}
-    for again in defence.stream(image, n0, **sizes, alpha=alpha, seed=seed, progress=progress):
-        if len(again.sizes) == len(certificate.sizes):
-            break  # it may have been stopped there, which changes nothing that it says
-    assert again is not None  # there is at least one cell
+    n0 = sum(certificate.selection_counts)
+    again = _as_far(certificate, defence.stream(image, n0, **_sizes(certificate), progress=progress))
     same = (certificate.cells, certificate.accepted) == (again.cells, again.accepted)
     text = f"{len(certificate.cells)} cells, {sum(certificate.accepted)} of them proved"
     return [
@@ -295,6 +291,32 @@ def _cells(
     ], again
 
 
+class _Sizes(TypedDict):
+    n_cell: int
+    n_total: int
+    alpha: float
+    seed: int
+
+
+def _sizes(certificate: CellsCertificate | IndividualCellsCertificate) -> _Sizes:
+    """What the stream of a defence with cells is asked for."""
+    return {
+        "n_cell": certificate.n_cell,
+        "n_total": certificate.n_total,
+        "alpha": certificate.alpha,
+        "seed": certificate.seed,
+    }
+
+
+def _as_far(certificate: _InCells, stream: Iterator[_InCells]) -> _InCells:
+    """What a stream of cells has shown when it has come as far as the certificate, which may have been stopped there: that changes
+    nothing that it says."""
+    again = next(stream)
+    while len(again.sizes) != len(certificate.sizes) and (further := next(stream, None)) is not None:
+        again = further
+    return again
+
+
 def _received_cells(
     certificate: IndividualCellsCertificate, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
@@ -305,13 +327,8 @@ def _received_cells(
         refinements=certificate.refinements,
         method=cast(Method, certificate.method),  # which IndivSPTCells refuses if it is none
     )
-    n0, alpha, seed = sum(certificate.selection_counts) or 100, certificate.alpha, certificate.seed
-    again = None
-    sizes = {"n_cell": certificate.n_cell, "n_total": certificate.n_total}
-    for again in defence.stream(image, n0, **sizes, alpha=alpha, seed=seed, progress=progress):
-        if len(again.sizes) == len(certificate.sizes):
-            break  # it may have been stopped there, which changes nothing that it says
-    assert again is not None  # there is always something to see
+    n0 = sum(certificate.selection_counts) or 100
+    again = _as_far(certificate, defence.stream(image, n0, **_sizes(certificate), progress=progress))
     same = certificate.accepted == again.accepted
     text = f"g's answer to the image and {max(0, len(certificate.accepted) - 1)} of {len(certificate.cells)} cells were tested"
     return [

@@ -10,7 +10,7 @@ from spt.certificates.answer import Answer
 from spt.figures import certificates as figures
 from spt.figures.cells import cells_svg
 from spt.ui.certify.run import Proof
-from spt.ui.shared import state
+from spt.ui.shared import cells_picture, state
 from spt.ui.shared.components import component
 
 _cells = component(__file__)
@@ -19,17 +19,9 @@ _cells = component(__file__)
 def draw_range(place: Any, certificate: Proof, alt: str, answers: Sequence[Answer] = ()) -> None:
     """Draw the range with g's answers; cells as they are, without choosing one."""
     if isinstance(certificate, CellsCertificate):
-        draw_cells(place, certificate, alt, answers)
+        cells_picture.draw(place, certificate, alt, answers)
     else:
         place.plotly_chart(figures.certified_range(certificate, answers), alt=alt)
-
-
-def draw_cells(
-    place: Any, certificate: CellsCertificate, alt: str, answers: Sequence[Answer] = (), live: bool = False
-) -> None:
-    """Draw the cells as a picture, which one may do again and again; ``live``: with the one that is tested next."""
-    ink = "#fafafa" if st.context.theme.type == "dark" else "#262730"
-    place.image(cells_svg(certificate, answers=answers, live=live, ink=ink), alt=alt, width="stretch")
 
 
 def show(place: Any, certificate: CellsCertificate, answers: Sequence[Answer]) -> None:

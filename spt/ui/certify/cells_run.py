@@ -8,9 +8,9 @@ from typing import Any
 
 from spt.certificates import CellsCertificate
 from spt.figures import cells as figures
-from spt.ui.certify import cells_dial
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots, ending_in_words, follow
+from spt.ui.shared import cells_picture
 
 CELLS_AT_ONCE, SLICES_AT_ONCE = 2, 8  # tried together: the dial moves on every second or so
 
@@ -31,7 +31,7 @@ def count(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None
     def draw(certificate: CellsCertificate) -> None:
         nonlocal so_far
         so_far = certificate
-        cells_dial.draw_cells(slots.dial, certificate, f"Cells so far: {certificate.explain()}", live=True)
+        cells_picture.draw(slots.dial, certificate, f"Cells so far: {certificate.explain()}", live=True)
         draw_progress(slots, certificate)
         if not certificate.complete:
             slots.panel.markdown(standing(request, certificate))

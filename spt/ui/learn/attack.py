@@ -5,7 +5,7 @@ import streamlit as st
 
 from spt.figures import votes as figures
 from spt.images import to_8_bit
-from spt.ui.learn.lesson import ALONE, IMAGE, ROTATION, TRUTH, Lesson, Link, answer, classifier, digit, turned
+from spt.ui.learn.lesson import ALONE, ROTATION, TRUTH, Lesson, Link, answer, classifier, digit, link, turned
 from spt.ui.shared import cache, pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 
@@ -53,8 +53,7 @@ def _show(guess: float | str) -> None:
 
 
 def _link() -> Link:
-    parameters = {"classifier": ALONE, "digits_image": str(IMAGE), "angle": str(first_wrong())}
-    return Link("explore/votes.py", "This attack on the page Votes", {"source": "digits", **parameters})
+    return link("explore/votes.py", "This attack on the page Votes", ALONE, {"angle": str(first_wrong())})
 
 
 STEP = Lesson(

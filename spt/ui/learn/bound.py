@@ -8,9 +8,10 @@ import torch
 from spt.error_bounds import Search, chord_bound, error_norms
 from spt.figures import errors as figures
 from spt.threat_model import AttackedImage
-from spt.ui.learn.lesson import IMAGE, PREPARED, ROTATION, Lesson, Link, answer, classifier, digit
+from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, link
 from spt.ui.shared import state
 from spt.ui.shared.rounding import at_least, at_most
+from spt.ui.shared.state import Parameters
 
 LIMIT, BETA, TRIED, SPLITS, SHOWN = 30.0, -15.0, 7, 40, 181
 _MOST, _HEIGHT = 1.0, 300
@@ -89,18 +90,8 @@ def _show(guess: float | str) -> None:
 
 
 def _link() -> Link:
-    parameters = {
-        "classifier": PREPARED,
-        "digits_image": str(IMAGE),
-        "angle": "15",
-        "beta": f"{BETA:g}",
-        "splits": str(SPLITS),
-    }
-    return Link(
-        "explore/interpolation.py",
-        "Refine this bound on the page Interpolation error",
-        {"source": "digits", **parameters},
-    )
+    parameters: Parameters = {"angle": "15", "beta": f"{BETA:g}", "splits": str(SPLITS)}
+    return link("explore/interpolation.py", "Refine this bound on the page Interpolation error", PREPARED, parameters)
 
 
 STEP = Lesson(

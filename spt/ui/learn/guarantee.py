@@ -6,10 +6,10 @@ from functools import lru_cache
 import streamlit as st
 
 from spt.certificates import CellsCertificate, quantity, rounded_down
-from spt.figures.cells import cells_svg
-from spt.ui.learn.lesson import ALONE, IMAGE, Lesson, Link, answer
-from spt.ui.shared import first_views, state
+from spt.ui.learn.lesson import ALONE, Lesson, Link, answer, link
+from spt.ui.shared import cells_picture, first_views, state
 from spt.ui.shared.markdown import escape
+from spt.ui.shared.state import Parameters
 
 VOTE, NETWORK, DIGITS, TRUE = "the vote, this picture", "the network alone", "every 2", "that it is a 2"
 _STORED = "proof.json.xz"
@@ -32,8 +32,7 @@ def certificate() -> CellsCertificate:
 def _ask() -> str:
     guess = state.choose("Your guess: it speaks about", (NETWORK, VOTE, DIGITS, TRUE), NETWORK, key="guess_guarantee")
     proof = certificate()
-    ink = "#fafafa" if st.context.theme.type == "dark" else "#262730"
-    st.image(cells_svg(proof, ink=ink), alt=f"The cells of the proof: {proof.explain()}", width="stretch")
+    cells_picture.draw(st, proof, f"The cells of the proof: {proof.explain()}")
     st.caption(":blue-badge[STORED] computed beforehand; the page Certify computes it live.")
     return guess
 
@@ -65,9 +64,7 @@ def _show(guess: float | str) -> None:
 
 def _link() -> Link:
     proof = certificate()
-    parameters = {
-        "classifier": ALONE,
-        "digits_image": str(IMAGE),
+    parameters: Parameters = {
         "rotation_sigma": f"{proof.parameter_sigma:g}",
         "certify_pixel_sigma": f"{proof.pixel_sigma:g}",
         "rotation_limit": f"{proof.limit:g}",
@@ -76,7 +73,7 @@ def _link() -> Link:
         "alpha": f"{proof.alpha:g}",
         "seed": str(proof.seed),
     }
-    return Link("explore/certify.py", "Compute this proof on the page Certify", {"source": "digits", **parameters})
+    return link("explore/certify.py", "Compute this proof on the page Certify", ALONE, parameters)
 
 
 STEP = Lesson(

@@ -48,6 +48,11 @@ class Lesson:
     link: Callable[[], Link]
 
 
+def link(page: str, label: str, network: str, parameters: Parameters) -> Link:
+    """A link to a page about the digit, with a network, and what else is set there."""
+    return Link(page, label, {"source": "digits", "digits_image": str(IMAGE), "classifier": network, **parameters})
+
+
 def classifier(name: str) -> Classifier:
     """A bundled network."""
     return cache.classifier(name)

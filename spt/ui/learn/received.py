@@ -7,9 +7,10 @@ from spt.figures import inverse as figures
 from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.threat_model import ReceivedImage
-from spt.ui.learn.lesson import IMAGE, PREPARED, ROTATION, Lesson, Link, answer, digit, turned
+from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, digit, link, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture, Reading
+from spt.ui.shared.state import Parameters
 
 LIMIT, ANGLE, SPLITS = 30.0, 12.5, 600
 
@@ -71,9 +72,10 @@ def _show(guess: float | str) -> None:
 
 
 def _link() -> Link:
-    parameters: dict[str, str | list[str]] = {"classifier": PREPARED, "digits_image": str(IMAGE), "angle": f"{ANGLE:g}"}
-    parameters |= {"interp_range": [f"{-LIMIT:g}", f"{LIMIT:g}"], "inverse_splits": str(SPLITS)}
-    return Link("explore/inverse.py", "Pixel by pixel, on the page Inverse", {"source": "digits", **parameters})
+    parameters: Parameters = {"interp_range": [f"{-LIMIT:g}", f"{LIMIT:g}"], "inverse_splits": str(SPLITS)}
+    return link(
+        "explore/inverse.py", "Pixel by pixel, on the page Inverse", PREPARED, parameters | {"angle": f"{ANGLE:g}"}
+    )
 
 
 STEP = Lesson(

@@ -4,11 +4,12 @@ import streamlit as st
 import torch
 
 from spt.error_bounds import interpolation_error
-from spt.ui.learn.lesson import IMAGE, PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, turned
+from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, link, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 from spt.ui.shared.rounding import about
 from spt.ui.shared.signed import signed
+from spt.ui.shared.state import Parameters
 
 NOTHING, LITTLE, MUCH = "the same picture", "nearly the same", "visibly another"
 
@@ -66,13 +67,9 @@ def _show(guess: float | str) -> None:
 
 
 def _link() -> Link:
-    angle = float(state.value("there_and_back") or 15.0)
-    parameters = {"classifier": PREPARED, "digits_image": str(IMAGE), "angle": f"{angle:g}", "beta": f"{-angle:g}"}
-    return Link(
-        "explore/interpolation.py",
-        "This difference on the page Interpolation error",
-        {"source": "digits", **parameters},
-    )
+    angle = state.value("there_and_back") or 0
+    parameters: Parameters = {"angle": str(angle), "beta": str(-angle)}
+    return link("explore/interpolation.py", "This difference on the page Interpolation error", PREPARED, parameters)
 
 
 STEP = Lesson(

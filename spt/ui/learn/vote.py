@@ -8,9 +8,10 @@ from spt.figures import votes as figures
 from spt.images import to_8_bit
 from spt.smoothing import SmoothedClassifier
 from spt.ui.learn import attack
-from spt.ui.learn.lesson import ALONE, IMAGE, ROTATION, TRUTH, Lesson, Link, answer, classifier, turned
+from spt.ui.learn.lesson import ALONE, ROTATION, TRUTH, Lesson, Link, answer, classifier, link, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
+from spt.ui.shared.state import Parameters
 
 SIGMA, VOTES, ALPHA, SEED = 40.0, 1000, 0.01, 0
 
@@ -64,9 +65,9 @@ def _show(guess: float | str) -> None:
 
 
 def _link() -> Link:
-    parameters = {"classifier": ALONE, "digits_image": str(IMAGE), "angle": str(attack.first_wrong())}
-    parameters |= {"rotation_sigma": f"{SIGMA:g}", "n": str(VOTES), "seed": str(SEED), "alpha": f"{ALPHA:g}"}
-    return Link("explore/votes.py", "Watch these votes on the page Votes", {"source": "digits", **parameters})
+    parameters: Parameters = {"angle": str(attack.first_wrong()), "rotation_sigma": f"{SIGMA:g}"}
+    parameters |= {"n": str(VOTES), "seed": str(SEED), "alpha": f"{ALPHA:g}"}
+    return link("explore/votes.py", "Watch these votes on the page Votes", ALONE, parameters)
 
 
 STEP = Lesson(
