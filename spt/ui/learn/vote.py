@@ -53,10 +53,10 @@ def _show(guess: float | str) -> None:
         alt=f"{votes} of {VOTES} votes are for 2.",
     )
     if certificate.label is not None:
-        p, radius = rounded_down(certificate.p_lower, 3), rounded_down(certificate.radius)
+        p, radius = rounded_down(certificate.p_lower, 4), rounded_down(certificate.radius)
         st.latex(
-            rf"\underline p \ge {p}\quad\Rightarrow\quad \sigma\,\Phi^{{-1}}(\underline p) = {SIGMA:g}^\circ\cdot"
-            rf"\Phi^{{-1}}({p}) \ge {radius}^\circ"
+            rf"\underline p = {p}\ldots\quad\Rightarrow\quad \sigma\,\Phi^{{-1}}(\underline p) = {SIGMA:g}^\circ\cdot"
+            rf"\Phi^{{-1}}({p}\ldots) = {radius}\ldots^\circ"
         )
         st.markdown(
             f"If turning twice were the same as turning once, that many votes would **prove** the answer for every further "
