@@ -187,6 +187,18 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe("cifar10-plain", "cifar10", CIFAR10_NETWORK, flip=True, crop=4, epochs=15, half_weights=True),
         Recipe(
+            "cifar10-rotation",
+            "cifar10",
+            CIFAR10_NETWORK,
+            transform="rotation",
+            parameter_sigma=30.0,
+            preprocessing=Preprocessing(vignette="circle", vignette_margin=2.0),
+            flip=True,
+            crop=4,
+            epochs=16,
+            half_weights=True,
+        ),
+        Recipe(
             "cifar10-smooth",
             "cifar10",
             CIFAR10_SMALL_NETWORK,

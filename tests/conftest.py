@@ -74,6 +74,8 @@ def pytest_collection_modifyitems(config, items):
     if find_chromium() is None and os.environ.get("SPT_REQUIRE_BROWSER") != "1":
         skips["browser"] = "needs Chromium (SPT_REQUIRE_BROWSER=1 makes this a failure)"
     for item in items:
+        if "browser" in item.keywords:  # three processes, each with a server and a Chromium: one may wait for too long
+            item.add_marker(pytest.mark.flaky(reruns=1))  # pytest's summary names what ran twice
         for marker, reason in skips.items():
             if marker in item.keywords:
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -25,7 +25,7 @@ ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PATIENCE = 60_000  # milliseconds; a slow machine must not fail a test
+PATIENCE = 120_000  # milliseconds; a slow machine must not fail a test
 expect.set_options(timeout=PATIENCE)
 
 

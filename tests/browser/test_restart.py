@@ -14,6 +14,8 @@ from tests.browser.test_browser import PATIENCE, browser  # noqa: F401 (one is a
 
 pytestmark = pytest.mark.browser
 LINE = "The server was started anew"
+NOTICED = 240_000
+"""Milliseconds in which a browser finds the new server: it asks after 0.5 s, then waits twice as long each time, up to a minute."""
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_a_run_begins_again_and_the_page_says_why(server: ExplorerServer, page: 
     assert page.get_by_text(LINE).count() == 0
     server.kill()
     server.start()
-    expect(page.get_by_text(LINE)).to_be_visible()
+    expect(page.get_by_text(LINE)).to_be_visible(timeout=NOTICED)
     expect(page.get_by_text("5,000 of 5,000 votes").first).to_be_visible()
     assert "angle=12" in page.url and "digits_image=3" in page.url
     expect(page.get_by_role("slider", name="Attack: turned by γ")).to_have_value("12")
@@ -60,7 +62,7 @@ def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerSer
     expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
     server.kill()
     server.start()
-    until = time.monotonic() + PATIENCE / 1000
+    until = time.monotonic() + NOTICED / 1000
     while page.get_by_text(LINE).count() == 0:  # until the browser has noticed, it sends nothing
         assert time.monotonic() < until
         again.click()
@@ -77,14 +79,14 @@ def test_rows_of_an_experiment_are_kept_and_it_goes_on(server: ExplorerServer, p
     server.kill()
     before = _rows(page)
     server.start()
-    expect(page.get_by_text(LINE)).to_be_visible()
+    expect(page.get_by_text(LINE)).to_be_visible(timeout=NOTICED)
     expect(page.get_by_text("“Go on” continues")).to_be_visible()
     expect(page.get_by_text(re.compile(r"stopped after \d+ of"))).to_be_visible()
     kept = _rows(page)
     assert kept >= before
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    until = time.monotonic() + PATIENCE / 1000
+    until = time.monotonic() + NOTICED / 1000
     while _rows(page) <= kept:
         assert time.monotonic() < until
         page.wait_for_timeout(500)
