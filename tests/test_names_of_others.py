@@ -50,7 +50,7 @@ def test_a_certificate_s_picture_shows_names_as_text(columns: Classifier) -> Non
     image = torch.zeros(columns.input_shape)
     image[..., 0] = 1
     named = replace(columns, class_names=NAMES[: len(columns.class_names)])
-    certificate = DistSPT(named, Translation(), 0.2, 0.4, 0.2).certify(image, n_gamma=20)
+    certificate = DistSPT(named, Translation(), 0.1, 0.4, 0.05).certify(image, n_gamma=20)
     picture = certificate_svg(certificate, "data:image/png;base64,", NAMES[1])
     tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(picture).iter()}
     assert certificate.selected is not None and not tags & {"script", "a", "img"}
