@@ -129,7 +129,7 @@ RUNS: dict[str, Callable[[AppTest], None]] = {"votes": run_votes, "certify": run
 @pytest.mark.parametrize(
     ("page", "kind"),
     [
-        pytest.param(page, kind, marks=pytest.mark.slow if page == "inverse" and kind not in ("Python", "CUDA") else [])
+        pytest.param(page, kind, marks=pytest.mark.slow if page == "inverse" and kind != "CUDA" else [])
         for page in RUNS
         for kind in NO_MEMORY
     ],

@@ -379,6 +379,7 @@ def test_the_certificate_with_one_error_measured_on_the_image():
     assert isinstance(again, OneErrorCertificate) and without_seconds(again) == without_seconds(certificate)
 
 
+@pytest.mark.slow
 def test_the_certificate_with_one_error_fixed_beforehand():
     app = certified(ONLINE, indiv_error="0.4")
     (certificate,) = app.session_state["inverse_certificates"].values()

@@ -443,7 +443,7 @@ def test_a_quick_run_of_an_experiment_can_be_stopped(server: str, page: Page) ->
     photograph(page, "experiments")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1280, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), pytest.param(1280, "dark", marks=pytest.mark.slow)])
 def test_narrow_and_dark(server: str, browser: Browser, width: int, scheme: str) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
@@ -462,26 +462,29 @@ def test_narrow_and_dark(server: str, browser: Browser, width: int, scheme: str)
 # --------------------------------------------------------------------------------------------------------- names of others
 
 
-def test_names_that_call_out_are_text(page: Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("votes", {"pace": "fast", "n": "50"}),
+        pytest.param("certify", {"rotation_limit": "1"}, marks=pytest.mark.slow),
+        pytest.param("interpolation", {"splits": "10"}, marks=pytest.mark.slow),
+        pytest.param("inverse", {"inverse_splits": "10"}, marks=pytest.mark.slow),
+        ("experiments", {"results": "quick"}),
+    ],
+)
+def test_names_that_call_out_are_text(name: str, more: dict[str, str], page: Page, tmp_path: Path) -> None:
     """Class names, a data set and its pictures with markup of every kind: on no page anything is asked of another machine (the
-    page sees to that), and the names stand there as they are."""
+    page sees to that), and the names stand there as they are. What a page says, for all of them: tests/test_names_of_others.py."""
     network, pictures = hostile(tmp_path)
     with started(tmp_path, SPT_CLASSIFIER=str(network), SPT_DATASET=str(pictures)) as address:
-        for name, more in {
-            "votes": {"pace": "fast", "n": "50"},
-            "certify": {"rotation_limit": "1"},
-            "interpolation": {"splits": "10"},
-            "inverse": {"inverse_splits": "10"},
-            "experiments": {"results": "quick", "experiment_dataset": str(pictures)},
-        }.items():
-            query = {"classifier": str(network), "source": str(pictures)} | more
-            page.goto(f"{address}/{name}?{urllib.parse.urlencode(query)}")
-            expect(page.locator('[data-testid="stHeading"]').first).to_be_visible()
-            settled(page)
-            assert page.locator('[data-testid="stException"]').count() == 0, name
-            if name == "votes":
-                finished(page, 50)
-                expect(page.get_by_text(CALLS_OUT).first).to_be_visible()
+        query = {"classifier": str(network), "source": str(pictures), "experiment_dataset": str(pictures)} | more
+        page.goto(f"{address}/{name}?{urllib.parse.urlencode(query)}")
+        expect(page.locator('[data-testid="stHeading"]').first).to_be_visible()
+        settled(page)
+        assert page.locator('[data-testid="stException"]').count() == 0
+        if name == "votes":
+            finished(page, 50)
+            expect(page.get_by_text(CALLS_OUT).first).to_be_visible()
 
 
 def _queue(server: str) -> dict[str, dict[str, int]]:

@@ -218,7 +218,7 @@ def test_images_are_saved_with_whole_pixels(server: str, page: Page) -> None:  #
             assert content.startswith(b"<svg") and content.count(b"<image ") == 3
 
 
-@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 400])
 def test_images_lie_side_by_side(server: str, browser: Browser, width: int) -> None:  # noqa: F811
     context = browser.new_context(viewport={"width": width, "height": 850})
     tab = context.new_page()
