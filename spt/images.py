@@ -21,6 +21,8 @@ MAX_PIXELS = 20_000_000
 """That are decoded; of a larger JPEG, which a camera may have made, every second, fourth or eighth in either direction."""
 MAX_REDUCED, MAX_PROGRESSIVE = 80_000_000, 40_000_000
 """Pixels of such a JPEG; a progressive one is held as a whole while it is decoded."""
+DIGIT_SIDE, DIGIT_INK = 28, 20
+"""Pixels of MNIST's digits along a side: all, and what their ink may take."""
 NEARLY_WHITE = 240
 DARKEST_WHITE = 16  # of 255: the least that the brightest pixel becomes where a file does not say which value is white
 SMAX_SAMPLE_VALUE = 341  # TIFF's tag for the largest value that a pixel can have
@@ -251,6 +253,31 @@ def fit_image(picture: Image.Image, shape: tuple[int, int, int], invert: bool = 
     fitted = picture.resize((width, height), Image.Resampling.LANCZOS, box)
     pixels = np.asarray(ImageOps.invert(fitted) if invert else fitted)
     return image_from_pixels(pixels.reshape(height, width, channels))
+
+
+def centre_digit(picture: Image.Image) -> Image.Image:
+    """Light ink on black, centred and scaled as the digits of MNIST were: grey, 28x28.
+
+    What is not black is scaled (anti-aliased) so that its longer side has 20 pixels, and put where its centre of mass is nearest
+    to the middle, as far as all of it stays within (LeCun et al., http://yann.lecun.com/exdb/mnist). A black picture stays black.
+    """
+    grey, centred = picture.convert("L"), Image.new("L", (DIGIT_SIDE, DIGIT_SIDE))
+    box = grey.getbbox()
+    if box is None:
+        return centred
+    width, height = box[2] - box[0], box[3] - box[1]
+    scale = DIGIT_INK / max(width, height)
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    ink = grey.resize(size, Image.Resampling.BICUBIC, box)
+    mass = np.asarray(ink, np.float64)
+    if mass.sum() == 0:  # too faint to be left after scaling
+        return centred
+    corner = []
+    for axis, side in ((0, size[0]), (1, size[1])):
+        centre = (mass.sum(axis=axis) * (np.arange(side) + 0.5)).sum() / mass.sum()
+        corner.append(min(max(0, round(DIGIT_SIDE / 2 - centre)), DIGIT_SIDE - side))
+    centred.paste(ink, (corner[0], corner[1]))
+    return centred
 
 
 def image_from_pixels(pixels: np.ndarray) -> Tensor:

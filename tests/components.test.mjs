@@ -348,3 +348,61 @@ test("keys: an arrow takes an angle's slider one degree on, with Shift a tenth, 
   assert.equal(moved(slider(1, { type: "text" }), "ArrowRight", false), null);
   assert.equal(moved(slider(1), "Home", false), null);
 });
+
+test("the pen leaves a line of its width, the eraser takes it away, and a drawing comes back from its text", async () => {
+  const { line, onGrid, packed, unpacked, SIDE } = await script("shared/draw_pad");
+  const ink = unpacked("");
+  assert.equal(packed(ink), "");
+  line(ink, [4, 14.5], [24, 14.5]);
+  const row = (number) => [...onGrid(ink).slice(number * SIDE, (number + 1) * SIDE)];
+  assert.ok(row(14).slice(4, 24).every((value) => value === 255) && row(14)[1] === 0 && row(14)[26] === 0);
+  assert.ok(row(13)[14] === row(15)[14] && row(13)[14] > 150 && row(13)[14] < 255 && row(12)[14] === 0, "2.6 pixels wide");
+  assert.deepEqual(unpacked(packed(ink)), ink);
+  line(ink, [4, 14.5], [24, 14.5], true);
+  assert.ok(onGrid(ink).every((value) => value === 0));
+  line(ink, [-5, -5], [40, 40]);
+  assert.ok([0, 13, 27].every((k) => onGrid(ink)[k * SIDE + k] > 200), "what leaves the pad is cut off");
+});
+
+test("the pad tells of every finished stroke, takes strokes back, and is drawn on by keys", async () => {
+  const page = new Element(), sent = [], mount = await component("shared/draw_pad");
+  const given = { parentElement: page, setTriggerValue: (name, value) => sent.push([name, value]) };
+  const pad = page.querySelector(".pad"), canvas = pad.querySelector("canvas");
+  canvas.setPointerCapture = canvas.focus = () => {};
+  mount({ ...given, data: { ink: "" } });
+  const at = (x, y) => ({ clientX: x, clientY: y, pointerId: 1, button: 0, preventDefault() {}, stopPropagation() {} });
+  const stroke = (...points) => { canvas.onpointerdown(at(...points[0])); points.slice(1).forEach((each) => canvas.onpointermove(at(...each))); canvas.onpointerup(); };
+  stroke([20, 20], [80, 20]);
+  stroke([80, 20], [40, 90]);
+  assert.deepEqual(sent.map(([name]) => name), ["drawn", "drawn"]);
+  pad.querySelector(".undo").onclick();
+  assert.equal(sent[2][1], sent[0][1]);
+  mount({ ...given, data: { ink: sent[2][1] } }); // Python gives it back: nothing is lost
+  pad.querySelector(".undo").onclick();
+  assert.equal(sent[3][1], "");
+  assert.ok(pad.querySelector(".undo").disabled && pad.querySelector(".clear").disabled);
+  mount({ ...given, data: { ink: sent[1][1] } }); // another drawing
+  assert.ok(pad.querySelector(".undo").disabled && !pad.querySelector(".clear").disabled);
+  pad.querySelector(".clear").onclick();
+  const press = (key) => canvas.onkeydown({ ...at(0, 0), key });
+  press(" "); press("ArrowRight"); press("ArrowDown"); press(" ");
+  assert.notEqual(sent.at(-1)[1], "");
+  assert.equal(pad.querySelector(".said").textContent, "Pen up");
+  press("e"); press(" "); press("ArrowUp"); press("ArrowLeft"); canvas.onblur();
+  assert.ok(sent.at(-1)[1] === "", "erased on the same way");
+});
+
+test("a picture that is pasted is sent, text and what is too large is not", async () => {
+  const { packed, large, MOST, default: mount } = await script("shared/paste");
+  const page = new Element(), sent = [], bytes = Uint8Array.from({ length: 70000 }, (_, k) => k % 256);
+  mount({ parentElement: page, data: { button: false }, setTriggerValue: (name, value) => sent.push([name, value]) });
+  const file = (size, type = "image/png") => ({ size, type, arrayBuffer: async () => bytes.buffer });
+  const paste = async (...files) => { document.dispatchEvent({ type: "paste", target: new Element("div"), clipboardData: { files }, preventDefault() {} }); await settled(); };
+  await paste(file(10, "text/plain"));
+  await paste(file(MOST + 1));
+  assert.equal(page.querySelector(".said").textContent, large(MOST + 1));
+  assert.deepEqual(sent, []);
+  await paste(file(70000));
+  assert.deepEqual(sent, [["pasted", Buffer.from(bytes).toString("base64")]]);
+  assert.equal(packed(bytes), sent[0][1]);
+});

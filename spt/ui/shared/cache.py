@@ -16,7 +16,7 @@ from torch import Tensor
 from spt import own_files
 from spt.classifiers import Classifier, bundled_classifiers, load_classifier
 from spt.datasets import DATASETS, Dataset, load_dataset
-from spt.images import decode_image, fit_image
+from spt.images import centre_digit, decode_image, fit_image
 from spt.response import response
 from spt.transforms import Transform
 from spt.ui.shared import own_names
@@ -113,16 +113,19 @@ def _image(
     return _data.image(index), _data.caption(index)
 
 
-def decoded(sha256: str, shape: tuple[int, int, int], invert: bool, data: bytes) -> tuple[Tensor, str]:
-    """The uploaded picture with that digest as an image of ``shape``, and a remark on how it was read (perhaps empty)."""
-    return _decoding(_decoded, sha256, shape, invert, data)
+def decoded(
+    sha256: str, shape: tuple[int, int, int], invert: bool, data: bytes, centred: bool = False
+) -> tuple[Tensor, str]:
+    """The uploaded picture with that digest as an image of ``shape``, and a remark on how it was read (perhaps empty);
+    ``centred``: as MNIST's digits are."""
+    return _decoding(_decoded, sha256, shape, invert, centred, data)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _decoded(sha256: str, shape: tuple[int, int, int], invert: bool, _data: bytes) -> tuple[Tensor, str]:
+def _decoded(sha256: str, shape: tuple[int, int, int], invert: bool, centred: bool, _data: bytes) -> tuple[Tensor, str]:
     _needs_slot()
     picture, remark = decode_image(_data)
-    return fit_image(picture, shape, invert), remark
+    return fit_image(centre_digit(picture) if centred else picture, shape, invert), remark
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -17,10 +17,9 @@ from spt.datasets import DATASETS
 from spt.images import image_digest
 from spt.threat_model import Attacker, Bounding, bounded_transforms
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui.shared import cache, failures, own_names, pixel_grid, state, title, uploads
+from spt.ui.shared import cache, failures, own_names, own_pictures, pixel_grid, state
 from spt.ui.shared.markdown import escape
 
-UPLOAD, CAMERA = "upload", "camera"
 MOST_IN_GALLERY = 100
 MOST_SEED = 2**63 - 1
 Shape = tuple[int, int, int]
@@ -73,7 +72,7 @@ def where_it_answers(classifier: Classifier) -> str:
 def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | None = None) -> Subject:
     """Which image x, from the gallery, a data set, a file or the camera, fitted to the classifier's input, or to the shape
     that ``shape_for`` gives for the chosen source (it may draw a control)."""
-    sources = [*cache.dataset_names(), UPLOAD, CAMERA]
+    sources = [*cache.dataset_names(), *own_pictures.SOURCES]
     source = state.select(
         "Image x from",
         sources,
@@ -81,14 +80,17 @@ def choose_image(classifier: Classifier, shape_for: Callable[[str], Shape] | Non
         words=own_names.label,
         named=own_names.label,
         key="source",
-        help="Bundled samples (digits, natural), a data set, your own picture (upload), or the camera. Your own folders and "
-        f".npz files: start the app with the environment variable {own_names.DATASETS} (see the README).",
+        help="Bundled samples (digits, natural), a data set, your own picture (upload, or paste it anywhere), the camera, or a "
+        "drawing that you make here. Your own folders and .npz files: start the app with the environment variable "
+        f"{own_names.DATASETS} (see the README).",
     )
+    own_pictures.listen_to_the_clipboard()
     shape = classifier.input_shape if shape_for is None else shape_for(source)
     try:
         with failures.faults_refused():
-            if source in (UPLOAD, CAMERA):
-                return _own_picture(source, shape)
+            if source in own_pictures.SOURCES:
+                image, caption = own_pictures.choose(source, shape)
+                return Subject(image, image_digest(image), None, caption, None)
             return _from_dataset(source, classifier, shape)
     except ValueError as error:
         st.error(failures.sentence(error))
@@ -124,55 +126,6 @@ def image_key(name: str) -> str:
     if name in DATASETS or not alike:
         return f"{last}_image"
     return f"{last}-{hashlib.sha256(name.encode()).hexdigest()[:8]}_image"
-
-
-def _own_picture(source: str, shape: Shape) -> Subject:
-    key = f"{source}_file"
-    digest = state.value_of(source, uploads.DIGEST, "")
-
-    def changed() -> None:
-        file = st.session_state[key]
-        state.set(**{source: uploads.keep(file.name, file.getvalue()) if file else ""})
-
-    if source == UPLOAD:
-        st.file_uploader(
-            "Picture",
-            type=["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
-            key=key,
-            on_change=changed,
-            help="PNG, JPEG, WebP, BMP, GIF or TIFF, at most 20 MB. It stays on the machine that runs this app.",
-        )
-    else:
-        st.camera_input("Picture", key=key, on_change=changed)
-    state.keep(source, uploads.DIGEST, "", digest)
-    invert = state.switch(
-        "Dark ink on light paper",
-        key="invert",
-        help="Swaps black and white: MNIST's digits are light on black.",
-    )
-    upload = uploads.find(digest)
-    if upload is None:
-        if digest:
-            words = (
-                "This link is to a picture that was uploaded in another browser, or too long ago. Choose it again here."
-            )
-        else:
-            words = "Choose a picture to begin." if source == UPLOAD else "Take a picture to begin."
-        st.info(words)
-        title.say(f"{words} {_HOW_TO_BEGIN[source]}")
-        state.stop()
-    st.caption(f"Your picture: {escape(upload.name)}. It stays chosen on the other pages; another one takes its place.")
-    image, remark = cache.decoded(hashlib.sha256(upload.data).hexdigest(), shape, invert, upload.data)
-    caption = "; ".join(filter(None, (upload.name, remark)))
-    return Subject(image, image_digest(image), None, f"your picture ({caption})", None)
-
-
-_HOW_TO_BEGIN = {
-    UPLOAD: "On the left (on a telephone: under *Controls*), at **Picture**, press *Upload* or drop a file of at most 20 MB there. "
-    "It stays on the machine that runs this app.",
-    CAMERA: "On the left (on a telephone: under *Controls*) allow the browser to use the camera, and press *Take photo*.",
-}
-"""What the main area says as long as there is no picture."""
 
 
 def _download(name: str, shape: Shape) -> None:

@@ -16,6 +16,12 @@ def show() -> None:
         label="**Learn: the whole story in six steps**, about eight minutes",
         icon=":material/school:",
     )
+    st.page_link(
+        "explore/votes.py",
+        label="**Draw a digit of your own**, turn it, and see who is fooled",
+        icon=":material/draw:",
+        query_params={"source": "drawing"},
+    )
     st.subheader("Go on", anchor=False)
     for first in range(0, len(PRESETS), 3):
         for column, preset in zip(st.columns(3), PRESETS[first : first + 3], strict=True):
