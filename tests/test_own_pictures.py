@@ -2,17 +2,18 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pages import visit
 from spt.datasets import load_dataset
-from spt.images import centre_digit
-from spt.ui.shared import draw_pad, own_pictures, paste
+from spt.images import centre_digit, to_png
+from spt.ui.shared import draw_pad, exported_code, own_pictures, paste
 
 INK = base64.b64encode(bytes(range(112)) * 112).decode()
 
@@ -82,3 +83,24 @@ def test_a_page_says_how_to_begin_and_that_a_link_is_to_another_s_picture(source
     assert not app.exception and any("to begin" in each.value for each in app.info)
     app = visit("explore/votes.py", {"source": source, source: "0123456789abcdef", "n": "50", "pace": "fast"})
     assert not app.exception and any("in another browser, or too long ago" in each.value for each in app.info)
+
+
+def test_the_python_on_a_page_gives_the_result_for_a_picture_of_one_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dark ink on light paper, inverted and scaled by the page: the file that it offers holds what the lines load."""
+    offered: list[bytes] = []
+    monkeypatch.setattr(exported_code, "to_png", lambda image: offered.append(to_png(image)) or offered[-1])
+    digit = Image.fromarray((load_dataset("digits").image(3)[0].numpy() * 255).astype(np.uint8))
+    paper = io.BytesIO()
+    ImageOps.invert(digit).resize((90, 90)).save(paper, "PNG")
+    app = visit("explore/votes.py", {"source": "upload", "invert": "true", "n": "50", "pace": "fast"})
+    [uploader] = [each for each in app.file_uploader if each.key == "upload_file"]
+    uploader.upload("paper.png", paper.getvalue(), "image/png").run()
+    assert not app.exception and offered
+    (tmp_path / "picture.png").write_bytes(offered[-1])
+    monkeypatch.chdir(tmp_path)
+    [code] = [each.value for each in app.code if "fit_image" in each.value]
+    exec(compile(code, "page", "exec"), {})
+    certificate = app.session_state["votes_run"].certificate
+    assert certificate is not None and capsys.readouterr().out.strip() == certificate.to_text().strip()

@@ -11,7 +11,7 @@ from spt.ui.certify import attack
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import Proof
 from spt.ui.shared import pixel_grid, state
-from spt.ui.shared.exported_code import in_python, in_shell
+from spt.ui.shared.exported_code import in_python, in_shell, offer_own_image
 
 
 def show(request: CertifyRequest, certificate: Proof | None) -> None:
@@ -57,6 +57,7 @@ def show(request: CertifyRequest, certificate: Proof | None) -> None:
         )
         if not certificate.complete:
             st.caption("These lines go on to the end of the run that was stopped here; its beginning is the same.")
+    offer_own_image(request.subject)
     limits = " ".join(f"{each:g}" for each in (settings.limit, *settings.further_limits))
     reference, loaded = request.subject.reference, str(state.value("classifier"))
     st.code(

@@ -20,7 +20,7 @@ from spt.figures.errors import Ball
 from spt.ui.interpolation import balls, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest
 from spt.ui.shared import folded
-from spt.ui.shared.exported_code import in_python
+from spt.ui.shared.exported_code import in_python, offer_own_image
 
 COLUMNS = ("figure", "series", "kind", "from", "to", "from_dy", "to_dy", "value")
 SAMPLED, PROVED = "sampled (at least)", "proved (at most)"
@@ -196,6 +196,7 @@ def area(request: InterpolationRequest, point: tuple[float, ...]) -> None:
 
 def _show(request: InterpolationRequest, point: tuple[float, ...]) -> None:
     _show_downloads(collect(request, point))
+    offer_own_image(request.subject)
     st.caption(
         "All that is drawn, as computed, with the settings and the seed; each number says whether it is sampled or "
         "proved. The Python below prints the displayed numbers, on uniform splits."

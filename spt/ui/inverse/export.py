@@ -18,7 +18,7 @@ from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
 from spt.ui.shared import folded, state
-from spt.ui.shared.exported_code import in_python, in_shell
+from spt.ui.shared.exported_code import in_python, in_shell, offer_own_image
 
 
 def settings(request: InverseRequest) -> dict[str, Any]:
@@ -105,11 +105,9 @@ def as_npz(request: InverseRequest, found: Found) -> bytes:
     return file.getvalue()
 
 
-def command(request: InverseRequest) -> str | None:
-    """The command line that computes the same; None for images that it cannot name."""
+def command(request: InverseRequest) -> str:
+    """The command line that computes the same."""
     reference = request.subject.reference
-    if reference is None:
-        return None
     shape = " ".join(map(str, request.received.shape))
     at = "" if request.gamma is None else " --at " + " ".join(f"{value:g}" for value in request.gamma)
     low, high = request.limits
@@ -226,11 +224,11 @@ def _show(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded 
             on_click="ignore",
             width="stretch",
         )
-    line = command(request)
-    if line is not None:
-        st.code(line, language="bash", wrap_lines=True)
-    if line is not None or request.subject.image.shape[1] != 8:
-        st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
+    if request.subject.image.shape[1] == 8:  # the paper's example, which is no file
+        return
+    offer_own_image(request.subject)
+    st.code(command(request), language="bash", wrap_lines=True)
+    st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 
 
 def _surviving(request: InverseRequest, found: Found) -> str:

@@ -3,7 +3,13 @@
 import shlex
 from dataclasses import dataclass
 
-from spt.ui.shared import state
+import streamlit as st
+
+from spt.images import to_png
+from spt.ui.shared.controls import Subject
+
+OWN = "picture.png"
+"""What a person's own picture is called in them; `offer_own_image` gives this file."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,7 @@ def in_python(reference: str | None, shape: str) -> Loading:
     """For an image that `python -m spt` calls ``reference`` (None: a person's own picture), fitted to ``shape``, an
     expression. The number comes after the last colon: a folder may have colons of its own."""
     if reference is None:
-        invert = ", invert=True" if state.value("invert") else ""
-        load = f"fit_image(read_image(Path('picture.png')), {shape}{invert})"
+        load = f"fit_image(read_image(Path({OWN!r})), {shape})"
         return Loading("fit_image, read_image", ("from pathlib import Path", ""), load)
     name, _, index = reference.rpartition(":")
     return Loading("load_dataset", (), f"load_dataset({name!r}, shape={shape}).image({index})")
@@ -28,4 +33,20 @@ def in_python(reference: str | None, shape: str) -> Loading:
 
 def in_shell(reference: str | None) -> str:
     """The same for the command line."""
-    return shlex.quote(reference or "picture.png")
+    return shlex.quote(reference or OWN)
+
+
+def offer_own_image(subject: Subject) -> None:
+    """Where the image is a person's own picture: the file that the lines load, with every value of the image, however the picture
+    was cut, inverted or centred."""
+    if subject.reference is not None:
+        return
+    st.download_button(
+        f"The image as {OWN}, which the lines below load",
+        to_png(subject.image),
+        OWN,
+        "image/png",
+        key="own_image_png",
+        icon=":material/image:",
+        on_click="ignore",
+    )

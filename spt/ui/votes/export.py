@@ -5,7 +5,7 @@ import shlex
 import streamlit as st
 
 from spt.ui.shared import state
-from spt.ui.shared.exported_code import in_python, in_shell
+from spt.ui.shared.exported_code import in_python, in_shell, offer_own_image
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
@@ -21,6 +21,7 @@ def show(request: VotesRequest, run: VotesRun) -> None:
             key="export_json",
             on_click="ignore",
         )
+    offer_own_image(request.subject)
     statistics, noise = request.statistics, request.smoothing
     loaded = str(state.value("classifier"))
     at = " ".join(f"{value:g}" for value in request.gamma)
