@@ -8,6 +8,7 @@ ArithmeticError. What only samples is labelled (``is_upper`` is False).
 
 from spt.error_bounds.balls import find_centres, sample_bound
 from spt.error_bounds.chord import chord_bound
+from spt.error_bounds.falsify import Nearest, search_for_violation
 from spt.error_bounds.interval import IntervalImages, interval_bound, interval_images
 from spt.error_bounds.result import ErrorBound, SampleBound
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
@@ -28,6 +29,7 @@ __all__ = [
     "Attacker",
     "ErrorBound",
     "IntervalImages",
+    "Nearest",
     "SampleBound",
     "Search",
     "attacker_rounding",
@@ -41,5 +43,6 @@ __all__ = [
     "interval_images",
     "sample_bound",
     "sampled_error",
+    "search_for_violation",
     "vertex_bound",
 ]
