@@ -3,7 +3,8 @@
     python -m benchmarks.screens [page ...]
 
 Writes what is seen without scrolling into the folder screens of docs, as <page>-<width>-<theme>.webp, and the long pictures of
-README and docs/pages.md. Needs a Chromium, named by CHROMIUM or installed as chromium. About four minutes.
+README and docs/pages.md; "opening" writes the README's first picture, the digit of the start page as it turns, as
+assets/opening.gif. Needs a Chromium, named by CHROMIUM or installed as chromium. About four minutes.
 """
 
 import os
@@ -23,6 +24,7 @@ FOLDER = REPOSITORY / "docs" / "screens"
 SIZES = ((1440, 900), (1280, 720), (400, 850))
 ADDRESSES = {
     "start": "",
+    "learn": "learn",
     "votes": "votes",
     "certify": "certify",
     "interpolation": "interpolation",
@@ -74,9 +76,47 @@ def photograph(browser: Browser, server: str, name: str, theme: str) -> None:
     context.close()
 
 
+OPENING = "opening"
+ANGLES = (*range(0, 66, 3), *range(63, -66, -3), *range(-63, 0, 3))
+"""Degrees of its frames: there, back and to the other side, so that it goes on where it began."""
+FRAME = 90  # milliseconds
+
+
+def film(browser: Browser, server: str) -> None:
+    """The README's first picture: the example of the start page, turned by its own keys."""
+    context = browser.new_context(color_scheme="light", reduced_motion="reduce", viewport={"width": 900, "height": 900})
+    page = context.new_page()
+    page.goto(server)
+    wait_until_still(page)
+    dial = page.locator(".turning .dial")
+    dial.press("Home")
+    box = page.locator(".turning").bounding_box()
+    assert box is not None, "the start page shows its example"
+    clip = {"x": box["x"] - 10, "y": box["y"] - 10, "width": box["width"] + 20, "height": box["height"] + 20}
+    at, frames = 0, []
+    for angle in ANGLES:
+        while at != angle:
+            dial.press("ArrowLeft" if angle > at else "ArrowRight")
+            at += 1 if angle > at else -1
+        assert dial.get_attribute("aria-valuenow") == str(angle)
+        page.evaluate("document.activeElement.blur()")  # no frame of the keyboard's
+        frames.append(Image.open(BytesIO(page.screenshot(clip=clip))).convert("RGB"))
+    context.close()
+    colours = frames[0].quantize(64)
+    few = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
+    few[0].save(
+        REPOSITORY / "assets" / "opening.gif",
+        save_all=True,
+        append_images=few[1:],
+        duration=FRAME,
+        loop=0,
+        optimize=True,
+    )
+
+
 def main() -> None:
-    """Photograph the pages that are named, or all."""
-    names = sys.argv[1:] or list(ADDRESSES)
+    """Photograph the pages that are named, or all, and the opening."""
+    names = sys.argv[1:] or [*ADDRESSES, OPENING]
     FOLDER.mkdir(parents=True, exist_ok=True)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     server = ExplorerServer()
@@ -85,6 +125,10 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
             for name in names:
+                if name == OPENING:
+                    film(browser, server.address)
+                    print(name)
+                    continue
                 for theme in ("light", "dark"):
                     photograph(browser, server.address, name, theme)
                     print(name, theme)
