@@ -79,9 +79,7 @@ def read(data: bytes, most_bytes: int = MOST_BYTES) -> OnnxFacts:
     """What an ONNX file says of its network; ValueError, one sentence, if it is none or holds what it may not hold."""
     onnx = _package("onnx")
     if len(data) > most_bytes:
-        raise ValueError(
-            f"This ONNX file has {len(data) / 1e6:.3g} MB, but at most {most_bytes / 1e6:g} MB are taken here."
-        )
+        raise ValueError(too_large(len(data), most_bytes))
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
@@ -105,6 +103,11 @@ def read(data: bytes, most_bytes: int = MOST_BYTES) -> OnnxFacts:
     except Exception as error:
         raise ValueError(f"This ONNX file breaks the rules of ONNX: {_shown(str(error), 200)}.") from error
     return _facts(model, hashlib.sha256(data).hexdigest())
+
+
+def too_large(size: int, most: int) -> str:
+    """What is said of a file of more than ``most`` bytes."""
+    return f"This ONNX file has {size / 1e6:.3g} MB, but at most {most / 1e6:g} MB are taken here."
 
 
 def _package(name: str) -> Any:

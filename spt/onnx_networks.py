@@ -5,7 +5,6 @@ The file says the sizes of its input and the number of classes (`spt.onnx_files`
 """
 
 import dataclasses
-import hashlib
 import json
 import math
 import tomllib
@@ -146,7 +145,7 @@ def _checked(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_kind(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
-    if isinstance(value, bool) or not isinstance(value, kinds):
+    if isinstance(value, bool) or not any(isinstance(value, kind) for kind in kinds):
         wanted = "text" if str in kinds else "whole numbers" if kinds == (int,) else "numbers"
         raise ValueError(f"{name} in the description of a network must be {wanted}, but is {value!r}.")
     if float not in kinds:
@@ -291,6 +290,19 @@ def _fits(facts: OnnxFacts, shape: Shape) -> bool:
     return all(own in (None, size) for own, size in zip(facts.shape, sizes, strict=True))
 
 
+def fed(facts: OnnxFacts, description: OnnxDescription) -> tuple[int, ...]:
+    """The sizes of one input of the network, as it takes them."""
+    channels, height, width = input_shape(facts, description)
+    shape = (channels, *description.preprocessing.output_size(height, width))
+    layout = _layout(facts, shape)
+    return (math.prod(shape),) if layout == "flat" else (*shape[1:], channels) if layout == "NHWC" else shape
+
+
+def device_here() -> str:
+    """Where networks in ONNX files compute unless a person says it: cuda where both torch and onnxruntime can use it, else cpu."""
+    return "cuda" if torch.cuda.is_available() and onnx_files.has_cuda() else "cpu"
+
+
 def name_of(file: str) -> str:
     """What the network in a file of that name is called: its last part without the suffix."""
     return Path(file.replace("\\", "/")).stem or "network"
@@ -361,8 +373,3 @@ def _first_scores(module: OnnxModule, shape: Shape) -> np.ndarray:
 
 def _are_probabilities(scores: np.ndarray) -> bool:
     return bool(np.isfinite(scores).all() and (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 1e-3).all())
-
-
-def digest(data: bytes, description: OnnxDescription) -> str:
-    """SHA-256 of a file and of what is said of it."""
-    return hashlib.sha256(hashlib.sha256(data).digest() + description.to_toml().encode()).hexdigest()
