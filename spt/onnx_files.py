@@ -9,6 +9,7 @@ reading one opens no other file and runs no code that came with it.
 import hashlib
 import importlib
 import math
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -355,7 +356,8 @@ def in_words(error: Exception) -> str:
     text = str(error).partition("Status Message: ")[2] or str(error)
     if "Available memory of" in text and "smaller than requested" in text:
         return f"its numbers need more than the {MOST_MEMORY / 1e9:g} GB that networks have here"
-    return _shown(text.rpartition("] : ")[2], 200) or type(error).__name__
+    plain = re.sub(r"\S*onnxruntime_src/\S+ .*?\) (?=\S)", "", text.rpartition("] : ")[2])
+    return _shown(plain, 200) or type(error).__name__
 
 
 def has_cuda() -> bool:

@@ -6,6 +6,7 @@ so that these libraries crash, fill the memory or never end, then the process th
 
 import dataclasses
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 from spt import onnx_files
 from spt.onnx_files import MOST_MEMORY, OnnxFacts, OnnxNetwork
 
+_LOGGER = logging.getLogger(__name__)
 PATIENCE = 60.0
 """Seconds that a trial may take."""
 PROCESSOR_SECONDS = 30
@@ -59,6 +61,7 @@ def try_out(data: bytes, shape: tuple[int, ...] | None, most_bytes: int) -> Onnx
     try:
         said = json.loads(done.stdout)
     except ValueError as error:
+        _LOGGER.warning("a trial ended with %s: %s", done.returncode, done.stderr.decode("utf-8", "replace")[-2000:])
         raise ValueError(
             f"This ONNX file made the program end that tried it (exit {done.returncode}), so it is not taken: it crashes, or needs "
             f"more memory or time than there is for it."

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spt.experiments.settings import COUNT, PASSES, PIXEL_SIGMA, PROBABILITY, SEED, SIZE, SMALLEST, Range
-
 from spt.own_files import is_onnx
 
 if TYPE_CHECKING:

@@ -256,24 +256,29 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
 
 def _show_answers(classifier: Classifier, trial: OnnxTrial) -> None:
     """What the network answers for a bundled image, without and with noise."""
-    image = _example(classifier)
-    generator = torch.Generator().manual_seed(0)
-    shown = classifier.preprocessing(image[None].to(classifier.device))
-    noise = torch.randn(shown.shape, generator=generator, dtype=torch.float64).to(classifier.device)
-    noisy = shown + NOISE * noise.to(shown)
-    answers = classifier.network_logits(torch.cat((shown, noisy))).softmax(dim=1).cpu()
-    titles = [
-        f"{what}: {classifier.class_names[int(row.argmax())]} ({float(row.max()):.0%})"
-        for what, row in zip(("P x", f"P x + ε, σ_ε = {NOISE:g}"), answers, strict=True)
-    ]
     pictures = [
-        pixel_grid.Picture(picture.clamp(0, 1).float().cpu(), said, f"A sample image; the network answers: {said}")
-        for picture, said in zip((shown[0], noisy[0]), titles, strict=True)
+        pixel_grid.Picture(picture, said, f"A sample image; the network answers: {said}")
+        for picture, said in _answers(classifier.fingerprint, classifier.device.type, classifier)
     ]
     with st.expander("What it answers", expanded=True):
         pixel_grid.show("network_trial", pictures)
-        speed = "" if trial.seconds is None else f" {1000 * trial.seconds / trial.images:.2g} ms an image."
+        speed = f" {1000 * trial.seconds / trial.images:.2g} ms an image." if trial.seconds and trial.images else ""
         st.caption(f"A bundled sample, plain and with noise: do these answers make sense?{speed}")
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _answers(fingerprint: str, device: str, _classifier: Classifier) -> list[tuple[Tensor, str]]:
+    """The sample as the network is shown it, and with noise, each with its answer in words."""
+    shown = _classifier.preprocessing(_example(_classifier)[None].to(_classifier.device))
+    noise = torch.randn(shown.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    both = torch.cat((shown, shown + NOISE * noise.to(shown)))
+    shares = _classifier.network_logits(both).softmax(dim=1).cpu()
+    return [
+        (image, f"{what}: {_classifier.class_names[int(row.argmax())]} ({float(row.max()):.0%})")
+        for what, image, row in zip(
+            ("P x", f"P x + ε, σ_ε = {NOISE:g}"), both.clamp(0, 1).float().cpu(), shares, strict=True
+        )
+    ]
 
 
 def _example(classifier: Classifier) -> Tensor:
