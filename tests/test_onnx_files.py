@@ -144,7 +144,8 @@ def test_weights_that_the_file_cannot_hold_are_refused():
     one.graph.initializer[0].dims[:] = [-1, 2]
     refused(one, "negative size")
     one.graph.initializer[0].dims[:] = [16, 3]
-    refused(one, "breaks the rules of ONNX")
+    with pytest.raises(ValueError, match=r"breaks the rules of ONNX|onnxruntime refuses this ONNX file"):
+        OnnxNetwork(one.SerializeToString(), read(one.SerializeToString()))
     refused(linear((2**30, 1, 4, 4)), "has 1.72e\\+10 numbers, but at most")
 
 

@@ -233,10 +233,15 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _shape(text: str) -> tuple[int, int, int] | None:
-    sizes = tuple(int(each) for each in _numbers("the size of an image", text))
-    if len(sizes) not in (0, 3):
-        raise ValueError(f"The size of an image must be channels, height, width, such as 3, 32, 32, but is {text!r}.")
-    return (sizes[0], sizes[1], sizes[2]) if sizes else None
+    if not text.strip():
+        return None
+    try:
+        channels, height, width = (int(each) for each in _parts(text))
+    except ValueError as error:
+        raise ValueError(
+            f"The size of an image must be channels, height, width, such as 3, 32, 32, but is {text[:40]!r}."
+        ) from error
+    return channels, height, width
 
 
 def _pair(text: str) -> tuple[float, float]:
@@ -246,10 +251,13 @@ def _pair(text: str) -> tuple[float, float]:
     return found[0], found[1]
 
 
+def _parts(text: str) -> list[str]:
+    return text.replace(";", ",").replace("×", ",").replace(",", " ").split()
+
+
 def _numbers(name: str, text: str) -> tuple[float, ...]:
-    parts = text.replace(";", ",").replace(",", " ").replace("×", " ").split()
     try:
-        return tuple(float(each) for each in parts)
+        return tuple(float(each) for each in _parts(text))
     except ValueError as error:
         raise ValueError(f"{name} must be numbers, separated by commas, but is {text[:40]!r}.") from error
 
