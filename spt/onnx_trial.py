@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,11 @@ def try_out(data: bytes, shape: tuple[int, ...] | None, most_bytes: int) -> Onnx
     asked = json.dumps({"shape": shape}).encode()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "spt.onnx_trial"], input=asked + b"\n" + data, capture_output=True, timeout=PATIENCE
+            [sys.executable, "-m", "spt.onnx_trial"],
+            cwd=Path(__file__).parent.parent,  # where this package is, installed or not
+            input=asked + b"\n" + data,
+            capture_output=True,
+            timeout=PATIENCE,
         )
     except subprocess.TimeoutExpired as error:
         raise ValueError(

@@ -145,9 +145,9 @@ def _form(trial: OnnxTrial, description: OnnxDescription, file: str) -> None:
                 "mean": ", ".join(f"{each:g}" for each in description.mean),
                 "deviation": ", ".join(f"{each:g}" for each in description.deviation),
             }
-            for name, (label, words) in _TEXTS.items():
+            for name, (label, words, empty) in _TEXTS.items():
                 area = st.text_area if name == "class_names" else st.text_input
-                area(label, values[name], key=keys[name], help=words)
+                area(label, values[name], key=keys[name], help=words, placeholder=empty)
             st.selectbox(
                 "P: vignette",
                 [_NONE, "circle", "rectangle"],
@@ -183,14 +183,19 @@ def _form(trial: OnnxTrial, description: OnnxDescription, file: str) -> None:
 
 
 _TEXTS = {
-    "class_names": ("Class names", "One a line, or separated by commas; empty: those of the file, else numbers."),
-    "input_shape": ("Size of an image", "Channels, height, width, such as 3, 32, 32."),
-    "values": (
-        "Black and white are",
-        "The numbers that the network takes for black and for white: 0, 1 or 0, 255, say.",
+    "class_names": (
+        "Class names",
+        "One a line, or separated by commas; empty: those of the file, else numbers.",
+        "0, 1, 2, …",
     ),
-    "mean": ("Mean", "What is then subtracted: one number, or one for each channel; empty: nothing."),
-    "deviation": ("Standard deviation", "What it is then divided by: one number, or one for each channel; empty: 1."),
+    "input_shape": ("Size of an image", "Channels, height, width, such as 3, 32, 32.", "3, 32, 32"),
+    "values": ("Black and white are", "What the network takes for black and for white: 0, 1 or 0, 255, say.", "0, 1"),
+    "mean": ("Mean", "What is then subtracted: one number, or one for each channel; empty: nothing.", "nothing"),
+    "deviation": (
+        "Standard deviation",
+        "What it is then divided by: one number, or one for each channel; empty: 1.",
+        "1",
+    ),
 }
 _OTHERS = ("vignette", "margin", "blur_size", "blur_scale")
 
