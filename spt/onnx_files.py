@@ -8,6 +8,7 @@ reading one opens no other file and runs no code that came with it.
 
 import hashlib
 import importlib
+import importlib.util
 import math
 import re
 import threading
@@ -49,6 +50,10 @@ SVMClassifier SVMRegressor Scaler TreeEnsemble TreeEnsembleClassifier TreeEnsemb
 OPERATORS = {"ai.onnx": frozenset(_OF_ONNX.split()), "ai.onnx.ml": frozenset(_OF_ONNX_ML.split())}
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _BRANCHING = {"If", "Loop", "Scan", "SequenceMap"}
+_LACKING = (
+    "ONNX files need the packages onnx and onnxruntime, of which {} cannot be loaded here: install the extra with "
+    'pip install "spt-explorer[onnx]".'
+)
 _MEMORY = threading.Lock()
 
 
@@ -115,10 +120,14 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ValueError(
-            f"ONNX files need the packages onnx and onnxruntime, of which {name} cannot be loaded here: "
-            'install the extra with pip install "spt-explorer[onnx]".'
-        ) from error
+        raise ValueError(_LACKING.format(name)) from error
+
+
+def check_packages() -> None:
+    """ValueError, one sentence, if what reads and evaluates ONNX files is not installed."""
+    for name in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(_LACKING.format(name))
 
 
 def _shown(text: str, most: int = 60) -> str:

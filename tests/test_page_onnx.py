@@ -8,6 +8,7 @@ from onnx_graphs import linear, node
 from streamlit.testing.v1 import AppTest
 
 from pages import assert_healthy, menu, shown_address, texts, titles, visit
+from spt import onnx_files
 from spt.ui.shared import uploads
 
 NETWORK = (Path(__file__).parent / "networks" / "sklearn-digits.onnx").read_bytes()
@@ -169,6 +170,15 @@ def test_the_server_may_take_less_or_nothing(monkeypatch: pytest.MonkeyPatch) ->
     app = opened()
     assert not app.exception and app.selectbox(key="classifier").value == "mnist-rotation"
     assert "onnx" in app.warning[0].value
+
+
+def test_without_onnxruntime_the_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        onnx_files.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object()
+    )
+    app = opened()
+    assert not app.exception and not app.get("file_uploader")
+    assert len(app.error) == 1 and "of which onnxruntime cannot be loaded here" in app.error[0].value
 
 
 @pytest.mark.parametrize("page", ["certify", "inverse"])

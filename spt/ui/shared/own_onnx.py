@@ -13,7 +13,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from spt import onnx_networks
+from spt import onnx_files, onnx_networks
 from spt.classifiers import Classifier
 from spt.onnx_networks import OnnxDescription
 from spt.onnx_trial import OnnxTrial
@@ -62,6 +62,8 @@ def choose() -> Classifier:
     """The controls, and the classifier; stops the page with one sentence as long as there is none."""
     digest = state.value_of(FILE, uploads.DIGEST, "")
     about = state.value_of(ABOUT, uploads.DIGEST, "")
+    with failures.in_one_sentence():
+        onnx_files.check_packages()
     st.file_uploader(
         "Network (ONNX)",
         type=["onnx"],
