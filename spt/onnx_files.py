@@ -96,6 +96,8 @@ def read(data: bytes, most_bytes: int = MOST_BYTES) -> OnnxFacts:
         raise ValueError("This is no ONNX file of a network: it has no operators.")
     if len(graph.node) > MOST_NODES:
         raise ValueError(f"This ONNX file has {len(graph.node):,} operators, but at most {MOST_NODES:,} are taken.")
+    if model.training_info:
+        raise ValueError("This ONNX file has instructions for training: export it for inference.")
     if model.functions:
         raise ValueError(
             f"This ONNX file has functions of its own ({_shown(model.functions[0].name)}): export it with functions inlined."
@@ -197,17 +199,15 @@ def _check_tensors(model: Any, size: int) -> None:
 
 def _check_dropout(graph: Any) -> None:
     """ValueError unless every Dropout is one of evaluation, which does nothing."""
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            known |= {name: each.t for name in node.output for each in node.attribute if each.name == "value"}
     for node in graph.node:
         if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
             continue
-        known = [tensor for tensor in graph.initializer if tensor.name == node.input[2]]
-        known += [
-            attribute.t
-            for other in graph.node
-            if other.op_type == "Constant" and node.input[2] in other.output
-            for attribute in other.attribute
-        ]
-        if not known or any(known[-1].raw_data) or any(known[-1].int32_data):
+        training = known.get(node.input[2])
+        if training is None or any(training.raw_data) or any(training.int32_data):
             raise ValueError(
                 "This network drops out at random (Dropout in training mode): export it in evaluation mode."
             )

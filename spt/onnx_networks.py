@@ -26,6 +26,7 @@ SMALLEST_PROBABILITY = 1e-30
 MOST_TEXT = 1_000_000
 """Bytes of a description."""
 MOST_SIDE = 4096
+MOST_NAME = 100
 LARGEST = 1e6
 COLOURS = (1, 3)
 """Numbers of channels by which N x C x H x W and N x H x W x C are told apart."""
@@ -161,7 +162,7 @@ def _in_toml(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_in_toml, value))}]"
     if isinstance(value, str):
-        return json.dumps(value)  # a string of TOML, but for what JSON does not escape
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # in TOML it is escaped, too
     return f"{value!r}"
 
 
@@ -304,8 +305,9 @@ def device_here() -> str:
 
 
 def name_of(file: str) -> str:
-    """What the network in a file of that name is called: its last part without the suffix."""
-    return Path(file.replace("\\", "/")).stem or "network"
+    """What the network in a file of that name is called: its last part without the suffix, on one line."""
+    stem = Path(file.replace("\\", "/")).stem
+    return "".join(each for each in stem if each.isprintable())[:MOST_NAME] or "network"
 
 
 def description_beside(path: Path) -> Path:

@@ -124,6 +124,9 @@ def test_operators_and_functions_of_its_own_are_refused():
     one = linear(before=[node("Relu", "x", "z")])
     one.functions.append(helper.make_function("", "Relu", ["a"], ["b"], [node("Neg", "a", "b")], one.opset_import))
     refused(one, "functions of its own")
+    one = linear()
+    one.training_info.add()
+    refused(one, "instructions for training")
     refused(
         linear(before=[node("ZipMap", "x", "z", domain="ai.onnx.ml", classlabels_int64s=[0, 1])]),
         "ZipMap.*'zipmap': False",

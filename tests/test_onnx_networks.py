@@ -148,7 +148,7 @@ def test_class_names_are_those_given_else_of_the_file_else_numbers() -> None:
 def test_a_description_in_toml_is_read_as_it_was_written() -> None:
     p = Preprocessing(resize=9, crop=8, vignette="circle", vignette_margin=1.5, blur_size=5, blur_scale=0.5)
     told = OnnxDescription(
-        ('a "b" \\ \t', "é\x7f"), (3, 9, 9), (0.0, 255.0), (0.1,), (0.2, 1e-5, 3.0), p, "rotation", 30.0, 0.25
+        ('a "b" \\ \t', "é\x7f", "🦊"), (3, 9, 9), (0.0, 255.0), (0.1,), (0.2, 1e-5, 3.0), p, "rotation", 30.0, 0.25
     )
     assert OnnxDescription.read(told.to_toml()) == told
     assert OnnxDescription.read("") == OnnxDescription() and OnnxDescription().to_toml().strip() == ""
@@ -283,6 +283,7 @@ def test_on_a_gpu_it_answers_as_on_the_processor() -> None:
 
 def test_names_of_files() -> None:
     assert [onnx_networks.name_of(each) for each in ("a/b.onnx", r"c:\d\e.onnx", "f.g.onnx")] == ["b", "e", "f.g"]
+    assert onnx_networks.name_of("\x1b[31m\n.onnx") == "[31m" and onnx_networks.name_of("\n.onnx") == "network"
 
 
 # ------------------------------------------------------------------------------------------------------ the command line
