@@ -78,6 +78,7 @@ def test_the_form_says_how_it_is_fed_and_the_page_follows() -> None:
     assert "values = [0.0, 16.0]" in upload.data.decode() and 'vignette = "circle"' in upload.data.decode()
     commands = "\n".join(each.value for each in app.code)
     assert "--classifier 'my net.onnx'" in commands and "load_classifier('my net.onnx')" in commands
+    assert "These lines load your my net.onnx, fed as my net.toml beside it says" in texts(app)
     there = menu(app, "interpolation")
     assert not there.exception and not there.error
     assert shown_address(there)["network_about"] == address["network_about"]

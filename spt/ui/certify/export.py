@@ -10,7 +10,7 @@ from spt.figures.cells import cells_svg
 from spt.ui.certify import attack
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import Proof
-from spt.ui.shared import pixel_grid
+from spt.ui.shared import own_onnx, pixel_grid
 from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, offer_own_image
 
 
@@ -58,6 +58,7 @@ def show(request: CertifyRequest, certificate: Proof | None) -> None:
         if not certificate.complete:
             st.caption("These lines go on to the end of the run that was stopped here; its beginning is the same.")
     offer_own_image(request.subject)
+    own_onnx.say_what_is_needed()
     limits = " ".join(f"{each:g}" for each in (settings.limit, *settings.further_limits))
     reference, loaded = request.subject.reference, classifier_name()
     st.code(

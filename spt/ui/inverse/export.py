@@ -17,7 +17,7 @@ from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import folded
+from spt.ui.shared import folded, own_onnx
 from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, offer_own_image
 
 
@@ -227,6 +227,7 @@ def _show(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded 
     if request.subject.image.shape[1] == 8:  # the paper's example, which is no file
         return
     offer_own_image(request.subject)
+    own_onnx.say_what_is_needed()
     st.code(command(request), language="bash", wrap_lines=True)
     st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 

@@ -51,6 +51,16 @@ def chosen_file() -> str | None:
     return None if upload is None else f"{onnx_networks.name_of(upload.name)}.onnx"
 
 
+def say_what_is_needed() -> None:
+    """Beside exported lines: which files they load, if the classifier on the page is the visitor's own."""
+    file = chosen_file()
+    if file is not None:
+        beside = f"{onnx_networks.name_of(file)}.toml"
+        st.caption(
+            f"These lines load your {escape(file)}, fed as {escape(beside)} beside it says: save that from *How it is fed*."
+        )
+
+
 def in_address() -> dict[str, str]:
     """What an address has of the visitor's network; {} if the classifier on the page is another one."""
     if state.value("classifier") != CHOICE:
