@@ -132,8 +132,9 @@ def check_packages() -> None:
             raise ValueError(_LACKING.format(name))
 
 
-def _shown(text: str, most: int = 60) -> str:
-    """What a file calls something, on one line, and not too much of it."""
+def _shown(text: str | bytes, most: int = 60) -> str:
+    """What a file calls something, on one line, and not too much of it; protobuf gives bytes for what is no UTF-8."""
+    text = text if isinstance(text, str) else text.decode("utf-8", "replace")
     plain = " ".join("".join(each if each.isprintable() else " " for each in text).split()).rstrip(".")
     return plain if len(plain) <= most else f"{plain[:most]}…"
 
@@ -249,6 +250,9 @@ def _facts(model: Any, sha256: str) -> OnnxFacts:
         raise ValueError(
             f"The network must have 2 to {MOST_CLASSES:,} classes, one score for each, but this one has {classes:,}."
         )
+    for name in (inputs[0].name, scores[0].name):
+        if not isinstance(name, str):
+            raise ValueError(f"This ONNX file has a name that is no text: {_shown(name)}.")
     return OnnxFacts(
         sha256=sha256,
         input=inputs[0].name,
@@ -366,6 +370,7 @@ def in_words(error: Exception) -> str:
     if "Available memory of" in text and "smaller than requested" in text:
         return f"its numbers need more than the {MOST_MEMORY / 1e9:g} GB that networks have here"
     plain = re.sub(r"\S*onnxruntime_src/\S+ .*?\) (?=\S)", "", text.rpartition("] : ")[2])
+    plain = re.sub(r"^\d+ : [A-Z_]+ : ", "", plain)
     return _shown(plain, 200) or type(error).__name__
 
 

@@ -1,8 +1,10 @@
 """What an ONNX file may hold: all that is not a deterministic function of its images is refused, in one sentence, before it is
 evaluated; and what a file cannot say wrongly without being found out."""
 
+import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -52,6 +54,31 @@ def test_a_file_that_was_cut_off_is_refused(cut: int):
 )
 def test_what_is_no_onnx_file_is_refused(data: bytes):
     refused(data, "This is no ONNX file")
+
+
+def test_whatever_bytes_are_exchanged_a_file_is_read_or_refused_in_one_sentence():
+    """Names that are no text, sizes, kinds, lengths: bytes of the graph, before and after the weights."""
+    exchange, taken = random.Random(0), 0
+    for name in ("torch-small", "sklearn-digits"):
+        whole = (Path(__file__).parent / "networks" / f"{name}.onnx").read_bytes()
+        for _ in range(150):
+            data = bytearray(whole)
+            data[exchange.choice((exchange.randrange(2500), len(data) - 1 - exchange.randrange(900)))] = (
+                exchange.randrange(256)
+            )
+            try:
+                taken += read(bytes(data)).nodes > 0
+            except ValueError as error:
+                assert "\n" not in str(error) and len(str(error)) < 400
+    assert 0 < taken < 300
+
+
+def test_a_name_that_is_no_text_is_refused():
+    for given in (linear(before=[node("Relu", "x", "z")]), linear()):
+        data = given.SerializeToString()
+        for old, new in ((b"Relu", b"Re\xffu"), (b"\n\x01x", b"\n\x01\xff")):
+            if old in data:
+                refused(data.replace(old, new), "Re\ufffdu, which is not among|no text|breaks the rules")
 
 
 def test_a_large_file_is_refused():
