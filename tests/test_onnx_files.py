@@ -99,6 +99,8 @@ def test_weights_in_other_files_are_refused_wherever_they_are_named():
     refused(one, "'W' of this ONNX file are in another file, which is never opened")
     two = model([node("Constant", "", "W", value=external(onnx.numpy_helper.from_array(weights(16, 2), "inside")))])
     refused(two, "'inside' of this ONNX file are in another file")
+    hidden = external(onnx.numpy_helper.from_array(weights(2, 2), "hidden"))
+    refused(linear(before=[node("Relu", "x", "z", many=[hidden])]), "'hidden' of this ONNX file are in another file")
 
 
 @pytest.mark.parametrize("kind", ["RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "RandomNormal"])
