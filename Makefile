@@ -31,7 +31,7 @@ lock: .venv/test.done
 	    --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 licences: .venv/test.done
-	$(BIN)/python -m pip install --quiet --editable ".[app,cluster,bench,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[app,cluster,onnx,bench,dev]"
 	$(BIN)/python .ci/licences.py
 
 # known vulnerabilities of what the lock names; asks a database, so it needs the network
@@ -49,7 +49,7 @@ audit: .venv/test.done
 	touch $@
 
 .venv/test.done: .venv/app.done
-	$(BIN)/python -m pip install --editable ".[app,cluster,dev]"
+	$(BIN)/python -m pip install --editable ".[app,cluster,onnx,dev]"
 	touch $@
 
 clean:

@@ -7,7 +7,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-USES = {"app": "the explorer", "cluster": "`--scheduler`", "bench": "benchmarks", "dev": "tests"}
+USES = {"app": "the explorer", "onnx": "ONNX files", "cluster": "`--scheduler`", "bench": "benchmarks", "dev": "tests"}
 HEAD = """# Licences of the dependencies
 
 Our own: [LICENSE](../LICENSE), [samples](../assets/samples/LICENSES.md), [weights](../assets/models/LICENSES.md), of which one

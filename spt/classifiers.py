@@ -12,16 +12,18 @@ from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spt import faults, function_check, own_files
+from spt import faults, function_check, onnx_networks, own_files
 from spt.bundled import bundled
 from spt.network_state import Watched, behaviour, checksum, content_digest, layers_in_words, probes, sources, tensors_of
 from spt.networks import build_network, fuse_batch_norm
 from spt.noise import GRID, check_grid, snap
+from spt.onnx_networks import OnnxDescription
 from spt.preprocessing import Preprocessing
 from spt.progress import step
 from spt.transforms import get_transform
@@ -301,7 +303,7 @@ def _remembers_nothing(module: nn.Module) -> bool:
     """Whether all layers are of libraries whose layers can be called by several threads at once, without hooks."""
     return all(
         type(part).__module__.partition(".")[0] in ("torch", "torchvision")
-        or type(part).__module__ in ("spt.networks", "spt.torchvision_networks")
+        or type(part).__module__ in ("spt.networks", "spt.torchvision_networks", "spt.onnx_networks")
         for part in module.modules()
     ) and not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
@@ -376,15 +378,16 @@ def damaged(name: str, error: Exception) -> ValueError:
     )
 
 
-OWN_HINT = "or name your own as path/to/file.py or package.module:function"
+OWN_HINT = "or name your own as path/to/model.onnx, path/to/file.py or package.module:function"
 
 
 def load_classifier(name: str, device: str = "cpu") -> Classifier:
     """The classifier called ``name``: a bundled one, or a person's own network.
 
-    ``name`` is a bundled name (see `bundled_classifiers`), ``path/to/file.py`` (its function ``classifier`` is called),
-    ``path/to/file.py:function`` or ``package.module:function``; the function takes no arguments and returns a
-    `Classifier`. Running a person's own file runs its code: name only files you trust. Nothing is unpickled here.
+    ``name`` is a bundled name (see `bundled_classifiers`), ``path/to/model.onnx`` (see `spt.onnx_networks`; it is data, of which
+    nothing is run as code), ``path/to/file.py`` (its function ``classifier`` is called), ``path/to/file.py:function`` or
+    ``package.module:function``; the function takes no arguments and returns a `Classifier`. Running a person's own Python
+    file runs its code: name only files you trust. Nothing is unpickled here.
     The same object each time, until a person's own file, or one beside it, was edited.
     """
     return _load(name, str(device), own_files.stamp(name) if own_files.is_own(name) else ())
@@ -392,6 +395,8 @@ def load_classifier(name: str, device: str = "cpu") -> Classifier:
 
 @lru_cache(maxsize=16)
 def _load(name: str, device: str, stamp: tuple[tuple[str, int, int], ...]) -> Classifier:
+    if own_files.is_onnx(name):
+        return onnx_classifier(onnx_networks.name_of(name), *onnx_networks.read(Path(name))).to(device)
     if own_files.is_own(name):
         return _load_own(name).to(device)
     card = read_card(name)
@@ -424,6 +429,11 @@ def _built(name: str, card: dict[str, Any], weights: dict[str, Tensor]) -> Class
         pixel_sigma=float(card["pixel_sigma"]),
         grid=card["grid"],
     )
+
+
+def onnx_classifier(name: str, data: bytes, description: OnnxDescription | None = None) -> Classifier:
+    """The network in an ONNX file, on the CPU, as a classifier of that name; ValueError, one sentence, if it cannot be one."""
+    return Classifier(**onnx_networks.parts(name, data, description or OnnxDescription()))
 
 
 def forget_loaded() -> None:

@@ -16,23 +16,31 @@ MOST_FILES = 1000
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is of a person's own network: ``path/to/file.py``, it with ``:function``, ``package.module:function``."""
-    return name.endswith(".py") or ":" in name
+    """Whether a name is of a person's own network: ``path/to/file.py``, it with ``:function``, ``package.module:function``,
+    ``path/to/model.onnx``."""
+    return name.endswith(".py") or is_onnx(name) or ":" in name
+
+
+def is_onnx(name: str) -> bool:
+    """Whether a name is of an ONNX file, which is data: nothing of it is run as code."""
+    return name.lower().endswith(".onnx")
 
 
 def split_name(name: str) -> tuple[str, str]:
     """File or module, and function ("classifier" where none is named). A path may have colons of its own."""
     location, separator, function = name.rpartition(":")
-    if name.endswith(".py") or not separator:
+    if name.endswith(".py") or is_onnx(name) or not separator:
         return name, "classifier"
     return location, function
 
 
 def stamp(name: str) -> tuple[tuple[str, int, int], ...]:
     """Which files `call` would read, with size and time of change: of a .py file it, all files beside it (weights, say) and the
-    .py files in folders beside it, as far as they are `MOST_FILES`."""
+    .py files in folders beside it, as far as they are `MOST_FILES`; of an ONNX file it and the description beside it."""
     location, _ = split_name(name)
-    if location.endswith(".py"):
+    if is_onnx(name):
+        files = [Path(name), Path(name).with_suffix(".toml")]
+    elif location.endswith(".py"):
         folder = Path(location).parent
         files = [Path(location), *(path for path in sorted(folder.glob("*")) if path.is_file())]
         files += sorted(itertools.islice(folder.glob("*/**/*.py"), MOST_FILES))

@@ -24,6 +24,7 @@ LAYERS = {
     "spt.interpolation": 1,
     "spt.transforms": 2,
     "spt.preprocessing": 2,
+    "spt.onnx_networks": 2,
     "spt.certificates": 2,
     "spt.datasets": 2,
     "spt.rounding_slack": 3,

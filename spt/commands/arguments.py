@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spt.experiments.settings import COUNT, PASSES, PIXEL_SIGMA, PROBABILITY, SEED, SIZE, SMALLEST, Range
+from spt.own_files import is_onnx
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,8 +126,8 @@ def add_classifier(parser: Parser) -> None:
     which.add_argument(
         "--classifier",
         metavar="NAME",
-        help="a bundled one (see the command list), or your own as path/to/own.py, path/to/own.py:function or "
-        "package.module:function (default: the first that the environment variable SPT_CLASSIFIER names, else "
+        help="a bundled one (see the command list), or your own as path/to/model.onnx, path/to/own.py, path/to/own.py:function "
+        "or package.module:function (default: the first that the environment variable SPT_CLASSIFIER names, else "
         + DEFAULT_CLASSIFIER
         + ")",
     )
@@ -164,10 +165,15 @@ def add_device(parser: Any) -> None:
     )
 
 
-def check_device(name: str) -> str:
-    """The name of a device that is there, of "auto" the one that this is here; ValueError if it is not."""
+def check_device(name: str, classifier: str = "") -> str:
+    """The name of a device that is there, of "auto" the one that this is here (for the network that ``classifier`` names);
+    ValueError if it is not."""
     import torch
 
+    from spt.onnx_networks import device_here
+
+    if name == "auto" and is_onnx(classifier):
+        return device_here()
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
@@ -217,7 +223,7 @@ def read_smoothed(arguments: argparse.Namespace) -> "SmoothedClassifier":
     from spt.transforms import get_transform
 
     name = default_classifier() if arguments.classifier is None else arguments.classifier
-    classifier = load_classifier(name, check_device(arguments.device))
+    classifier = load_classifier(name, check_device(arguments.device, name))
     transform = get_transform(
         (classifier.transform or "rotation") if arguments.transform is None else arguments.transform
     )

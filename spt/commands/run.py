@@ -86,7 +86,11 @@ def _run(arguments: argparse.Namespace) -> str:
         load_dataset(experiment.dataset, download=True, progress=visible_progress())
     experiment.check()
     remote = arguments.scheduler is not None and arguments.scheduler != "local"
-    device = arguments.device if remote and arguments.device != "auto" else check_device(arguments.device)
+    device = (
+        arguments.device
+        if remote and arguments.device != "auto"
+        else check_device(arguments.device, experiment.classifier)
+    )
     store = open_store(experiment, arguments.out)
     for suffix in ("csv", "json"):
         check_file(arguments.out / f"{experiment.stem}.{suffix}", "--out")

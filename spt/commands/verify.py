@@ -98,7 +98,7 @@ def _again(arguments: argparse.Namespace, certificate: "AnyCertificate") -> str:
     name = arguments.classifier or certificate.classifier
     if arguments.classifier is None and name not in bundled_classifiers():
         raise ValueError(f"This certificate is about {name!r}, which is not bundled: name the file with --classifier.")
-    classifier = load_classifier(name, check_device(arguments.device or _device_of(certificate)))
+    classifier = load_classifier(name, check_device(arguments.device or _device_of(certificate), name))
     image, _, caption = read_picture(
         arguments.image, classifier.input_shape, arguments.invert, arguments.download, classifier.class_names
     )

@@ -19,9 +19,9 @@ from spt.images import to_8_bit
 from spt.ui.certify import cells_dial
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifySlots, Proof
-from spt.ui.shared import failures, folded, own_names, pixel_grid, state
+from spt.ui.shared import failures, folded, own_names, own_onnx, pixel_grid, state
 from spt.ui.shared.controls import image_key
-from spt.ui.shared.exported_code import in_python
+from spt.ui.shared.exported_code import classifier_name, in_python
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.pixel_grid import Picture, Warp
@@ -272,6 +272,7 @@ def _votes_page(request: CertifyRequest, point: Point) -> dict[str, str]:
     image = image_key(source)
     parameters = {
         "classifier": own_names.label(str(state.value("classifier"))),
+        **own_onnx.in_address(),
         "source": own_names.label(source),
         image: str(state.value(image)),
         "transform": transform.name,
@@ -292,7 +293,7 @@ def show_code(request: CertifyRequest, answers: list[Answer]) -> None:
 
 def code(request: CertifyRequest, answers: list[Answer]) -> str:
     """Python that asks g again at the same points."""
-    settings, loaded = request.settings, state.value("classifier")
+    settings, loaded = request.settings, classifier_name()
     load = in_python(request.subject.reference, "classifier.input_shape")
     shown = "transform(image, [point])[0]"
     shown = f"to_8_bit({shown})" if settings.attacker == "8-bit" else f"{shown}.clamp(0, 1)"

@@ -10,8 +10,8 @@ from spt.figures.cells import cells_svg
 from spt.ui.certify import attack
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import Proof
-from spt.ui.shared import pixel_grid, state
-from spt.ui.shared.exported_code import in_python, in_shell, offer_own_image
+from spt.ui.shared import own_onnx, pixel_grid
+from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, offer_own_image
 
 
 def show(request: CertifyRequest, certificate: Proof | None) -> None:
@@ -58,8 +58,9 @@ def show(request: CertifyRequest, certificate: Proof | None) -> None:
         if not certificate.complete:
             st.caption("These lines go on to the end of the run that was stopped here; its beginning is the same.")
     offer_own_image(request.subject)
+    own_onnx.say_what_is_needed()
     limits = " ".join(f"{each:g}" for each in (settings.limit, *settings.further_limits))
-    reference, loaded = request.subject.reference, str(state.value("classifier"))
+    reference, loaded = request.subject.reference, classifier_name()
     st.code(
         f"python -m spt certify --defence dist-x {_form(request)} --image {in_shell(reference)} --classifier {shlex.quote(loaded)} "
         f"--transform {request.transform.name} --limit {limits} --attacker {settings.attacker} "

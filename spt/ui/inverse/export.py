@@ -17,8 +17,8 @@ from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import folded, state
-from spt.ui.shared.exported_code import in_python, in_shell, offer_own_image
+from spt.ui.shared import folded, own_onnx
+from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, offer_own_image
 
 
 def settings(request: InverseRequest) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
 
 
 def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> list[str]:
-    plan, loaded = outcome.plan, state.value("classifier")
+    plan, loaded = outcome.plan, classifier_name()
     how, name = plan.procedure, "IndivSPTCells" if plan.cells else "IndivSPT"
     lines = [
         "",
@@ -227,6 +227,7 @@ def _show(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded 
     if request.subject.image.shape[1] == 8:  # the paper's example, which is no file
         return
     offer_own_image(request.subject)
+    own_onnx.say_what_is_needed()
     st.code(command(request), language="bash", wrap_lines=True)
     st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 

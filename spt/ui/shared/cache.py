@@ -4,6 +4,7 @@ Cache keys are plain values: names, SHA-256 digests, numbers. Images and classif
 because Streamlit hashes large arrays from a sample only.
 """
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +16,11 @@ from torch import Tensor
 
 from spt import own_files
 from spt.classifiers import Classifier, bundled_classifiers, load_classifier
+from spt.classifiers import onnx_classifier as load_onnx
 from spt.datasets import DATASETS, Dataset, load_dataset
 from spt.images import centre_digit, decode_image, fit_image
+from spt.onnx_networks import OnnxDescription, device_here
+from spt.onnx_trial import OnnxTrial, try_out
 from spt.response import response
 from spt.transforms import Transform
 from spt.ui.shared import own_names
@@ -42,9 +46,7 @@ def classifier(name: str) -> Classifier:
 
 @st.cache_resource(show_spinner="Loading the classifier …", max_entries=8)
 def _classifier(name: str, stamp: tuple[tuple[str, int, int], ...]) -> Classifier:
-    import torch
-
-    return load_classifier(name, "cuda" if torch.cuda.is_available() else "cpu")
+    return load_classifier(name, device_here() if own_files.is_onnx(name) else _device())
 
 
 @st.cache_resource(show_spinner="Opening the data set …", max_entries=8)
@@ -63,13 +65,44 @@ def _needs_slot() -> None:
         raise _NoSlotError
 
 
-def _decoding(cached: Callable[..., Found], *arguments: Any) -> Found:
-    """What a cached function of pictures returns; within the gate, if it is not in the cache."""
+def _decoding(cached: Callable[..., Found], *arguments: Any, what: str = "picture") -> Found:
+    """What a cached function of files returns; within the gate, if it is not in the cache."""
     try:
         return cached(*arguments)
     except _NoSlotError:
-        with heavy_work("short", "picture"):
+        with heavy_work("short", what):
             return cached(*arguments)
+
+
+def sha256(data: bytes) -> str:
+    """The digest under which what is made of a file is kept."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def onnx_trial(digest: str, shape: tuple[int, ...] | None, most_bytes: int, data: bytes) -> OnnxTrial:
+    """How the ONNX file with that digest did in a process of its own, see `spt.onnx_trial`."""
+    return _decoding(_onnx_trial, digest, shape, most_bytes, data, what="network")
+
+
+@st.cache_data(show_spinner="Trying the network …", max_entries=64)
+def _onnx_trial(digest: str, shape: tuple[int, ...] | None, most_bytes: int, _data: bytes) -> OnnxTrial:
+    _needs_slot()
+    return try_out(_data, shape, most_bytes)
+
+
+def onnx_classifier(name: str, digest: str, description: OnnxDescription, data: bytes) -> Classifier:
+    """The network in the ONNX file with that digest, on the GPU if there is one and onnxruntime can use it."""
+    return _decoding(_onnx_classifier, name, digest, description.to_toml(), data, what="network")
+
+
+@st.cache_resource(show_spinner="Loading the network …", max_entries=8)
+def _onnx_classifier(name: str, digest: str, description: str, _data: bytes) -> Classifier:
+    _needs_slot()
+    return load_onnx(name, _data, OnnxDescription.read(description)).to(device_here())
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def thumbnails(name: str, count: int) -> list[tuple[Tensor, str]]:

@@ -17,7 +17,7 @@ from spt.datasets import DATASETS
 from spt.images import image_digest
 from spt.threat_model import Attacker, Bounding, bounded_transforms
 from spt.transforms import TRANSFORMS, Transform
-from spt.ui.shared import cache, failures, own_names, own_pictures, pixel_grid, state
+from spt.ui.shared import cache, failures, own_names, own_onnx, own_pictures, pixel_grid, state
 from spt.ui.shared.markdown import escape
 
 MOST_IN_GALLERY = 100
@@ -49,16 +49,19 @@ def choose_classifier() -> Classifier:
     names = cache.classifier_names()
     name = state.select(
         "Classifier f",
-        names,
+        [*names, own_onnx.CHOICE] if own_onnx.most_bytes() else names,
         "mnist-rotation" if "mnist-rotation" in names else names[0],
-        words=own_names.label,
+        words=lambda each: own_onnx.LABEL if each == own_onnx.CHOICE else own_names.label(each),
         named=own_names.label,
         key="classifier",
-        help="The base classifier f whose answers are voted on. Your own: start the app with the environment variable "
-        f"{own_names.CLASSIFIERS}=path/to/file.py (see the README).",
+        help="The base classifier f whose answers are voted on. Your own: choose an ONNX file here, or start the app with the "
+        f"environment variable {own_names.CLASSIFIERS}=path/to/file.py (see the README).",
     )
-    with failures.in_one_sentence():
-        classifier = cache.classifier(name)
+    if name == own_onnx.CHOICE:
+        classifier = own_onnx.choose()
+    else:
+        with failures.in_one_sentence():
+            classifier = cache.classifier(name)
     st.caption(where_it_answers(classifier))
     return classifier
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from spt.images import to_png
+from spt.ui.shared import own_onnx, state
 from spt.ui.shared.controls import Subject
 
 OWN = "picture.png"
@@ -19,6 +20,11 @@ class Loading:
     imports: str
     before: tuple[str, ...]
     expression: str
+
+
+def classifier_name() -> str:
+    """The name by which the classifier on the page is loaded; of a visitor's ONNX file its own, without a folder."""
+    return own_onnx.chosen_file() or str(state.value("classifier"))
 
 
 def in_python(reference: str | None, shape: str) -> Loading:

@@ -4,8 +4,8 @@ import shlex
 
 import streamlit as st
 
-from spt.ui.shared import state
-from spt.ui.shared.exported_code import in_python, in_shell, offer_own_image
+from spt.ui.shared import own_onnx
+from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, offer_own_image
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
@@ -22,8 +22,9 @@ def show(request: VotesRequest, run: VotesRun) -> None:
             on_click="ignore",
         )
     offer_own_image(request.subject)
+    own_onnx.say_what_is_needed()
     statistics, noise = request.statistics, request.smoothing
-    loaded = str(state.value("classifier"))
+    loaded = classifier_name()
     at = " ".join(f"{value:g}" for value in request.gamma)
     reference = request.subject.reference
     st.code(
