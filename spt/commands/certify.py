@@ -12,6 +12,7 @@ from spt.commands.arguments import (
     add_smoothing,
     count,
     error_size,
+    only_slices,
     size,
     visible_progress,
 )
@@ -432,11 +433,9 @@ def _limits(case: GivenImage, arguments: argparse.Namespace) -> tuple[float, ...
 
 
 def _only_slices(arguments: argparse.Namespace) -> bool:
-    """Whether the transformation that is named is certified without smoothing over it only, if at all."""
     from spt.transforms import TRANSFORMS
 
-    known = TRANSFORMS.get(arguments.transform)
-    return known is not None and (known.mixed or not known.linear)
+    return arguments.transform in TRANSFORMS and only_slices(TRANSFORMS[arguments.transform])
 
 
 def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:
