@@ -21,7 +21,8 @@ def add_g(parser: Any) -> None:
         choices=WHICH,
         default="one-level",
         help="one-level: majority of f over parameters and pixel noise together (BaseSPT); nested: the one that dist-x, dist-d "
-        "and indiv certify, which needs pixel noise (default: %(default)s); with --parameter-sigma 0 both are the majority over pixel noise alone",
+        "and indiv certify, which needs pixel noise (default: %(default)s). With --parameter-sigma 0 both are the majority over "
+        "pixel noise alone",
     )
 
 

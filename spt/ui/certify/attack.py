@@ -234,8 +234,8 @@ def _show_answers(request: CertifyRequest, certificate: Proof, answers: list[Ans
         "new noise each time, until that is decided"
     )
     st.caption(
-        f"The smoothed classifier g here is {how}, wrong with probability at most {request.settings.alpha:g} each; ABSTAIN says nothing. f itself may well "
-        "be fooled inside the range. Another answer than the certified one inside would be an alarm; by chance there is one with "
+        f"The smoothed classifier g here is {how}, wrong with probability at most {request.settings.alpha:g} each; ABSTAIN says "
+        "nothing. f itself may well be fooled inside the range. Another answer than the certified one inside would be an alarm; by chance there is one with "
         f"probability {chance}."
     )
     ends = _border(request, certificate)
