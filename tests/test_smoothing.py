@@ -530,7 +530,7 @@ class TestErrors:
         image = torch.zeros(1, *columns.input_shape[1:])
         assert (g.count(image, 50, torch.Generator().manual_seed(0)).points == 0).all()
         assert g.predict(image, 50).n == 50
-        with pytest.raises(ValueError, match="CERTIFY states a radius .* which needs a parameter_sigma above 0"):
+        with pytest.raises(ValueError, match=r"CERTIFY states a radius .* which needs a parameter_sigma above 0"):
             g.certify(image)
         with pytest.raises(ValueError, match="parameter_sigma and pixel_sigma are both 0"):
             SmoothedClassifier(columns, Translation(), 0.0)

@@ -235,8 +235,8 @@ def _show_answers(request: CertifyRequest, certificate: Proof, answers: list[Ans
     )
     st.caption(
         f"The smoothed classifier g here is {how}, wrong with probability at most {request.settings.alpha:g} each; ABSTAIN says "
-        "nothing. f itself may well be fooled inside the range. Another answer than the certified one inside would be an alarm; by chance there is one with "
-        f"probability {chance}."
+        "nothing. f itself may well be fooled inside the range. Another answer than the certified one inside would be an alarm; by "
+        f"chance there is one with probability {chance}."
     )
     ends = _border(request, certificate)
     for kind in (True, False):
