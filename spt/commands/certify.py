@@ -17,6 +17,7 @@ from spt.commands.arguments import (
     visible_progress,
 )
 from spt.experiments.files import check_file
+from spt.experiments.table4 import N_SLICES
 from spt.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ FORMS = {
     "one-ball": "one ball for the whole attack range for each sample",
     "one-error": "one E of the image, the paper's procedure",
 }
-N_GAMMA, N_CELL, N_SLICES = 200, 100, 20_000
+N_GAMMA, N_CELL = 200, 100
 N_TOTAL = {"dist-x": 500, "indiv": 2000}
 _LIMITS = {"°": 30.0, "px": 1.0}
 TESTED_BETAS = {"nested": 400, "joint": 2000}
