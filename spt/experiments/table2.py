@@ -55,6 +55,7 @@ class Table2(Experiment):
         ("any", "brightness"): {"limit": 30.0, "parameter_sigma": 10.0},
         ("any", "contrast"): {"limit": 50.0, "parameter_sigma": 20.0},
         ("any", "rotation-brightness"): {"limit": 30.0, "further_limit": 20.0, "parameter_sigma": 20.0},
+        ("any", "rotation-scaling"): {"limit": 30.0, "further_limit": 20.0, "parameter_sigma": 15.0},
     }
     transforms: ClassVar[tuple[str, ...]] = Table4.transforms
     classifiers: ClassVar[Mapping[tuple[str, str], str]] = Table4.classifiers

@@ -30,7 +30,7 @@ TRAINED = {
 }
 """Networks for what none was trained for: those that were trained with rotations and pixel noise. Without training for it nothing
 is gained by smoothing over it."""
-FURTHER = ("scaling", "shear", "brightness", "contrast", "rotation-brightness")
+FURTHER = ("scaling", "shear", "brightness", "contrast", "rotation-brightness", "rotation-scaling")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Table4(Experiment):
 
     Attributes (see also `Experiment`):
         limit: attack range ± in the unit of the parameters; sizes beyond it are not certified.
-        further_limit: that of the second parameter where its unit is another one (rotation-brightness).
+        further_limit: that of the second parameter where its unit is another one (rotation-brightness, rotation-scaling).
         parameter_sigma, pixel_sigma: of g; pixel_sigma None is what the classifier was trained for. With cells parameter_sigma may
             be 0, the default but for rotation and translation: then g is another one, smoothed over pixels alone.
         form: "cells", recentred ones of Gamma, each with samples of its own; "one-ball" for all of Gamma for each sample, around
@@ -71,6 +71,9 @@ class Table4(Experiment):
         ("any", "brightness"): {"limit": 20.0, "parameter_sigma": 0.0},
         ("any", "contrast"): {"limit": 20.0, "parameter_sigma": 0.0},
         ("any", "rotation-brightness"): {"limit": 10.0, "further_limit": 10.0, "parameter_sigma": 0.0},
+        ("any", "rotation-scaling"): {"limit": 10.0, "further_limit": 10.0, "parameter_sigma": 0.0},
+        ("digits", "rotation-brightness"): {"limit": 5.0, "further_limit": 5.0, "parameter_sigma": 0.0},
+        ("digits", "rotation-scaling"): {"limit": 3.0, "further_limit": 3.0, "parameter_sigma": 0.0},
         ("cifar10", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("natural", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("imagenet-samples", "rotation"): {"limit": 30.0},
