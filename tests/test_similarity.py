@@ -117,6 +117,10 @@ def many_remainders() -> float:
     return share
 
 
+def test_the_remainder_is_not_much_larger_than_need_be() -> None:
+    assert many_remainders() > 0.8
+
+
 @pytest.mark.parametrize("removed", [[0], [1, 2], [3], [4]], ids=str)
 @pytest.mark.parametrize("anywhere", [False, True], ids=["along scales", "along angles"])
 def test_every_term_of_the_remainder_is_needed(monkeypatch, removed: list[int], anywhere: bool) -> None:
@@ -128,7 +132,6 @@ def test_every_term_of_the_remainder_is_needed(monkeypatch, removed: list[int], 
             factors[..., removed] = 0.0
         return index, factors
 
-    assert many_remainders() > 0.8  # and it is not much larger than need be
     monkeypatch.setattr(arcs, "motion_weights", mutilated)
     with pytest.raises(AssertionError):
         many_remainders()
@@ -218,6 +221,16 @@ def test_a_cell_of_too_many_pieces_holds_everything(shift: float) -> None:
     shown = attacked.preprocessing(BOTH(image.double(), points))
     assert ((shown - ball.centres[0]).flatten(1).norm(dim=1) <= ball.radii[0]).all()
     assert ball.radii[0] <= math.sqrt(12 * 11) / 2 * (1.0 if shift == 0 else 1.01)
+
+
+def test_memory_changes_nothing(monkeypatch) -> None:
+    image = torch.rand(3, 9, 8, generator=torch.Generator().manual_seed(3))
+    cells = torch.tensor([[[5.0, 9.0], [-4.0, 30.0]]], dtype=torch.float64)
+    attacked = AttackedImage(image, BOTH, Preprocessing(blur_size=3), ((-90, 90), (-90, 90)), attacker="8-bit")
+    whole = slice_balls(attacked, cells)
+    monkeypatch.setattr(similarity, "PIXELS_AT_ONCE", 2 * image.numel())
+    parts = slice_balls(attacked, cells)
+    assert torch.equal(whole.centres, parts.centres) and torch.equal(whole.radii, parts.radii)
 
 
 # --------------------------------------------------------------------------------------------------------- certificates

@@ -56,6 +56,7 @@ LEAST_PIECES = 4
 """Into how many pieces a cell is cut along each axis at the least."""
 MOST_PIECES = 2048
 """A cell of more pieces is only tried: its ball holds everything that an image of these pixels can be turned into."""
+PIXELS_AT_ONCE = 1 << 21
 TURNING_STEP, SCALING_STEP = 0.45, 0.4
 """Of the widest piece, in pixels along each axis."""
 TURNING, SCALING = PATHS["rotation"], PATHS["scaling"]
@@ -75,14 +76,14 @@ def similarity_ball(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, float
     some = warped(image, *(axis[[0, len(axis) // 2, -1]] for axis in axes)).flatten(0, 1)
     centres = [_centre(shown(some))] + ([_centre(shown(to_8_bit(some.clamp(0, 1))))] if rounds else [])
     exact, rounded = [0.0] * len(centres), [0.0] * len(centres)
-    for corners, rest in strips(image, *axes):
-        ends, around = shown(corners.flatten(0, 1)).unflatten(0, corners.shape[:2]), shown(rest)
+    for corners, rest in itertools.chain(*(strips(image, axes[0], part) for part in _parts(axes[1], image.numel()))):
+        ends, around = _seen(attacked, corners), shown(rest)
         for number, centre in enumerate(centres):
             exact[number] = max(exact[number], _farthest(ends - centre, around))
         if rounds:
             known, level = known_levels(corners.amin(dim=1), corners.amax(dim=1), rest + EDGE)
             left = torch.where(known[:, None], level[:, None], corners)
-            ends = shown(left.flatten(0, 1)).unflatten(0, left.shape[:2])
+            ends = _seen(attacked, left)
             around = shown(torch.where(known, 0.0, rest + LARGEST))
             for number, centre in enumerate(centres):
                 rounded[number] = max(rounded[number], _farthest(ends - centre, around))
@@ -92,6 +93,12 @@ def similarity_ball(attacked: AttackedImage, box: Tensor) -> tuple[Tensor, float
         for centre, radius, other in zip(centres, exact, rounded, strict=True)
     ]
     return min(found, key=lambda ball: ball[2])
+
+
+def _seen(attacked: AttackedImage, corners: Tensor) -> Tensor:
+    """P of corners (B, 4, C, H, W): (B, 4, C, H', W')."""
+    found = attacked.preprocessing(corners.flatten(0, 1))
+    return found.reshape(*corners.shape[:2], *found.shape[1:])
 
 
 def warped(image: Tensor, angles: Tensor, scales: Tensor) -> Tensor:
@@ -194,6 +201,12 @@ def _cut(nodes: Sequence[float], low: float, high: float, widest: float, least: 
     count = min(max(least, math.ceil((high - low) / widest)), MOST_PIECES + 1)
     ends = sorted({*torch.linspace(low, high, count + 1, dtype=torch.float64).tolist(), *nodes})
     return torch.tensor(ends if len(ends) > 1 else 2 * ends, dtype=torch.float64)
+
+
+def _parts(scales: Tensor, pixels: int) -> list[Tensor]:
+    """The scales in runs so short that the corners of their pieces take little memory; each begins where the one before ends."""
+    step = max(1, PIXELS_AT_ONCE // pixels)
+    return [scales[start : start + step + 1] for start in range(0, len(scales) - 1, step)]
 
 
 def _anything(attacked: AttackedImage) -> tuple[Tensor, float, float]:
