@@ -86,8 +86,8 @@ def _add_proof(parser: Parser) -> None:
         nargs="+",
         metavar="SIZE",
         help="attack range ± in the unit of the parameters (default: 30°, 1 px, 10 %% or log %%; dist-d: that of --error), one "
-        "number for each parameter where their units differ (rotation-brightness: 10 10, in ° and %%); for indiv and "
-        "indiv-one-error --image is what was received, or --at makes it so",
+        "number for each parameter where their units differ (rotation-brightness: 10 10, in ° and %%; rotation-scaling: in ° and "
+        "log %%); for indiv and indiv-one-error --image is what was received, or --at makes it so",
     )
     proof.add_argument(
         "--n-gamma", type=count, help=f"samples of the parameter (default: {N_GAMMA}; --form cells has its own)"
