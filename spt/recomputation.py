@@ -246,7 +246,7 @@ def _prediction(
     certificate: NestedPrediction, classifier: Classifier, image: Tensor, progress: Progress
 ) -> tuple[list[Line], AnyCertificate]:
     transform, n0 = get_transform(certificate.transform), sum(certificate.selection_counts)
-    defence = DistSPTCells(classifier, transform, certificate.parameter_sigma, certificate.pixel_sigma, limit=1.0)
+    defence = DistSPTCells.of_any_range(classifier, transform, certificate.parameter_sigma, certificate.pixel_sigma)
     again = defence.predict(
         image,
         n0,

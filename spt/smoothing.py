@@ -74,7 +74,8 @@ class SmoothedClassifier:
 
     beta ~ N(0, parameter_sigma² I) and eps ~ N(0, pixel_sigma² I) are independent; f rounds what it is shown to its grid.
     The object says what g is; the calls say what a procedure costs. ``parameter_sigma`` has the transformation's unit;
-    ``pixel_sigma`` 0 means no pixel noise.
+    ``pixel_sigma`` 0 means no pixel noise. With ``parameter_sigma`` 0 every beta is 0, and g is the majority over pixel
+    noise alone, the one that cells without smoothing over parameters certify: it can be asked (`predict`), but has no radius.
     """
 
     classifier: Classifier
@@ -85,11 +86,15 @@ class SmoothedClassifier:
     def __post_init__(self) -> None:
         for name in ("parameter_sigma", "pixel_sigma"):
             object.__setattr__(self, name, real(name, getattr(self, name)))
-        if not self.parameter_sigma > 0:
+        if not self.parameter_sigma >= 0:
             raise ValueError(f"parameter_sigma must be positive, but is {self.parameter_sigma}.")
         if not 0 <= self.pixel_sigma <= LARGEST_SIGMA:
             raise ValueError(
                 f"pixel_sigma must be from 0 to {LARGEST_SIGMA:g} (pixels are in [0, 1]), but is {self.pixel_sigma}."
+            )
+        if self.parameter_sigma == self.pixel_sigma == 0:
+            raise ValueError(
+                "parameter_sigma and pixel_sigma are both 0, so there is nothing to vote over: g would be f."
             )
 
     def votes(self, image: Tensor, n: int, generator: torch.Generator, batch_size: int = 250) -> Iterator[Votes]:
@@ -162,6 +167,10 @@ class SmoothedClassifier:
         at most p_B, then g keeps its answer for |gamma| < σ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)). With p_B = 1 - p_A, as here, that is
         σ Φ⁻¹(p_A). It holds for transformations that compose. Interpolated ones do not, so this radius is a heuristic.
         """
+        if self.parameter_sigma == 0:
+            raise ValueError(
+                "CERTIFY states a radius of parameter_sigma Φ⁻¹(p), which needs a parameter_sigma above 0."
+            )
         alpha, seed, n0, n = alpha_level("alpha", alpha), seed_number(seed), whole("n0", n0), whole("n", n)
         started = time.perf_counter()
         selection_generator, estimation_generator = generators(seed, n0, n)

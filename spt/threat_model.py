@@ -42,6 +42,7 @@ BOUNDS: dict[str, tuple[Bounding, ...]] = {
     "brightness": ("slices",),
     "contrast": ("slices",),
     "rotation-brightness": ("slices",),
+    "rotation-scaling": ("slices",),
 }
 """Which bounds there are of which transformation; what is not named here has none."""
 _IN_WORDS: dict[Bounding, str] = {

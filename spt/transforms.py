@@ -316,7 +316,8 @@ class Contrast(ValueChange):
 class Composition(Transform):
     """The ``steps`` one after the other: first steps[0] by its parameters, then steps[1] by the following ones, ...
 
-    Nothing is rounded in between. As pixels outside the image are 0 to a warp, a brightness that follows it changes them as well.
+    Nothing is rounded in between. Each warp interpolates, unless a subclass makes one of several. As pixels outside the image are 0
+    to a warp, a brightness that follows it changes them as well.
     """
 
     steps: ClassVar[tuple[Transform, ...]]
@@ -363,9 +364,24 @@ class RotationBrightness(Composition):
     steps: ClassVar[tuple[Transform, ...]] = (Rotation(), Brightness())
 
 
+class RotationScaling(Composition):
+    """Rotation and scaling about the centre in one warp: pixels read at R(angle) p / factor, and are interpolated once.
+
+    In the plane the order makes no difference, and this is all of it: parameters of one after another add.
+    """
+
+    steps: ClassVar[tuple[Transform, ...]] = (Rotation(), Scaling())
+
+    def _transformed(self, images: Tensor, points: Tensor) -> Tensor:
+        return Transform._transformed(self, images, points)
+
+
 TRANSFORMS: dict[str, Transform] = {
     transform.name: transform
-    for transform in (Rotation(), Translation(), Scaling(), Shear(), Brightness(), Contrast(), RotationBrightness())
+    for transform in (
+        *(Rotation(), Translation(), Scaling(), Shear(), Brightness(), Contrast()),
+        *(RotationBrightness(), RotationScaling()),
+    )
 }
 
 

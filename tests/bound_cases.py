@@ -52,7 +52,13 @@ PREPROCESSINGS = (
     Preprocessing(vignette="circle", vignette_margin=9),  # nothing is inside
 )
 RANGES = ("symmetric", "narrow", "tiny", "point", "one-sided", "wide", "at a quarter turn", "far")
-UNITS = {"rotation": (30.0, 90.0), "translation": (1.5, 1.0), "scaling": (20.0, 0.0), "shear": (20.0, 0.0)}
+UNITS = {
+    "rotation": (30.0, 90.0),
+    "translation": (1.5, 1.0),
+    "scaling": (20.0, 0.0),
+    "shear": (20.0, 0.0),
+    "rotation-scaling": (20.0, 90.0),
+}
 """Of each transformation: a usual size of its parameters, and how far apart its special values are, 0 where only 0 is one."""
 ERRORS = {
     "rotation": ("chord", "interval", "naive interval"),
@@ -167,21 +173,32 @@ def gammas_to_try(
         else:
             crossing = 100 * (line - x) / np.where(y == 0, 1.0, y)
         special, period = np.where(kind == 1, crossing, 0.0), 0.0
-    elif name == "rotation":
+    elif name in ("rotation", "rotation-scaling"):
         height, width = shape
         x, y = (random.integers(size, size=(count, 1)) - (size - 1) / 2 for size in (width, height))
         line = random.integers(max(shape) + 1, size=(count, 1)) - random.choice((max(shape) / 2, (max(shape) - 1) / 2))
-        turn = np.degrees(np.arccos(np.clip(line / np.maximum(np.hypot(x, y), 1e-9), -1, 1)))
+        radius, grown = np.maximum(np.hypot(x, y), 1e-9), 1.0
+        if name == "rotation-scaling":
+            kind[:, 1] = np.where(
+                kind[:, 0] == 1, 4, kind[:, 1]
+            )  # a pixel crosses a line by one of them, the other is any
+            grown = np.exp(gammas[:, 1:] / 100)
+        turn = np.degrees(np.arccos(np.clip(line * grown / radius, -1, 1)))
         crossing = turn * random.choice((-1, 1), (count, 1)) - np.degrees(np.arctan2(y, x))
         crossing = crossing + 90 * random.integers(0, 4, (count, 1))
-        special = np.where(kind == 1, crossing, 45.0 * random.integers(-9, 10, (count, 1)))
+        special = np.where(kind[:, :1] == 1, crossing, 45.0 * random.integers(-9, 10, (count, 1)))
         period = 360.0
+        if name == "rotation-scaling":
+            across = np.abs(radius * np.cos(np.radians(gammas[:, :1]) + np.arctan2(y, x)))
+            scaled = 100 * np.log(np.maximum(across, 1e-9) / np.maximum(np.abs(line), 1e-9))
+            special = np.concatenate((special, np.where(kind[:, 1:] == 1, scaled, 0.0)), axis=1)
+            period = np.array([360.0, 0.0])
     else:
         special, period = 0.5 * random.integers(-9, 10, (count, len(box))), 1.0
     signs = random.choice((-1.0, 1.0), special.shape)
     shift = np.stack([np.zeros(len(box)), *offsets])[random.integers(0, len(offsets) + 1, count)]
     special = signs * (special - shift)
-    special = special + period * np.round((gammas - special) / (period or np.inf))
+    special = special + period * np.round((gammas - special) / np.where(np.asarray(period) > 0, period, np.inf))
     special = special + random.choice((0.0, 0.0, 1e-9, -1e-9, 1e-4), special.shape)
     gammas = np.where((kind <= 2) & (special >= low) & (special <= high), special, gammas)
     gammas = np.where(kind == 3, np.where(random.random(gammas.shape) < 0.5, low, high), gammas)

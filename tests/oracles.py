@@ -75,6 +75,13 @@ def rotate_and_brighten(image: np.ndarray, degrees: float, percent: float) -> np
     return brighten(rotate(image, degrees), percent)
 
 
+def turn_and_scale(image: np.ndarray, degrees: float, log_percent: float) -> np.ndarray:
+    """Rotation and scaling at once: interpolated once."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    factor = math.exp(min(max(log_percent / 100, -700), 700))
+    return warp(image, lambda x, y: ((cosine * x - sine * y) / factor, (sine * x + cosine * y) / factor))
+
+
 TRANSFORMS: dict[str, Callable[..., np.ndarray]] = {
     "rotation": rotate,
     "translation": translate,
@@ -83,6 +90,7 @@ TRANSFORMS: dict[str, Callable[..., np.ndarray]] = {
     "brightness": brighten,
     "contrast": stretch,
     "rotation-brightness": rotate_and_brighten,
+    "rotation-scaling": turn_and_scale,
 }
 
 
@@ -244,6 +252,10 @@ def sources(name: str, height: int, width: int, *summands: np.ndarray) -> tuple[
         if name == "shear":
             return np.broadcast_arrays(x + hundredths * y, y)
         return x / np.exp(hundredths), y / np.exp(hundredths)
+    if name == "rotation-scaling":
+        x, y = sources("rotation", height, width, *(summand[:, :1] for summand in summands))
+        factor = np.exp(sum(summand[:, 1] for summand in summands) / 100)[:, None, None]
+        return x / factor, y / factor
     parts = [_reduced(summand[:, 0]) for summand in summands]
     more, rest = _reduced(sum(part[1] for part in parts))
     turns = ((sum(part[0] for part in parts) + more) % 4).astype(int)

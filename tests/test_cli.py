@@ -628,8 +628,16 @@ def test_forms_that_make_no_sense(capsys, arguments, sentence):
     assert sentence in fail(capsys, "certify", *OWN_F, *arguments)
 
 
-def test_other_commands_need_votes_over_beta(capsys):
-    assert "parameter_sigma must be positive, but is 0" in fail(capsys, "predict", *OWN_F, "--parameter-sigma", "0")
+def test_a_g_without_beta_can_be_asked_but_not_measured_for(capsys):
+    without = (*OWN_F, "--parameter-sigma", "0", "--pixel-sigma", "0.3", "--n", "100")
+    assert "PREDICT 0: 100 against 0 votes" in run(capsys, "predict", *without)
+    nested = run(capsys, "predict", *without, "--g", "nested")
+    assert "PREDICT 0: " in nested and "samples show h = 0" in nested
+    assert "over pixel noise N(0, 0.3²), not over rotations; 100 votes" in run(capsys, "attack", *without, "--k", "20")
+    assert "parameter_sigma must be positive, but is 0" in fail(capsys, "measure", *without[:-2])
+    assert "are both 0, so there is nothing to vote over" in fail(
+        capsys, "predict", *OWN_F, "--parameter-sigma", "0", "--pixel-sigma", "0"
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,17 @@ def test_votes_and_attacks(capsys):
     )
 
 
+@pytest.mark.parametrize("transform", ["brightness", "rotation-brightness"])
+def test_the_g_that_is_certified_is_asked_without_beta(capsys, transform):
+    """It is the default of --g nested, as no other g of that kind is certified."""
+    options = ("--transform", transform, "--g", "nested", "--n", 100, *OWN_F)
+    text = run(capsys, "attack", *options, "--k", 20)
+    assert "over pixel noise N(0, 0.3²), not over" in text and "at most 100 tests for each answer" in text
+    answer = read_certificate(run(capsys, "predict", *options, "--json"))
+    assert answer.parameter_sigma == 0 and answer.label == 0 and answer.verify()
+    assert "proves, without smoothing over it" in fail(capsys, "predict", *options, "--parameter-sigma", 5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

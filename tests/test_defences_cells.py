@@ -458,8 +458,25 @@ def test_without_beta_another_g_is_certified_and_called_so(mnist_rotation, digit
     assert "another g than that of other forms" in found.to_text() and "smoothed over N(0" not in found.to_text()
     assert recompute(found, mnist_rotation, digit).agrees
     assert {test.alpha for test in map(found.inner_test, found.radii)} == {found.rules.level_alpha}
-    with pytest.raises(ValueError, match="PREDICT votes over β, which needs a parameter_sigma above 0, but it is 0"):
-        defence.predict(digit)
+    answer = defence.predict(digit)
+    assert answer.label == 3 and answer.verify() and set(answer.points) == {(0.0,)}
+    assert len(set(answer.inner_votes)) >= 1 and "not smoothed over" in answer.to_text()
+    assert recompute(answer, mnist_rotation, digit).agrees
+    with_beta = dataclasses.replace(answer, parameter_sigma=1.0)
+    assert with_beta.failed_check() == "the points can be samples"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05])
+def test_predict_without_beta_is_wrong_no_more_often_than_alpha(threshold_classifier, share):
+    """h is "dark" by a margin that vanishes: PREDICT says "bright", which is selected half of the time, in at most alpha of all
+    runs; where h is "bright" it is found."""
+    image = torch.full((1, 1, 1), 0.5 + share)
+    defence = DistSPTCells.of_any_range(threshold_classifier(0.5), Rotation(), 0.0, 0.25)
+    labels = [defence.predict(image, n=30, alpha=0.1, inner_alpha=0.1, seed=seed).label for seed in range(40)]
+    if share:
+        assert labels.count(1) > 20 and labels.count(0) == 0
+    else:
+        assert statistics.clopper_pearson_lower(labels.count(1), 40, 1e-4) <= 0.1
 
 
 def order_of(certificate: CellsCertificate) -> list[GammaCell]:

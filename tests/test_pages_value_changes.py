@@ -1,4 +1,4 @@
-"""The pages Votes and Certify with brightness, contrast and brightness after a rotation."""
+"""The pages Votes and Certify with brightness, contrast, and brightness or scaling with a rotation; without smoothing over γ."""
 
 import dataclasses
 import shlex
@@ -28,6 +28,7 @@ def votes(**parameters: str) -> AppTest:
             {"angle": "10", "brightness": "20"},
             "goes through any rotation with change of brightness,",
         ),
+        ("rotation-scaling", {"angle": "10", "scale": "20"}, "goes through any rotation with scaling,"),
     ],
 )
 def test_votes(name: str, gamma: dict[str, str], words: str) -> None:
@@ -42,7 +43,7 @@ def test_votes(name: str, gamma: dict[str, str], words: str) -> None:
         and run.certificate.verify()
     )
     said = texts(app)
-    assert words in said and "clip values to [0, 1]" in said
+    assert words in said and ("clip values to [0, 1]" in said) == (not get_transform(name).linear)
     assert get_transform(name).describe(point) in said or True
     unit = " and ".join(dict.fromkeys(parameter.unit for parameter in get_transform(name).parameters))
     assert f"Attack range Γ: plus and minus, in {unit}" in [slider.label for slider in app.slider]
@@ -70,6 +71,11 @@ def certify(**parameters: str) -> AppTest:
             {"rotation-brightness_limit": "1", "rotation-brightness_brightness_limit": "1.5"},
             "No rotation with change of brightness within angle ±1° and brightness ±1.5 %",
         ),
+        (
+            "rotation-scaling",
+            {"rotation-scaling_limit": "1", "rotation-scaling_scale_limit": "1.5"},
+            "No rotation with scaling within angle ±1° and scale ±1.5 log %",
+        ),
     ],
 )
 def test_certify(name: str, limits: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,13 +89,27 @@ def test_certify(name: str, limits: dict[str, str], words: str, capsys: pytest.C
     ]
     said = texts(app)
     assert words in said and "smoothed over pixel noise only" in said and "All that the classifier can be shown" in said
-    assert "This g has no votes over β" in said and not [
-        button for button in app.button if button.key == "certify_attack"
-    ]
     command = next(block.value for block in app.code if block.value.startswith("python -m spt certify"))
     assert f"--limit {' '.join(limits.values())} " in command and "--parameter-sigma 0 " in command
-    if name == "rotation-brightness":
+    if get_transform(name).mixed:
         assert main([*shlex.split(command)[3:], "--json"]) == 0
         again = read_certificate(capsys.readouterr().out)
         assert dataclasses.replace(again, seconds=0) == dataclasses.replace(certificate, seconds=0)
     assert "one-ball" not in said and f"{name}_sigma" not in {slider.key for slider in app.slider}
+    app.button(key="certify_attack").click().run()
+    assert_healthy(app)
+    (answers,) = app.session_state["certify_answers"].values()
+    assert all(certificate.covers_attack(answer.point) == answer.inside for answer in answers)
+    assert len(answers) >= 4 and any(answer.holds for answer in answers) and not any(each.alarm for each in answers)
+    assert "the majority over pixel noise alone" in texts(app)
+
+
+def test_without_smoothing_over_a_rotation() -> None:
+    """σ_γ = 0 is one end of its control: another g, cells of one sample each, and what is said of its balls."""
+    app = certify(transform="rotation", rotation_limit="1", rotation_sigma="0")
+    certificate = app.session_state["certify_run"].certificate
+    assert certificate.parameter_sigma == 0 and certificate.verify() and set(certificate.sizes) == {1}
+    assert "has votes over pixel noise only" in texts(app) and "spt.error_bounds.slice_balls" in texts(app)
+    assert {"n_slices"} <= {each.key for each in app.selectbox} | {each.key for each in app.select_slider} | {
+        each.key for each in app.get("button_group")
+    }

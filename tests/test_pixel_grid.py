@@ -33,6 +33,7 @@ POINTS: list[tuple[Transform, tuple[float, ...]]] = [
     *((get_transform("brightness"), (percent,)) for percent in (0.0, 12.5, -33.0, 100.0)),
     *((get_transform("contrast"), (log_percent,)) for log_percent in (0.0, 30.5, -80.0)),
     *((get_transform("rotation-brightness"), point) for point in ((25.0, 0.0), (-117.3, 20.5), (90.0, -45.0))),
+    *((get_transform("rotation-scaling"), point) for point in ((25.0, 0.0), (-117.3, 20.5), (90.0, -45.0), (0.0, 8.0))),
 ]
 SIZES = [(1, 28, 28), (3, 17, 23), (1, 8, 5), (1, 1, 7)]
 

@@ -519,10 +519,21 @@ class TestExplain:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])
+    @pytest.mark.parametrize("sigma", [-1.0, float("nan"), float("inf")])
     def test_parameter_sigma(self, columns, sigma):
         with pytest.raises(ValueError, match=rf"parameter_sigma.*{sigma}"):
             SmoothedClassifier(columns, Translation(), sigma)
+
+    def test_without_noise_on_parameters(self, columns):
+        """g is then the majority over pixel noise: every β is 0, there is an answer, and no radius; without either noise no g."""
+        g = SmoothedClassifier(columns, Translation(), 0.0, 0.2)
+        image = torch.zeros(1, *columns.input_shape[1:])
+        assert (g.count(image, 50, torch.Generator().manual_seed(0)).points == 0).all()
+        assert g.predict(image, 50).n == 50
+        with pytest.raises(ValueError, match=r"CERTIFY states a radius .* which needs a parameter_sigma above 0"):
+            g.certify(image)
+        with pytest.raises(ValueError, match="parameter_sigma and pixel_sigma are both 0"):
+            SmoothedClassifier(columns, Translation(), 0.0)
 
     @pytest.mark.parametrize("sigma", [-0.1, float("nan"), float("inf")])
     def test_pixel_sigma(self, columns, sigma):

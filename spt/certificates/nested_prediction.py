@@ -96,7 +96,8 @@ class NestedPrediction(Concluded):
         yield "every sample has a point and inner votes", drawn == len(self.inner_votes)
         yield "there are not more samples than were to be drawn", drawn <= self.n <= MOST_SAMPLES
         yield "the class was selected by votes", sum(self.selection_counts) > 0
-        yield "the points can be samples", points_hold(self.points, self.transform, self.unit)
+        alike = self.parameter_sigma == 0  # then all are 0
+        yield "the points can be samples", points_hold(self.points, self.transform, self.unit, alike=alike)
         yield "the points are those of the seed", self._points_are_those_of_the_seed()
         yield "alpha and inner_alpha are probabilities", 0 < self.alpha < 1 and 0 < self.inner_alpha < 1
         yield "the radius is not negative", self.radius >= 0
@@ -121,15 +122,25 @@ class NestedPrediction(Concluded):
             return f"{found}; that does not show a majority at confidence {confidence(self.alpha)}."
         return f"{found}, a majority at confidence {confidence(self.alpha)}."
 
+    def _g_in_words(self) -> str:
+        if self.parameter_sigma == 0:
+            return "h, the majority over pixel noise of f: nothing is smoothed over parameters"
+        return "nested: majority over β of h, which is the majority over pixel noise of f"
+
+    def _smoothed_over(self) -> str:
+        if self.parameter_sigma == 0:
+            return "not smoothed over"
+        return f"smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)"
+
     def to_text(self) -> str:
         """The prediction as lines of text for a terminal."""
         return "\n".join(
             (
                 self.explain(),
-                "  g            nested: majority over β of h, which is the majority over pixel noise of f",
+                f"  g            {self._g_in_words()}",
                 f"  classifier   {self.classifier}, pixel noise N(0, {self.pixel_sigma:g}²)",
                 f"  computed     {computed_in_words(self.device, self.number_format, self.grid)}",
-                f"  transform    {self.transform}, smoothed over N(0, ({self.parameter_sigma:g} {self.unit})²)",
+                f"  transform    {self.transform}, {self._smoothed_over()}",
                 f"  image        sha256 {self.image_sha256[:16]}…, seed {self.seed}",
                 f"  time         {self.seconds:.2f} s, {self.network_calls:,} network calls",
             )

@@ -10,13 +10,13 @@ SAME_POINT = 1e-9
 """By how much (relative, at least of 1) a sample may differ from that of its seed: processors differ in the last digits."""
 
 
-def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str) -> bool:
-    """Whether these can be the samples of a run: finite points of that transformation, no two alike."""
+def points_hold(points: Sequence[Sequence[float]], transform: str, unit: str, *, alike: bool = False) -> bool:
+    """Whether these can be the samples of a run: finite points of that transformation, no two alike; all of them if ``alike``."""
     known = TRANSFORMS[transform]
     return (
         known.unit == unit
         and all(len(point) == known.dimensions and all(map(math.isfinite, point)) for point in points)
-        and len(set(map(tuple, points))) == len(points)
+        and len(set(map(tuple, points))) == (min(1, len(points)) if alike else len(points))
     )
 
 

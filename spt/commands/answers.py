@@ -21,7 +21,8 @@ def add_g(parser: Any) -> None:
         choices=WHICH,
         default="one-level",
         help="one-level: majority of f over parameters and pixel noise together (BaseSPT); nested: the one that dist-x, dist-d "
-        "and indiv certify, which needs pixel noise (default: %(default)s)",
+        "and indiv certify, which needs pixel noise (default: %(default)s). With --parameter-sigma 0 both are the majority over "
+        "pixel noise alone",
     )
 
 
@@ -35,9 +36,8 @@ def predict(
 
     if not smoothed.pixel_sigma > 0:
         raise ValueError("--g nested needs pixel noise: --pixel-sigma must be positive, but is 0.")
-    defence = DistSPTCells(  # g does not depend on the range of attacks
-        smoothed.classifier, smoothed.transform, smoothed.parameter_sigma, smoothed.pixel_sigma, limit=1.0
-    )
+    g = smoothed.classifier, smoothed.transform, smoothed.parameter_sigma, smoothed.pixel_sigma
+    defence = DistSPTCells.of_any_range(*g)
     sizes = {"n": arguments.n, "alpha": arguments.alpha, "seed": arguments.seed}
     return defence.predict(image, progress=visible_progress(), **sizes)
 
@@ -51,6 +51,9 @@ def in_words(smoothed: "SmoothedClassifier", arguments: argparse.Namespace) -> s
     sigmas = " and ".join(f"({given(smoothed.parameter_sigma, unit)})²" for unit in units)
     beta = f"{transform.plural} β ~ N(0, {sigmas})"
     pixels = f"pixel noise N(0, {smoothed.pixel_sigma:g}²)"
+    if smoothed.parameter_sigma == 0:
+        votes = f"at most {arguments.n} tests" if arguments.g == "nested" else f"{arguments.n} votes"
+        return f"g is the majority of f's answers over {pixels}, not over {transform.plural}; {votes} for each answer"
     if arguments.g == "nested":
         return f"g is the majority over {beta} of h, the majority of f's answers over {pixels}; at most {arguments.n} β each"
     over = f"{beta} and {pixels}" if smoothed.pixel_sigma else beta

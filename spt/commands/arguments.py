@@ -75,7 +75,7 @@ parameter = checked_number(float, Range(-10_000.0, 10_000.0))
 
 
 def parameter_noise(text: str) -> float:
-    """A converter for argparse: a `size`, or 0, which `certify` takes for cells without smoothing over parameters."""
+    """A converter for argparse: a `size`, or 0, which leaves votes over pixel noise alone."""
     with contextlib.suppress(ValueError):
         if float(text) == 0:
             return 0.0
@@ -138,7 +138,8 @@ def add_classifier(parser: Parser) -> None:
         "--parameter-sigma",
         type=parameter_noise,
         metavar="SIGMA",
-        help="noise on the transformation, in the unit of its parameters (default: what the classifier was trained for)",
+        help="noise on the transformation, in the unit of its parameters (default: what the classifier was trained for); 0: g is "
+        "the majority over pixel noise alone",
     )
     which.add_argument(
         "--pixel-sigma",
@@ -229,12 +230,21 @@ def read_smoothed(arguments: argparse.Namespace) -> "SmoothedClassifier":
     )
     trained = transform.name == classifier.transform and classifier.parameter_sigma > 0
     sigma = classifier.parameter_sigma if trained else transform.parameters[0].default_sigma
+    if getattr(arguments, "g", None) == "nested" and only_slices(transform):
+        sigma = 0.0  # the only g of that kind that is certified
     return SmoothedClassifier(
         classifier,
         transform,
         sigma if arguments.parameter_sigma is None else arguments.parameter_sigma,
         classifier.pixel_sigma if arguments.pixel_sigma is None else arguments.pixel_sigma,
     )
+
+
+def only_slices(transform: "Transform") -> bool:
+    """Whether the transformation is certified without smoothing over it only, if at all."""
+    from spt.threat_model import bounded_transforms
+
+    return transform.mixed or transform.name in set(bounded_transforms("slices")) - set(bounded_transforms("cells"))
 
 
 def transformed(image: "Tensor", caption: str, values: list[float], transform: "Transform") -> tuple["Tensor", str]:

@@ -12,10 +12,12 @@ from spt.commands.arguments import (
     add_smoothing,
     count,
     error_size,
+    only_slices,
     size,
     visible_progress,
 )
 from spt.experiments.files import check_file
+from spt.experiments.table4 import N_SLICES
 from spt.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ FORMS = {
     "one-ball": "one ball for the whole attack range for each sample",
     "one-error": "one E of the image, the paper's procedure",
 }
-N_GAMMA, N_CELL, N_SLICES = 200, 100, 20_000
+N_GAMMA, N_CELL = 200, 100
 N_TOTAL = {"dist-x": 500, "indiv": 2000}
 _LIMITS = {"°": 30.0, "px": 1.0}
 TESTED_BETAS = {"nested": 400, "joint": 2000}
@@ -84,8 +86,8 @@ def _add_proof(parser: Parser) -> None:
         nargs="+",
         metavar="SIZE",
         help="attack range ± in the unit of the parameters (default: 30°, 1 px, 10 %% or log %%; dist-d: that of --error), one "
-        "number for each parameter where their units differ (rotation-brightness: 10 10, in ° and %%); for indiv and "
-        "indiv-one-error --image is what was received, or --at makes it so",
+        "number for each parameter where their units differ (rotation-brightness: 10 10, in ° and %%; rotation-scaling: in ° and "
+        "log %%); for indiv and indiv-one-error --image is what was received, or --at makes it so",
     )
     proof.add_argument(
         "--n-gamma", type=count, help=f"samples of the parameter (default: {N_GAMMA}; --form cells has its own)"
@@ -432,11 +434,9 @@ def _limits(case: GivenImage, arguments: argparse.Namespace) -> tuple[float, ...
 
 
 def _only_slices(arguments: argparse.Namespace) -> bool:
-    """Whether the transformation that is named is certified without smoothing over it only, if at all."""
     from spt.transforms import TRANSFORMS
 
-    known = TRANSFORMS.get(arguments.transform)
-    return known is not None and (known.mixed or not known.linear)
+    return arguments.transform in TRANSFORMS and only_slices(TRANSFORMS[arguments.transform])
 
 
 def _warn_if_outside(case: GivenImage, arguments: argparse.Namespace) -> None:

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--transform",
         metavar="NAME",
-        help="rotation or translation, and of table4 with cells scaling or shear (default: rotation)",
+        help="rotation or translation, and of table2 and of table4 with cells the others, too (default: rotation)",
     )
     parser.add_argument("--classifier", metavar="NAME", help="default: a bundled one for the data set")
     parser.add_argument("--images", type=count, help="how many (default: 1000; quick: 8 to 20)")

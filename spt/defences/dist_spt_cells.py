@@ -20,7 +20,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from torch import Tensor
 
 from spt.certificates.cell_walk import MOST_CELLS, CellGrid, CellRules, CellWalk, GammaCell
 from spt.certificates.cells import CellsCertificate
+from spt.classifiers import Classifier
 from spt.defences.proving_defence import LARGEST_LIMIT, ProvingDefence, at_least_radius
 from spt.defences.tested_samples import TestedSample, sample_fields, tested_samples
 from spt.error_bounds.cell_balls import CellBalls, cell_balls
@@ -38,6 +39,7 @@ from spt.progress import Progress, silent
 from spt.seeds import generators, noise_seeds
 from spt.smoothing import SmoothedClassifier
 from spt.threat_model import AttackedImage, Bounding
+from spt.transforms import Transform
 
 BATCH, CELLS_AT_ONCE, SLICES_AT_ONCE, BALLS_AT_ONCE = 8, 4, 32, 32
 BISECTIONS = 3
@@ -94,6 +96,14 @@ class DistSPTCells(ProvingDefence):
                 raise ValueError(f"{name} must be positive, as cells of no width never fill Γ, but is {value:g}.")
         if self.cell_width is not None:
             self._grid_of_widths(self.cell_width)
+
+    @classmethod
+    def of_any_range(
+        cls, classifier: Classifier, transform: Transform, parameter_sigma: float, pixel_sigma: float
+    ) -> Self:
+        """The defence with a range of attacks that is as good as any other: for `predict`, as g does not depend on it."""
+        further = (1.0,) * (transform.dimensions - 1) if transform.mixed else ()
+        return cls(classifier, transform, parameter_sigma, pixel_sigma, limit=1.0, further_limits=further)
 
     def _check_further_limits(self) -> None:
         """Makes numbers of them; ValueError unless there is one for each parameter that needs one."""

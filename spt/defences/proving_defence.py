@@ -92,6 +92,8 @@ class ProvingDefence:
     def _noises(self) -> tuple[float, float]:
         """The noises on parameters and pixels as numbers; ValueError if nothing can be smoothed with them."""
         g = self._one_level()
+        if g.parameter_sigma == 0:
+            raise ValueError(f"parameter_sigma must be positive, but is {g.parameter_sigma}.")
         return g.parameter_sigma, g.pixel_sigma
 
     def _bounding(self) -> Bounding:
@@ -129,11 +131,9 @@ class ProvingDefence:
 
         Both tests are anytime-valid: votes stop where the inner test decides, samples where the outer one does, or when n
         are done. See `NestedPrediction`. ``progress`` goes round the looks, tqdm-shaped; it may raise to cancel.
+
+        With parameter_sigma 0 every β is 0 and g is h: samples differ in their pixel noise alone, and the tests hold as they are.
         """
-        if not self.parameter_sigma > 0:
-            raise ValueError(
-                f"PREDICT votes over β, which needs a parameter_sigma above 0, but it is {self.parameter_sigma:g}."
-            )
         started = time.perf_counter()
         n0, n, seed = whole("n0", n0), whole("n", n), seed_number(seed)
         alpha, inner_alpha = alpha_level("alpha", alpha), alpha_level("inner_alpha", inner_alpha)

@@ -113,7 +113,14 @@ def arc_weights(
     J w s (1 - s) at most, as G(s, tau) <= w s (1 - s) for every tau.
     """
     x, y = path.motions(path.sources(height, width, start), path.sources(height, width, stop))
-    w = (stop - start)[:, None, None] * path.unit
+    return motion_weights(x, y, (stop - start) * path.unit, height, width, anywhere=anywhere)
+
+
+def motion_weights(
+    x: Motion, y: Motion, widths: Tensor, height: int, width: int, *, anywhere: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`arc_weights` of paths that are given as they move on M splits, (M,) wide in natural units."""
+    w = widths[:, None, None]
     column, two_columns, line_x = _cells(x.low, x.high, width)
     row, two_rows, line_y = _cells(y.low, y.high, height)
     if anywhere:

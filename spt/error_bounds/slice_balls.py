@@ -9,7 +9,7 @@ centre is convex along each axis and largest at a vertex of the grid of ends and
 The attacker's rounding: where a pixel keeps its grey level on a whole piece (`spt.error_bounds.known_rounding`) it is
 that level; elsewhere it is within 1/510 of the chord and its remainder. That is a segment with a rest again. Of
 translations the worst case is taken. What changes values has
-balls of its own (`spt.error_bounds.value_balls`).
+balls of its own (`spt.error_bounds.value_balls`), as have rotations with scalings (`spt.error_bounds.similarity`).
 
 It is not enough to take balls of recentred cells at b' = gamma_i, whose {P T_{gamma_i - gamma} T_gamma x} turns back what the
 attack has turned: docs/mathematics.md, section 24.
@@ -26,9 +26,11 @@ from spt.error_bounds.cell_balls import CellBalls
 from spt.error_bounds.known_rounding import EDGE, LARGEST, known_levels
 from spt.error_bounds.path_pieces import moved
 from spt.error_bounds.paths import PATHS, PixelPath
+from spt.error_bounds.similarity import similarity_ball
 from spt.error_bounds.value_balls import value_balls
 from spt.rounding_slack import float_slack, norm_inflation
 from spt.threat_model import AttackedImage, as_range, check_bounded
+from spt.transforms import RotationScaling, Translation
 
 LEAST_PIECES, ROUNDED_PIECES = 4, 32
 """Into how many pieces a cell is cut at the least, and where the attacker's rounding is looked at."""
@@ -44,12 +46,18 @@ def slice_balls(attacked: AttackedImage, cells: Tensor) -> CellBalls:
     if not attacked.transform.linear:
         return value_balls(attacked, cells)
     path = PATHS.get(attacked.transform.name)
-    slack = float_slack(attacked.preprocessing, attacked.image, arcs.PER_PIXEL if path else vertices.PER_PIXEL)
+    per_pixel = vertices.PER_PIXEL if isinstance(attacked.transform, Translation) else arcs.PER_PIXEL
+    slack = float_slack(attacked.preprocessing, attacked.image, per_pixel)
     inflation = norm_inflation(attacked.preprocessing, attacked.image)
     centres, radii, rounding = [], [], []
     for cell in cells:
         box = as_range(attacked.transform, cell)
-        centre, exact, rounded = _along(attacked, path, box) if path else _between_vertices(attacked, box)
+        if path:
+            centre, exact, rounded = _along(attacked, path, box)
+        elif isinstance(attacked.transform, RotationScaling):
+            centre, exact, rounded = similarity_ball(attacked, box)
+        else:
+            centre, exact, rounded = _between_vertices(attacked, box)
         centres.append(centre)
         rounding.append(min(max(rounded - exact, 0.0), attacked.rounding))
         radii.append((exact + slack + rounding[-1]) * inflation)

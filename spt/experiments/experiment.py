@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from spt.experiments.settings import checked, from_text, in_words
+from spt.experiments.settings import Range, checked, from_text, in_words
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,15 @@ class Share:
 LEFT_OUT = "left out, of unknown class"
 """The column that counts images that do not count, see `Experiment.left_out`."""
 
-UNITS = {"rotation": "°", "translation": " px", "scaling": " log %", "shear": " %"}
+UNITS = {
+    "rotation": "°",
+    "translation": " px",
+    "scaling": " log %",
+    "shear": " %",
+    "brightness": " %",
+    "contrast": " log %",
+}
+"""Of transformations whose parameters all have one."""
 
 Entry = Share | float | str | None
 """An entry of a table; None where there is nothing."""
@@ -112,6 +120,10 @@ class Experiment(ABC):
         ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5}
     }
     """What the paper, or we, set otherwise for a data set (or any) and a transformation."""
+    transforms: ClassVar[tuple[str, ...]] = ("rotation", "translation")
+    """Transformations that the experiment has settings and a bundled classifier for."""
+    ranges: ClassVar[Mapping[str, Range]] = {}
+    """What a setting may be otherwise than `spt.experiments.settings.RANGES` says."""
     classifiers: ClassVar[Mapping[tuple[str, str], str]] = DEFAULT_CLASSIFIERS
     """Which classifier a data set and transformation get, if none is named."""
     quick: ClassVar[Mapping[str, Any]] = {}
@@ -135,7 +147,8 @@ class Experiment(ABC):
         """ValueError, one sentence that names the setting, for a value of another type or out of range."""
         types = typing.get_type_hints(type(self))
         for each in dataclasses.fields(self):
-            object.__setattr__(self, each.name, checked(each.name, getattr(self, each.name), types[each.name]))
+            value = checked(each.name, getattr(self, each.name), types[each.name], self.ranges.get(each.name))
+            object.__setattr__(self, each.name, value)
         for less, more in (("keep", "k"), ("min_width", "width")):
             low, high = getattr(self, less, 0), getattr(self, more, 0)
             if low > high:
@@ -175,14 +188,19 @@ class Experiment(ABC):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that decide what a row says: all but how many images there are."""
-        return {"experiment": self.name} | {k: v for k, v in dataclasses.asdict(self).items() if k != "images"}
+        """The settings that decide what a row says: all but how many images there are, and a range that there is not."""
+        settings = dataclasses.asdict(self)
+        return {"experiment": self.name} | {
+            name: value
+            for name, value in settings.items()
+            if name != "images" and (name, value) != ("further_limit", None)
+        }
 
     @property
     def stem(self) -> str:
         """Name of its files: experiment, data set, transformation and attack range."""
-        limit: float | None = getattr(self, "limit", None)
-        parts = (self.name, self.dataset, self.transform, *([] if limit is None else [f"{limit:g}"]))
+        limits = [getattr(self, name, None) for name in ("limit", "further_limit")]
+        parts = (self.name, self.dataset, self.transform, *(f"{limit:g}" for limit in limits if limit is not None))
         return "-".join(part.replace("/", "_") for part in parts)
 
     def seed_of(self, stage: str, item: int) -> int:
@@ -252,9 +270,17 @@ class Experiment(ABC):
         without = {row["image"] for row in rows[self.stages[-1]]} - {row["image"] for row in self.counted(rows)}
         return {LEFT_OUT: float(len(without))} if without else {}
 
+    def box(self, limit: float) -> float | tuple[float, ...]:
+        """The range ± ``limit`` of the first parameter, with what belongs to it of the second where their units differ."""
+        further: float | None = getattr(self, "further_limit", None)
+        return limit if further is None else (limit, further * (limit / getattr(self, "limit")))  # noqa: B009
+
     def within(self, limit: float) -> str:
-        """An attack range as people write it."""
-        return f"±{limit:g}{UNITS.get(self.transform, '')}"
+        """An attack range as people write it; of a box of parameters with different units its size is that of the first."""
+        box = self.box(limit)
+        return (
+            f"±{limit:g}{UNITS.get(self.transform, '')}" if box == limit else self.load_transform().describe_range(box)
+        )
 
     def load_transform(self) -> "Transform":
         """The transformation."""

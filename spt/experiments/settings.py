@@ -49,6 +49,7 @@ RANGES: Mapping[str, Range] = {
     "every": Range(1, MOST_SAMPLES),
     "seed": SEED,
     "limit": SIZE,
+    "further_limit": SIZE,
     "parameter_sigma": SIZE,
     "pixel_sigma": PIXEL_SIGMA,
     "alpha": PROBABILITY,
@@ -72,8 +73,9 @@ def _options(hint: Any) -> list[Any]:
     return [hint]
 
 
-def checked(name: str, value: Any, hint: Any) -> Any:
-    """A setting as a plain value of its type; ValueError, one sentence with the name, if it is none or out of range."""
+def checked(name: str, value: Any, hint: Any, own: Range | None = None) -> Any:
+    """A setting as a plain value of its type; ValueError, one sentence with the name, if it is none or out of range (``own``, or
+    that of its name)."""
     options = _options(hint)
     if value is None and type(None) in options:
         return None
@@ -85,7 +87,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
             raise ValueError(f"{name} must be a whole number {range_}, but is {value!r}.")
         return int(value)
     if kinds == [float]:
-        wanted = RANGES.get(name)
+        wanted = own or RANGES.get(name)
         if not number or not math.isfinite(value) or (wanted is not None and value not in wanted):
             raise ValueError(
                 f"{name} must be a {'finite number' if wanted is None else f'number {wanted}'}, but is {value!r}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spt.experiments.experiment import Entry, Experiment, Row, Rows, Share, mean, own_code
+from spt.experiments.table4 import Table4
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +30,8 @@ class Table2(Experiment):
 
     Attributes (see also `Experiment`):
         ordinary: name of b; None: b is f itself.
-        limit: attack range ± in ° or px.
-        parameter_sigma: of g, in ° or px. pixel_sigma: of g; the paper's BaseSPT has none.
+        limit: attack range ± in the unit of the parameters; further_limit: that of the second one where its unit is another one.
+        parameter_sigma: of g, in the unit of the parameters. pixel_sigma: of g; the paper's BaseSPT has none.
         k: attacks tried on each image; keep: how many of the worst are used.
         n_votes: of g; alpha: probability that g's answer is wrong.
     """
@@ -49,10 +50,19 @@ class Table2(Experiment):
     variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
         ("any", "translation"): {"limit": 4.0, "parameter_sigma": 1.5},
         ("imagenet-samples", "translation"): {"limit": 20.0, "parameter_sigma": 20.0},
+        ("any", "scaling"): {"limit": 35.67, "parameter_sigma": 15.0},
+        ("any", "shear"): {"limit": 30.0, "parameter_sigma": 15.0},
+        ("any", "brightness"): {"limit": 30.0, "parameter_sigma": 10.0},
+        ("any", "contrast"): {"limit": 50.0, "parameter_sigma": 20.0},
+        ("any", "rotation-brightness"): {"limit": 30.0, "further_limit": 20.0, "parameter_sigma": 20.0},
+        ("any", "rotation-scaling"): {"limit": 30.0, "further_limit": 20.0, "parameter_sigma": 15.0},
     }
+    transforms: ClassVar[tuple[str, ...]] = Table4.transforms
+    classifiers: ClassVar[Mapping[tuple[str, str], str]] = Table4.classifiers
 
     ordinary: str | None = None
     limit: float = 30.0
+    further_limit: float | None = None
     parameter_sigma: float = 30.0
     pixel_sigma: float = 0.0
     k: int = 100
@@ -88,6 +98,7 @@ class Table2(Experiment):
     def check(self) -> None:
         """See `Experiment.check`; and that b and f name the same classes, and take images of the same shape."""
         super().check()
+        self._check_box()
         if self.ordinary is None:
             return
         b, f = self.load_classifier(name=self.ordinary), self.load_classifier()
@@ -97,6 +108,17 @@ class Table2(Experiment):
                     f"ordinary = {self.ordinary} has other {what.replace('_', ' ')} than the classifier {f.name}: name an "
                     "ordinary network for these images, or none, so that the classifier is attacked itself."
                 )
+
+    def _check_box(self) -> None:
+        transform = self.load_transform()
+        if transform.mixed != (self.further_limit is not None):
+            raise ValueError(
+                f"further_limit is the attack range of {transform.name}'s second parameter, {transform.parameters[1].name} in "
+                f"{transform.parameters[1].unit}, and must be given."
+                if transform.mixed
+                else f"further_limit = {self.further_limit:g} is for transformations whose parameters have different units, not "
+                f"for {transform.name}."
+            )
 
     def measure(self, stage: str, item: int, earlier: Rows, device: str) -> Row:
         from spt.smoothing import SmoothedClassifier
@@ -125,7 +147,7 @@ class Table2(Experiment):
         from spt.attacks import WorstOfK
 
         answer = int(network.logits(image[None].to(network.device)).argmax())
-        attack = WorstOfK(self.load_transform(), self.limit, self.keep, k=self.k)
+        attack = WorstOfK(self.load_transform(), self.box(self.limit), self.keep, k=self.k)
         worst = attack(network, image, answer if truth is None else truth, seed=seed)
         votes = [self._vote(g, each, seed, number) for number, each in enumerate(attack.apply(image, worst.points))]
         return dict(zip(names, (answer, worst.points.tolist(), worst.predictions.tolist(), votes), strict=True))

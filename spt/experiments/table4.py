@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 from spt.experiments.certified_accuracy import accuracies, reach, share_of_range
-from spt.experiments.experiment import Entry, Experiment, Row, Rows, mean, pixel_noise
+from spt.experiments.experiment import DEFAULT_CLASSIFIERS, Entry, Experiment, Row, Rows, mean, pixel_noise
+from spt.experiments.settings import LARGEST, Range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from spt.classifiers import Classifier
+    from spt.defences import DistSPTCells
     from spt.error_bounds import Attacker
     from spt.transforms import Transform
 
@@ -18,6 +20,17 @@ CELLS, ONE_BALL, ONE_ERROR = ("cells",), ("one-ball", "shifted"), ("one-error", 
 """The forms, by what they share."""
 WORK = {"n_γ": "samples", "cells": "cells", "votes": "votes", "cert. share of Γ": "certified share"}
 """The columns of the line that only cells have means for, and the columns of the rows that these are of."""
+N_SLICES = 20_000
+"""After how many cells no further one is begun where nothing is smoothed over parameters, and a cell is one sample."""
+TRAINED = {
+    "digits": "mnist-rotation-fine",
+    "mnist": "mnist-rotation-fine",
+    "cifar10": "cifar10-smooth",
+    "natural": "cifar10-smooth",
+}
+"""Networks for what none was trained for: those that were trained with rotations and pixel noise. Without training for it nothing
+is gained by smoothing over it."""
+FURTHER = ("scaling", "shear", "brightness", "contrast", "rotation-brightness", "rotation-scaling")
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,14 @@ class Table4(Experiment):
     """DistSPT^x.
 
     Attributes (see also `Experiment`):
-        limit: attack range ± in ° or px; sizes beyond it are not certified.
-        parameter_sigma, pixel_sigma: of g; pixel_sigma None is what the classifier was trained for.
+        limit: attack range ± in the unit of the parameters; sizes beyond it are not certified.
+        further_limit: that of the second parameter where its unit is another one (rotation-brightness, rotation-scaling).
+        parameter_sigma, pixel_sigma: of g; pixel_sigma None is what the classifier was trained for. With cells parameter_sigma may
+            be 0, the default but for rotation and translation: then g is another one, smoothed over pixels alone.
         form: "cells", recentred ones of Gamma, each with samples of its own; "one-ball" for all of Gamma for each sample, around
             a better centre, or "shifted", around the image at gamma = 0; "one-error", the paper's procedure;
             "one-error-joint", with joint votes, which certify another g.
-        n_cell, n_total: of cells only, see `spt.defences.DistSPTCells`; None: 100 and 500.
+        n_cell, n_total: of cells only, see `spt.defences.DistSPTCells`; None: 100 and 500, or 20,000 where parameter_sigma is 0.
         n_gamma: of the other forms only: samples of the parameter, None: 50 for rotations of CIFAR-10 and photographs, else 200.
         n_more: of one-ball and shifted only: where n_gamma samples do not cover Gamma, but might, sampling goes on to so many
             (both looks share alpha), None: never.
@@ -51,14 +66,27 @@ class Table4(Experiment):
 
     variants: ClassVar[Mapping[tuple[str, str], Mapping[str, Any]]] = {
         ("any", "translation"): {"limit": 1.0, "parameter_sigma": 1.5},
-        ("any", "scaling"): {"limit": 35.67, "parameter_sigma": 15.0},
-        ("any", "shear"): {"limit": 10.0, "parameter_sigma": 15.0},
+        ("any", "scaling"): {"limit": 35.67, "parameter_sigma": 0.0},
+        ("any", "shear"): {"limit": 10.0, "parameter_sigma": 0.0},
+        ("any", "brightness"): {"limit": 20.0, "parameter_sigma": 0.0},
+        ("any", "contrast"): {"limit": 20.0, "parameter_sigma": 0.0},
+        ("any", "rotation-brightness"): {"limit": 10.0, "further_limit": 10.0, "parameter_sigma": 0.0},
+        ("any", "rotation-scaling"): {"limit": 10.0, "further_limit": 10.0, "parameter_sigma": 0.0},
+        ("digits", "rotation-brightness"): {"limit": 5.0, "further_limit": 5.0, "parameter_sigma": 0.0},
+        ("digits", "rotation-scaling"): {"limit": 3.0, "further_limit": 3.0, "parameter_sigma": 0.0},
         ("cifar10", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("natural", "rotation"): {"limit": 30.0, "parameter_sigma": 40.0},
         ("imagenet-samples", "rotation"): {"limit": 30.0},
     }
 
+    transforms: ClassVar[tuple[str, ...]] = ("rotation", "translation", *FURTHER)
+    ranges: ClassVar[Mapping[str, Range]] = {"parameter_sigma": Range(0.0, LARGEST)}
+    classifiers: ClassVar[Mapping[tuple[str, str], str]] = DEFAULT_CLASSIFIERS | {
+        (dataset, transform): name for dataset, name in TRAINED.items() for transform in FURTHER
+    }
+
     limit: float = 50.0
+    further_limit: float | None = None
     parameter_sigma: float = 30.0
     pixel_sigma: float | None = None
     form: Literal["cells", "one-ball", "shifted", "one-error", "one-error-joint"] = "cells"
@@ -86,7 +114,8 @@ class Table4(Experiment):
         few = self.transform == "rotation" and self.dataset in ("cifar10", "natural")
         return {
             "n_cell": (100, CELLS),
-            "n_total": (500, CELLS),
+            "n_total": (500 if self.parameter_sigma > 0 else N_SLICES, CELLS),
+            "further_limit": (None, CELLS),
             "n_gamma": (50 if few else 200, ONE_BALL + ONE_ERROR),
             "n_more": (None, ONE_BALL),
         }
@@ -110,14 +139,14 @@ class Table4(Experiment):
 
     def check(self) -> None:
         """See `Experiment.check`; and what DistSPT^x refuses, of cells for the first image."""
-        from spt.defences import DistSPT, DistSPTCells
+        from spt.defences import DistSPT
 
         super().check()
         classifier = self.load_classifier()
         if self.form != "cells":
             DistSPT(*self._defence(classifier))
             return
-        defence = DistSPTCells(*self._defence(classifier))
+        defence = self._cells(classifier)
         first = self.load_images(classifier.input_shape).image(self.first)
         defence.rules(first, n_cell=cast(int, self.n_cell), n_total=cast(int, self.n_total), alpha=self.alpha)
 
@@ -129,16 +158,16 @@ class Table4(Experiment):
         return row | (self._one_error if self.form in ONE_ERROR else self._one_ball)(image, classifier, seed)
 
     def _in_cells(self, image: "Tensor", classifier: "Classifier", seed: int) -> Row:
-        from spt.defences import DistSPTCells
-
-        proof = DistSPTCells(*self._defence(classifier)).certify(
+        proof = self._cells(classifier).certify(
             image, n_cell=cast(int, self.n_cell), n_total=cast(int, self.n_total), alpha=self.alpha, seed=seed
         )
         return {
             "error": sorted(proof.radii)[len(proof.radii) // 2],
             "label": proof.label,
             "radius": proof.radius,
-            "certified share": share_of_range(proof.radius, self.limit, self.load_transform().dimensions),
+            "certified share": share_of_range(
+                proof.radius, self.limit, self.load_transform().dimensions, box=self.further_limit is not None
+            ),
             "samples": len(proof.radii),
             "cells": len(proof.cells),
             "votes": proof.network_calls,
@@ -171,6 +200,12 @@ class Table4(Experiment):
         found = {"error": level.error, "label": certificate.label, "radius": certificate.radius}
         return found | {"seconds_error": level.seconds, "seconds": level.seconds + certificate.seconds}
 
+    def _cells(self, classifier: "Classifier") -> "DistSPTCells":
+        from spt.defences import DistSPTCells
+
+        further = () if self.further_limit is None else (self.further_limit,)
+        return DistSPTCells(*self._defence(classifier), further_limits=further)
+
     def _defence(self, classifier: "Classifier") -> "tuple[Classifier, Transform, float, float, float, Attacker]":
         sigma = pixel_noise(self.pixel_sigma, classifier)
         return classifier, self.load_transform(), self.parameter_sigma, sigma, self.limit, self.attacker
@@ -182,7 +217,7 @@ class Table4(Experiment):
             **self.left_out(rows),
             "Γ": self.within(self.limit),
             "σ_γ": self.parameter_sigma,
-            **accuracies(self.certified(rows), self.transform, self.limit),
+            **accuracies(self.certified(rows), self.transform, self.limit, box=self.further_limit is not None),
             "avg. E": mean(images, "error"),
             "t [s]": mean(images, "seconds"),
             **self._work(images),

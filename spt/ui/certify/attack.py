@@ -1,7 +1,7 @@
 """The certified range on the page "Certify", and an attack on it: what f answers there, and what the certified g answers.
 
 g is asked by its own PREDICT (`spt.defences.proving_defence.ProvingDefence.predict`): the nested g of the certificate, not the vote
-of the page "Votes".
+of the page "Votes"; where nothing is smoothed over parameters, the majority over pixel noise alone.
 """
 
 import math
@@ -48,12 +48,6 @@ def area(request: CertifyRequest, certificate: Proof, slots: CertifySlots) -> No
             st.markdown("Nothing is certified, so there is nothing to attack: f and g may answer anything within Γ.")
             return
         _show_ends(request, certificate, points)
-        if request.settings.parameter_sigma == 0:
-            st.caption(
-                "This g has no votes over β, so PREDICT, which counts them, cannot be asked here. f can be attacked on the page "
-                "Votes."
-            )
-            return
         st.button(
             f"Attack the certificate: worst of {TRIES}",
             key="certify_attack",
@@ -150,19 +144,28 @@ class _Places:
 def _attack(request: CertifyRequest, certificate: Proof) -> list[Answer]:
     """f's and g's answers at the border, and at the worst parameters inside and outside the certified range."""
     bar = st.progress(0.0, text="Searching for the worst parameters …")
-    farthest = request.transform.parameters[0].limit
-    limit = certificate.limit
-    beyond = limit if certificate.reach < 0.9 * limit else min(3 * limit, farthest)
+    inner, beyond = _boxes(request, certificate)
     with heavy_work("long", "attack on a certificate"):
         found = [
             *_border(request, certificate),
-            *_worst(request, certificate, certificate.reach, True),
+            *_worst(request, certificate, inner, True),
             *_worst(request, certificate, beyond, False),
         ]
         places = _Places(bar, len(found))
         answers = [_ask(request, certificate, point, number, places) for number, point in enumerate(found)]
     bar.empty()
     return answers
+
+
+def _boxes(request: CertifyRequest, certificate: Proof) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """In which boxes attacks are sought inside and outside the certified range: half widths along each parameter."""
+    parameters = request.transform.parameters
+    inner, limits = (certificate.reach,) * len(parameters), (certificate.limit,) * len(parameters)
+    if isinstance(certificate, CellsCertificate) and certificate.further_axes:
+        inner, limits = certificate.half_widths, certificate.rules.grid.limits
+    if certificate.reach < 0.9 * certificate.limit:
+        return inner, limits
+    return inner, tuple(min(3 * limit, each.limit) for limit, each in zip(limits, parameters, strict=True))
 
 
 def _ask(request: CertifyRequest, certificate: Proof, point: Point, number: int, places: _Places) -> Answer:
@@ -181,26 +184,31 @@ def _ask(request: CertifyRequest, certificate: Proof, point: Point, number: int,
     return Answer.compared(certificate, point, base=names[base], found=found)
 
 
-def _worst(request: CertifyRequest, certificate: Proof, limit: float, inside: bool) -> list[Point]:
+def _worst(request: CertifyRequest, certificate: Proof, limits: tuple[float, ...], inside: bool) -> list[Point]:
     """Up to WORST points of the wanted kind, no neighbours, with the largest loss of f."""
     assert certificate.label is not None
     step = request.transform.parameters[0].step
     attack = WorstOfK(
         request.transform,
-        limit,
+        limits,
         keep=TRIES,
         eight_bit=request.settings.attacker == "8-bit",
         k=TRIES,
-        resolution=step if limit >= 20 * step else 0.0,
+        resolution=step if min(limits) >= 20 * step else 0.0,
     )
     result = attack(request.classifier, request.subject.image, certificate.label, request.settings.seed)
     found: list[Point] = []
     for point in result.points.tolist():
         where = tuple(round(value, 6) + 0.0 for value in point)  # + 0: no −0
-        apart = all(math.dist(where, other) >= limit / 10 for other in found)
+        apart = all(_distance(where, other, limits) >= 0.1 for other in found)
         if certificate.covers_attack(where) == inside and apart and len(found) < WORST:
             found.append(where)
     return found
+
+
+def _distance(point: Point, other: Point, limits: tuple[float, ...]) -> float:
+    """How far apart two points are, each parameter in shares of its half width."""
+    return math.hypot(*((a - b) / limit for a, b, limit in zip(point, other, limits, strict=True)))
 
 
 # --------------------------------------------------------------------------------------------------------------- answers
@@ -219,11 +227,16 @@ def _show_answers(request: CertifyRequest, certificate: Proof, answers: list[Ans
             f"probability {chance}; otherwise there is a mistake in this program: the Python below reproduces it.",
             icon=":material/emergency_home:",
         )
+    how = (
+        "the certified, nested one: its PREDICT selects a class and draws samples β until they show a majority"
+        if certificate.parameter_sigma > 0
+        else "the certified one, the majority over pixel noise alone: its PREDICT selects a class and repeats a test of it, with "
+        "new noise each time, until that is decided"
+    )
     st.caption(
-        "The smoothed classifier g here is the certified, nested one: its PREDICT selects a class and draws samples β until they "
-        f"show a majority, wrong with probability at most {request.settings.alpha:g} each; ABSTAIN says nothing. f itself may well "
-        "be fooled inside the range. Another answer than the certified one inside would be an alarm; by chance there is one with "
-        f"probability {chance}."
+        f"The smoothed classifier g here is {how}, wrong with probability at most {request.settings.alpha:g} each; ABSTAIN says "
+        "nothing. f itself may well be fooled inside the range. Another answer than the certified one inside would be an alarm; by "
+        f"chance there is one with probability {chance}."
     )
     ends = _border(request, certificate)
     for kind in (True, False):
@@ -254,7 +267,7 @@ def _show_answer(request: CertifyRequest, answer: Answer) -> None:
     where = request.transform.describe(answer.point)
     with st.container(border=True):
         st.markdown(f"{where}: f answers **{escape(answer.base)}**\n\n{_answer_in_words(answer)}")
-        if request.subject.reference is not None:
+        if request.subject.reference is not None and request.settings.parameter_sigma > 0:  # Votes has no other g
             rounded = " (in 8 bits)" if request.settings.attacker == "exact" else ""
             st.page_link(
                 "explore/votes.py",

@@ -82,21 +82,41 @@ def show(request: CertifyRequest, certificate: CellsCertificate | None) -> None:
     )
 
 
+_CHANGED = (
+    "Clipping to [0, 1] and rounding never decrease where their argument grows, so each pixel is between its values at the ends of "
+    "a cell, exactly"
+)
+_PIECES = "A cell is cut into pieces in which no pixel moves by more than one; there the image is near"
+_BALLS = {
+    **dict.fromkeys(("brightness", "contrast", "rotation-brightness"), (_CHANGED, "value_balls", 26)),
+    **dict.fromkeys(
+        ("rotation", "scaling", "shear"), (f"{_PIECES} a straight line between its ends", "slice_balls", 25)
+    ),
+    "translation": (
+        "Between whole pixels the image is affine in each shift, so largest distances are at corners",
+        "slice_balls",
+        24,
+    ),
+    "rotation-scaling": (f"{_PIECES} a mean of its four corners", "similarity", 28),
+}
+"""Of each transformation: why there is a ball, in which module, and in which section of docs/mathematics.md."""
+
+
 def _show_slices(certificate: CellsCertificate) -> None:
     """The formulas where nothing is smoothed over parameters."""
     noise, rules = certificate.pixel_sigma, certificate.rules
     st.markdown(
-        "**The smoothed classifier** has votes over pixel noise only, and answers for what it is shown: it is another g than that "
-        "of rotations and translations. Code: `spt.defences.DistSPTCells`."
+        "**The smoothed classifier** has votes over pixel noise only, and answers for what it is shown: it is another g than the "
+        "one that is smoothed over parameters. Code: `spt.defences.DistSPTCells`."
     )
     st.latex(
         r"g(x) = h(P x),\quad h(z) = \arg\max_c \Pr_\varepsilon\big(f(z+\varepsilon)=c\big),\ "
         rf"\varepsilon\sim\mathcal N(0,{noise:g}^2)"
     )
+    what, module, section = _BALLS[certificate.transform]
     st.markdown(
-        "**Cells.** Γ is cut into cells, as narrow as the image needs them. Clipping to [0, 1] and rounding never decrease where "
-        "their argument grows, so each pixel is between its values at the ends of a cell, exactly, and all that g can be "
-        "shown lies in a ball. Code: `spt.error_bounds.value_balls`."
+        f"**Cells.** Γ is cut into cells, as narrow as the image needs them. {what}, and all that g can be shown lies in a ball. "
+        f"Code: `spt.error_bounds.{module}`."
     )
     smallest, largest = rounded_down(min(certificate.radii)), rounded_up(max(certificate.radii))
     st.latex(
@@ -111,4 +131,4 @@ def _show_slices(certificate: CellsCertificate) -> None:
         rf"\Pr_\varepsilon\big(f(z_i+\varepsilon)=c\big) > \Phi\Big(\frac{{r_i}}{{{noise:g}}}\Big)\quad\text{{at level}}\quad "
         rf"\frac{{\alpha}}{{1 + {certificate.bisections}}} \ge {rounded_down(rules.level_alpha, 4)}"
     )
-    st.markdown(f"**{certificate.statement()}** Proof: docs/mathematics.md, sections 24 and 26.")
+    st.markdown(f"**{certificate.statement()}** Proof: docs/mathematics.md, sections 24 and {section}.")

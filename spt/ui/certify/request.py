@@ -89,8 +89,13 @@ def choose_settings(transform: Transform, classifier: Classifier, limit_area: An
         "sample b′ gets a ball that holds what can be shown at any γ of the whole range; the balls are larger, and less is "
         "proved. Both are proofs about the same g.",
     )
-    procedure = choose_procedure(transform, classifier, counted=form == ONE_BALL, smoothed=smoothed)
-    cells = _choose_cells(unit, _MOST_LIMIT.get(unit, 50.0), smoothed) if form == CELLS else None
+    procedure = choose_procedure(
+        transform,
+        classifier,
+        counted=form == ONE_BALL,
+        smoothed="no" if not smoothed else "or not" if form == CELLS else "yes",
+    )
+    cells = _choose_cells(unit, _MOST_LIMIT.get(unit, 50.0), procedure.parameter_sigma > 0) if form == CELLS else None
     return Settings(**vars(procedure), limit=limit, attacker=attacker, cells=cells, further_limits=tuple(further))
 
 
@@ -109,7 +114,7 @@ def _choose_cells(unit: str, most: float, smoothed: bool) -> CellSettings:
             )
         n_total = state.pick(
             "Samples in all, after which no cell is begun" if smoothed else "Cells in all",
-            [100, 200, 500, 1000, 2000, 5000],
+            [100, 200, 500, 1000, 2000, 5000, 20_000],
             500 if smoothed else 2000,
             key="n_total" if smoothed else "n_slices",
             help="A limit on the time. What is proved until then holds.",

@@ -40,6 +40,9 @@ def figure_of(result: Result) -> tuple[go.Figure, str] | None:
     if reaches is not None:
         unit = UNITS.get(experiment.transform, "").strip()
         limit = float(getattr(experiment, "limit"))  # noqa: B009 - experiments that certify have one
+        if experiment.box(limit) != limit:
+            reaches = [100 * reach / limit if reach >= 0 else reach for reach in reaches]
+            limit, unit = 100.0, "% of Γ"
         figure = figures.certified_curve(
             reaches, limit, unit, paper_series(experiment, by_size=True), band=result.complete
         )

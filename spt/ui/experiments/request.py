@@ -10,7 +10,6 @@ from spt.bundled import bundled
 from spt.datasets import DATASETS
 from spt.experiments import EXPERIMENTS, Entry, Experiment, Rows, configure, get_experiment
 from spt.experiments.stored import Stored, list_stored, load_stored
-from spt.threat_model import bounded_transforms
 from spt.ui.shared import cache, failures, own_names, state
 from spt.ui.shared.controls import choose_seed
 
@@ -141,10 +140,10 @@ def _choose_quick(kind: type[Experiment]) -> ExperimentRequest:
         given |= {"dataset": dataset} if dataset != usual.dataset else {}
     transform = state.choose(
         "Transformation T",
-        bounded_transforms("whole range"),
+        kind.transforms,
         "rotation",
         key="transform",
-        help="The family of transformations that an attacker applies and that the votes are smoothed over.",
+        help="The family of transformations that an attacker applies; g is smoothed over it, too, unless σ_γ is 0.",
     )
     given |= {"transform": transform} if transform != usual.transform else {}
     classifier = state.select(

@@ -13,6 +13,7 @@ from spt.datasets import DATASETS, Dataset
 from spt.experiments import Experiment, Row
 from spt.experiments.experiment import UNITS
 from spt.images import to_8_bit
+from spt.threat_model import BOUNDS
 from spt.transforms import Transform, get_transform
 from spt.ui.experiments.request import Result
 from spt.ui.shared import cache, controls, failures, own_names, pixel_grid, state
@@ -212,9 +213,8 @@ def _split(experiment: Experiment, stage: str) -> str:
 
 def in_words(transform: Transform, point: Sequence[float]) -> str:
     """Parameters with name and unit."""
-    space = "" if transform.unit == "°" else " "
     return ", ".join(
-        f"{parameter.name} {value:.3g}{space}{parameter.unit}".replace("-", "−")
+        f"{parameter.name} {value:.3g}{'' if parameter.unit == '°' else ' '}{parameter.unit}".replace("-", "−")
         for parameter, value in zip(transform.parameters, point, strict=True)
     )
 
@@ -265,8 +265,17 @@ def _verdict(experiment: Experiment, row: Row, class_name: Any) -> str:
     limit, radius = float(getattr(experiment, "limit", float("inf"))), float(row["radius"])
     if experiment.name == "radius":
         return f":violet-badge[HEURISTIC] {class_name(row['label'])}, radius {quantity(radius, unit)}"
-    far = f"within {experiment.within(limit)}" if radius > limit else f"for less than {quantity(radius, unit)}"
+    far = f"within {experiment.within(limit)}" if radius > limit else f"for less than {_size(experiment, radius, unit)}"
     return f":green-badge[:material/verified: CERTIFIED] {class_name(row['label'])}, {far}"
+
+
+def _size(experiment: Experiment, radius: float, unit: str) -> str:
+    """A radius with its unit; where Γ is a box of parameters with different units, its size along each."""
+    box = experiment.box(radius)
+    if isinstance(box, float):
+        return quantity(radius, unit)
+    pairs = zip(experiment.load_transform().parameters, box, strict=True)
+    return " and ".join(f"{each.name} {quantity(half, each.unit)}" for each, half in pairs)
 
 
 def _mark(label: int, truth: int | None) -> str:
@@ -295,15 +304,19 @@ def seed_of(experiment: Experiment, stage: str, rows: Sequence[Row], index: int)
 
 
 def page_links(opened: Opened, pixel_sigma: float, point: Sequence[float] | None) -> dict[str, Parameters]:
-    """For each page that can show the row's image, its settings there: all that the row was measured with."""
+    """For each page that can show the row's image, its settings there: all that the row was measured with, but for g where it is
+    smoothed over pixels alone, which Votes has not."""
     experiment, transform = opened.experiment, get_transform(opened.experiment.transform)
+    known = BOUNDS.get(transform.name, ())
     image = {
         "source": own_names.label(experiment.dataset),
         controls.image_key(experiment.dataset): str(opened.image),
         "classifier": own_names.label(experiment.classifier),
         "transform": transform.name,
     }
-    smoothing = _named(experiment, {f"{transform.name}_sigma": "parameter_sigma"})
+    unsmoothed = getattr(experiment, "parameter_sigma", None) == 0
+    sigma = _named(experiment, {f"{transform.name}_sigma": "parameter_sigma"})
+    smoothing: Parameters = {} if unsmoothed else sigma
     drawn = _named(experiment, {"alpha": "alpha"}) | {"seed": str(opened.seed)}
     attacker = _named(experiment, {"attacker": "attacker"})
     proof = attacker | _named(experiment, {"n_gamma": "n_gamma"}) | drawn
@@ -313,19 +326,25 @@ def page_links(opened: Opened, pixel_sigma: float, point: Sequence[float] | None
     wide: Parameters = {} if limit is None else {ends: [f"{-limit:g}", f"{limit:g}"]}
     own = getattr(experiment, "pixel_sigma", 0.0)
     voted = _named(experiment, {"n": "n_votes"}) | {"pixel_sigma": f"{pixel_sigma if own is None else own:g}"}
-    attack = {
+    attack: Parameters = {
         parameter.name: f"{value:.10g}" for parameter, value in zip(transform.parameters, point or (), strict=False)
     }
     named = getattr(experiment, "form", "one-ball")
     form = ON_CERTIFY.get(named)
-    certified = image | smoothing | proof | _named(experiment, {f"{transform.name}_limit": "limit"})
-    certified |= {"form": form, **_named(experiment, {"n_cell": "n_cell", "n_total": "n_total"})} if form else {}
-    received = {"indiv_form": ON_INVERSE[named]} if experiment.name == "indiv" else {}
+    certified = (
+        image | (sigma if "cells" in known else {}) | proof | _named(experiment, {f"{transform.name}_limit": "limit"})
+    )
+    if transform.mixed:
+        further = transform.parameters[1].name
+        certified |= _named(experiment, {f"{transform.name}_{further}_limit": "further_limit"})
+    sizes = {"n_slices": "n_total"} if unsmoothed else {"n_cell": "n_cell", "n_total": "n_total"}
+    certified |= {"form": form, **_named(experiment, sizes)} if form else {}
+    received: Parameters = {"indiv_form": ON_INVERSE[named]} if experiment.name == "indiv" else {}
     return {
         "votes": image | smoothing | voted | drawn | attack,
         **({"certify": certified} if form else {}),
-        "interpolation": image | smoothing | wide | attack,
-        "inverse": image | smoothing | wide | attack | proof | received,
+        **({"interpolation": image | smoothing | wide | attack} if "whole range" in known else {}),
+        **({"inverse": image | smoothing | wide | attack | proof | received} if "inverse" in known else {}),
     }
 
 

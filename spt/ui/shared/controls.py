@@ -185,12 +185,13 @@ class Smoothing:
     pixel_sigma: float
 
 
-def choose_parameter_sigma(transform: Transform, what: str) -> float:
-    """The standard deviation of the smoothing in the transformation's unit; ``what`` is drawn with it, in words."""
+def choose_parameter_sigma(transform: Transform, what: str, *, from_zero: bool = False) -> float:
+    """The standard deviation of the smoothing in the transformation's unit, ``from_zero`` or from one step on; ``what`` is drawn
+    with it, in words."""
     first = transform.parameters[0]
     return state.slider(
         f"Smoothing noise σ_γ, in {' and '.join(dict.fromkeys(each.unit for each in transform.parameters))}",
-        first.step,
+        0.0 if from_zero else first.step,
         first.limit / 2,
         first.default_sigma,
         first.step,

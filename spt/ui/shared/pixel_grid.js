@@ -17,7 +17,8 @@ export const affine = (kind, values) => {
     const factor = Math.exp(-values[0] / 100);
     return [factor, 0, 0, 0, factor, 0];
   }
-  const radians = values[0] * (Math.PI / 180), cosine = Math.cos(radians), sine = Math.sin(radians);
+  const radians = values[0] * (Math.PI / 180), factor = kind === "rotation-scaling" ? Math.exp(-values[1] / 100) : 1;
+  const cosine = factor * Math.cos(radians), sine = factor * Math.sin(radians);
   return [cosine, -sine, 0, sine, cosine, 0];
 };
 
@@ -90,7 +91,8 @@ export const dragged = (kind, last, here) => {
   if (kind === "brightness" || kind === "contrast") return [here[0] - last[0]];
   if (kind === "shear") return [Math.abs(last[1]) > 1.5 ? -100 * (here[0] - last[0]) / last[1] : 0];
   if (Math.min(from, to) <= 1.5) return [0, 0];
-  return [kind === "scaling" ? 100 * Math.log(to / from) : turned(last, here), 0];
+  const grown = 100 * Math.log(to / from);
+  return kind === "scaling" ? [grown, 0] : [turned(last, here), kind === "rotation-scaling" ? grown : 0];
 };
 
 // ---------------------------------------------------------------------------------------------------------------- words

@@ -1,6 +1,7 @@
 """How a certificate is found: the controls for the noise of the smoothed classifier and for the statistics."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
@@ -24,11 +25,20 @@ class Procedure:
 
 
 def choose_procedure(
-    transform: Transform, classifier: Classifier, nested: bool = False, counted: bool = True, smoothed: bool = True
+    transform: Transform,
+    classifier: Classifier,
+    *,
+    nested: bool = False,
+    counted: bool = True,
+    smoothed: Literal["yes", "or not", "no"] = "yes",
 ) -> Procedure:
     """Smoothing and statistics; ``nested``: inside an expander, where no other can be; ``counted``: whether it is said how many
-    samples are drawn, else n_gamma is 0; ``smoothed``: whether anything is smoothed over parameters, else parameter_sigma is 0."""
-    sigma = choose_parameter_sigma(transform, "Samples b′ are drawn from N(0, σ_γ²).") if smoothed else 0.0
+    samples are drawn, else n_gamma is 0; ``smoothed``: whether g is smoothed over parameters; if not, parameter_sigma is 0."""
+    sigma, what = 0.0, "Samples b′ are drawn from N(0, σ_γ²)."
+    if smoothed == "or not":
+        what += " At 0 nothing is smoothed over parameters: each cell has one ball and one test, and g is another one."
+    if smoothed != "no":
+        sigma = choose_parameter_sigma(transform, what, from_zero=smoothed == "or not")
     pixel_sigma = state.slider(
         "Strength of the pixel noise σ_ε",
         0.0,
