@@ -1,0 +1,51 @@
+const MARK = "data-tour-point";
+const KEYS = { PageDown: ".st-key-tour_next button", PageUp: ".st-key-tour_back button" };
+const TOP = 70, REST = 250, TELEPHONE = 768;
+let last = null;
+
+/** How far to scroll so that what lies from top to bottom is seen between the upper edge and the strip: not at all, if it is. */
+export const distance = (top, bottom, low) => (top >= TOP && bottom <= low) ? 0 : (bottom - top <= low - TOP ? bottom - low : top - TOP);
+
+/* Mark what a step points at, wherever the page draws it anew, and bring it into view until the person scrolls or the page is at
+   rest (on a telephone never: there the strip is above the page); and in the presenter layout listen to the keys of remote controls. */
+export default function ({ data }) {
+  const main = document.querySelector("[data-testid='stMain']"), app = document.querySelector("[data-testid='stApp']");
+  let follows = data.step !== last && window.innerWidth > TELEPHONE, waiting = 0;
+  last = data.step;
+  const release = () => { follows = false; };
+  const look = () => {
+    waiting = 0;
+    const found = data.selector ? [...document.querySelectorAll(data.selector)].find((each) => each.getClientRects().length) : null;
+    for (const each of document.querySelectorAll(`[${MARK}]`)) if (each !== found) each.removeAttribute(MARK);
+    found?.setAttribute(MARK, "");
+    if (!follows || !main) return;
+    if (!data.selector) main.scrollTo({ top: 0 });
+    else if (found) {
+      const { top, bottom } = found.getBoundingClientRect();
+      const strip = document.querySelector(".st-key-tour")?.parentElement;
+      const by = distance(top, bottom, strip ? strip.getBoundingClientRect().top - 12 : window.innerHeight);
+      if (by) main.scrollBy({ top: by });
+    }
+    if (app?.dataset.testScriptState === "notRunning" && (found || !data.selector)) follows = false;
+  };
+  const changed = () => { waiting ||= setTimeout(look, REST); };
+  const pressed = (event) => {
+    const button = data.present && !event.ctrlKey && !event.altKey && !event.metaKey && KEYS[event.key];
+    if (!button) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.querySelector(button)?.click();
+  };
+  const changes = new MutationObserver(changed);
+  changes.observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-test-script-state", "class"] });
+  for (const kind of ["wheel", "touchmove", "pointerdown"]) document.addEventListener(kind, release, { capture: true, passive: true });
+  document.addEventListener("keydown", pressed, true);
+  changed();
+  return () => {
+    changes.disconnect();
+    clearTimeout(waiting);
+    for (const kind of ["wheel", "touchmove", "pointerdown"]) document.removeEventListener(kind, release, true);
+    document.removeEventListener("keydown", pressed, true);
+    for (const each of document.querySelectorAll(`[${MARK}]`)) each.removeAttribute(MARK);
+  };
+}
