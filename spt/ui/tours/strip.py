@@ -66,7 +66,8 @@ def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
     head = "tour_presents" if presents else "tour_head"  # which the stylesheet finds the layout by
     with st.container(key=head, horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f"**{escape(tour.title)}**  ·  step {number + 1} of {len(tour.steps)}", width="stretch" if here else "content"
+            f"**{escape(tour.title)}**  ·  step {number + 1} of {len(tour.steps)}",
+            width="stretch" if here else "content",
         )
         if not here:
             _go_button("Go to this step", "here", ":material/undo:", tour, number, page, presents)
@@ -77,7 +78,9 @@ def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
             "Usual layout" if presents else "Present",
             key="tour_present",
             icon=":material/close_fullscreen:" if presents else ":material/present_to_all:",
-            help="Small again, with the side bar." if presents else "Large type, without the side bar, for a lecture hall.",
+            help="Small again, with the side bar."
+            if presents
+            else "Large type, without the side bar, for a lecture hall.",
             on_click=state.go,
             args=(other if presents else other | {PRESENT: "true"},),
         )
@@ -92,7 +95,11 @@ def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
         else:
             left = right = st.container()
         with left:
-            st.markdown(f"**{escape(step.title)}.** {step.words}" if step.title[-1] not in ".?!" else f"**{escape(step.title)}** {step.words}")
+            st.markdown(
+                f"**{escape(step.title)}.** {step.words}"
+                if step.title[-1] not in ".?!"
+                else f"**{escape(step.title)}** {step.words}"
+            )
             if step.part is not None:
                 st.caption(f":material/ads_click: Look at {step.part.words}.")
         if step.question:

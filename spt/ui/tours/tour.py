@@ -140,7 +140,9 @@ class _Reader:
             place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
             said = str(error)[: place.start()] if place else str(error)
             number = place and place[1]
-            self._fail_at(int(number) if number else max(1, len(self.text.splitlines())), f"{said[:1].lower()}{said[1:]}")
+            self._fail_at(
+                int(number) if number else max(1, len(self.text.splitlines())), f"{said[:1].lower()}{said[1:]}"
+            )
         except RecursionError:
             self._fail_at(1, "this is nested too deeply")
 
@@ -171,7 +173,9 @@ class _Reader:
             self._fail(f"page = {_shown(page)} is none of {', '.join(PAGES)}", *here, "page")
         if point and point not in PAGES[page].parts:
             self._fail(
-                f"point = {_shown(point)} is no part of the page {page}, which has {', '.join(PAGES[page].parts)}", *here, "point"
+                f"point = {_shown(point)} is no part of the page {page}, which has {', '.join(PAGES[page].parts)}",
+                *here,
+                "point",
             )
         step = Step(
             page,

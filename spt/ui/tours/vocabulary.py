@@ -2,17 +2,10 @@
 
 from dataclasses import dataclass
 
-_IMAGE = ("source", "classifier", "invert", "upload", "camera")
-_TRANSFORM = ("transform", "angle", "dx", "dy", "scale", "shear", "brightness", "contrast")
-_SIGMAS = tuple(
-    f"{name}_sigma"
-    for name in ("rotation", "translation", "scaling", "shear", "brightness", "contrast", "rotation-brightness")
-)
-_PROCEDURE = ("certify_pixel_sigma", "n_gamma", "n0", "alpha", "seed", "attacker")
-_RANGE = ("interp_range", "interp_range_px")
-_BETA = ("beta", "beta_dx", "beta_dy")
 IMAGE_NUMBER = "_image"
 """The number of an image: the name of its data set with this ending."""
+OF_AN_EXPERIMENT = ("_result", "_row", "_images", "_stage")
+"""Settings of one experiment: its name with one of these endings."""
 
 
 @dataclass(frozen=True)
@@ -35,121 +28,133 @@ class TourPage:
     settings: tuple[str, ...]
     parts: dict[str, Part]
 
-    @property
-    def shows_images(self) -> bool:
-        """Whether an image is chosen on it."""
-        return "source" in self.settings
+
+def knows(page: str, name: str) -> bool:
+    """Whether the address of a page can have a setting of this name."""
+    known = PAGES[page].settings
+    return (
+        name in known
+        or ("source" in known and name.endswith(IMAGE_NUMBER))
+        or ("experiment" in known and name.endswith(OF_AN_EXPERIMENT))
+    )
 
 
-_MAIN = '[data-testid="stMain"] '
-_ROW, _COLUMN = '[data-testid="stHorizontalBlock"]', '[data-testid="stColumn"]'
+def _names(words: str, *others: tuple[str, ...]) -> tuple[str, ...]:
+    return (*words.split(), *(name for more in others for name in more))
+
+
+def _of(transforms: tuple[str, ...], ending: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{ending}" for name in transforms)
+
+
+_MOVES = _names("rotation translation")
+_PATHS = _names("scaling shear", _MOVES)
+_ALL = _names("brightness contrast rotation-brightness", _PATHS)
+_IMAGE = _names("source classifier invert upload camera transform")
+_PROCEDURE = _names("certify_pixel_sigma n_gamma n0 alpha seed attacker")
+_RANGE = _names("angle dx dy interp_range interp_range_px beta beta_dx beta_dy")
+
+_MAIN, _ROW, _COLUMN = (f'[data-testid="{name}"]' for name in ("stMain", "stHorizontalBlock", "stColumn"))
+_BARS, _CHART, _TABLE = (f'[data-testid="{name}"]' for name in ("stVegaLiteChart", "stPlotlyChart", "stTable"))
 _CONTROLS = Part("the controls in the side bar", '[data-testid="stSidebar"]')
-_VOTES_ROW = f'{_MAIN}{_ROW}:has([data-testid="stVegaLiteChart"]):not(:has(.st-key-votes_images))'
+_VOTE = f"{_MAIN} {_ROW}:has({_BARS}):not(:has(.st-key-votes_images))"
 
 PAGES = {
-    "start": TourPage(
-        "Start",
-        (),
-        {
-            "pictures": Part("the turning digit", ".st-key-turning"),
-        },
-    ),
+    "start": TourPage("Start", (), {"pictures": Part("the turning digit", ".st-key-turning")}),
     "learn": TourPage(
         "Learn",
-        ("step", "guess_angle", "guess_votes", "there_and_back", "guess_twice", "guess_error", "guess_possible")
-        + ("guess_guarantee",)
-        + tuple(f"see_{name}" for name in ("attack", "vote", "twice", "bound", "received", "guarantee")),
+        _names(
+            "step guess_angle guess_votes there_and_back guess_twice guess_error guess_possible guess_guarantee see_attack see_vote "
+            "see_twice see_bound see_received see_guarantee"
+        ),
         {
             "controls": Part("the choice of a step", ".st-key-step"),
-            "answer": Part(
-                "the right half", f'{_MAIN}{_ROW}:has([class*="st-key-see_"]) > {_COLUMN}:last-child'
-            ),
+            "answer": Part("the right half", f'{_MAIN} {_ROW}:has([class*="st-key-see_"]) > {_COLUMN}:last-child'),
         },
     ),
     "votes": TourPage(
         "Votes",
-        (*_IMAGE, *_TRANSFORM, *_SIGMAS, "pixel_sigma", "n", "n0", "alpha", "seed", "pace")
-        + tuple(name.replace("_sigma", "_range") for name in _SIGMAS),
+        _names(
+            "angle dx dy scale shear brightness contrast pixel_sigma n n0 alpha seed pace",
+            _IMAGE,
+            _of(_ALL, "sigma"),
+            _of(_ALL, "range"),
+        ),
         {
             "controls": _CONTROLS,
             "pictures": Part("the pictures", ".st-key-votes_images"),
-            "figure": Part("the histogram of votes", f'{_VOTES_ROW} [data-testid="stVegaLiteChart"]'),
-            "answer": Part("what PREDICT and CERTIFY say", f"{_VOTES_ROW} > {_COLUMN}:last-child"),
-            "curve": Part("the response curve", f'{_MAIN}[data-testid="stPlotlyChart"]'),
-            "attack": Part("the attack", f"{_MAIN}{_ROW}:has(> {_COLUMN} .st-key-attack_button)"),
+            "figure": Part("the histogram of votes", f"{_VOTE} {_BARS}"),
+            "answer": Part("what PREDICT and CERTIFY say", f"{_VOTE} > {_COLUMN}:last-child"),
+            "curve": Part("the response curve", f"{_MAIN} {_CHART}"),
+            "attack": Part("the attack", f"{_MAIN} {_ROW}:has(> {_COLUMN} .st-key-attack_button)"),
         },
     ),
     "certify": TourPage(
         "Certify",
-        (*_IMAGE, "transform", *_SIGMAS, *_PROCEDURE)
-        + tuple(name.replace("_sigma", "_limit") for name in _SIGMAS)
-        + ("rotation-brightness_brightness_limit", "form", "n_cell", "n_total", "n_slices", "cell_width", "every_cell", "cell"),
+        _names(
+            "form n_cell n_total n_slices cell_width every_cell cell rotation-brightness_brightness_limit",
+            _IMAGE,
+            _PROCEDURE,
+            _of(_ALL, "limit"),
+            _of(_PATHS, "sigma"),
+        ),
         {
             "controls": _CONTROLS,
             "pictures": Part("the picture", ".st-key-certify_image"),
             "figure": Part("the dial", ".st-key-certify_dial"),
-            "answer": Part("what is certified", f"{_MAIN}{_ROW}:has(.st-key-certify_dial) > {_COLUMN}:last-child"),
-            "attack": Part("the attack on the certificate", f"{_MAIN}{_COLUMN}:has(> * > .st-key-certify_attack)"),
+            "answer": Part("what is certified", f"{_MAIN} {_ROW}:has(.st-key-certify_dial) > {_COLUMN}:last-child"),
+            "attack": Part("the attack on the certificate", f"{_MAIN} {_COLUMN}:has(.st-key-certify_border)"),
         },
     ),
     "interpolation": TourPage(
         "Interpolation error",
-        (*_IMAGE, *_TRANSFORM, *_RANGE, *_BETA, "vignette", "blur", "splits", "splits_px", "split", "enclosed", "sample"),
+        _names(
+            "vignette blur splits splits_px split enclosed sample sample_dx sample_dy pixel_sigma",
+            _IMAGE,
+            _RANGE,
+            _of(_MOVES, "sigma"),
+        ),
         {
             "controls": _CONTROLS,
             "pictures": Part("the pictures", ".st-key-moved_images"),
-            "figure": Part("the curve of the error", f'{_MAIN}{_COLUMN}:has(.st-key-to_worst) [data-testid="stVegaLiteChart"]'),
+            "figure": Part("the size of the error over Γ", f"{_MAIN} {_COLUMN}:has(.st-key-to_worst) {_BARS}"),
             "answer": Part(
                 "the proved bounds",
-                f'{_MAIN}[data-testid="stElementContainer"]:has(+ * > .st-key-refine_controls)',
+                f'{_MAIN} [data-testid="stElementContainer"]:has(+ [data-testid="stLayoutWrapper"] > .st-key-refine_controls)',
             ),
             "split": Part("one split", ".st-key-enclosure"),
-            "vignette": Part("the table of P’s parts", f'{_MAIN}[data-testid="stTable"]'),
-            "ball": Part("the ball of one vote", f'{_MAIN}[data-testid="stPlotlyChart"]'),
+            "vignette": Part("the table of P’s parts", f"{_MAIN} {_TABLE}"),
+            "ball": Part("the ball of one vote", f"{_MAIN} {_CHART}"),
         },
     ),
     "inverse": TourPage(
         "Inverse",
-        (*_IMAGE, *_TRANSFORM, *_RANGE, *_BETA, *_SIGMAS, *_PROCEDURE)
-        + tuple(
-            f"inverse_{name}"
-            for name in ("input", "size", "splits", "splits_px", "refinements", "naive", "grid", "row", "column", "part")
-            + ("split", "pass", "step", "before", "channel")
-        )
-        + ("crop_row", "crop_column", "indiv_form", "indiv_error", "indiv_betas", "n_cell", "n_total"),
+        _names(
+            "inverse_input inverse_size inverse_splits inverse_splits_px inverse_refinements inverse_naive inverse_grid inverse_row "
+            "inverse_column inverse_part inverse_split inverse_pass inverse_step inverse_before inverse_channel crop_row crop_column "
+            "indiv_form indiv_error indiv_betas n_cell n_total",
+            _IMAGE,
+            _RANGE,
+            _PROCEDURE,
+            _of(_MOVES, "sigma"),
+        ),
         {
             "controls": _CONTROLS,
             "pictures": Part("the pictures", ".st-key-inverse_pixels"),
             "figure": Part("Figure 3", ".st-key-inverse_figure"),
-            "answer": Part(
-                "what survives of Γ", f"{_MAIN}{_COLUMN}:has(.st-key-inverse_pass)"
-            ),
+            "answer": Part("what survives of Γ", f"{_MAIN} {_COLUMN}:has(.st-key-inverse_pass)"),
             "steps": Part("the pixel’s interval, step by step", ".st-key-inverse_steps"),
             "bounds": Part("the bounds on the error", ".st-key-inverse_bounds"),
         },
     ),
     "experiments": TourPage(
         "Experiments",
-        ("experiment", "results", "transform", "experiment_dataset", "experiment_classifier", "seed"),
+        _names("experiment results transform experiment_dataset experiment_classifier seed"),
         {
             "controls": _CONTROLS,
-            "figure": Part("the figure", f'{_MAIN}[data-testid="stPlotlyChart"]'),
-            "answer": Part(
-                "our numbers beside the paper’s", f'{_MAIN}{_COLUMN} [data-testid="stTable"]'
-            ),
+            "figure": Part("the figure", f"{_MAIN} {_CHART}"),
+            "answer": Part("our numbers beside the paper’s", f"{_MAIN} {_COLUMN} {_TABLE}"),
         },
     ),
 }
-"""By their names in the address. Experiments have settings of their own, see `EXPERIMENT_SETTINGS`."""
-EXPERIMENT_SETTINGS = ("_result", "_row", "_images", "_stage")
-"""A setting of one experiment: its name with one of these endings."""
-
-
-def knows(page: str, name: str) -> bool:
-    """Whether the address of a page can have a setting of this name."""
-    found = PAGES[page]
-    return (
-        name in found.settings
-        or (found.shows_images and name.endswith(IMAGE_NUMBER))
-        or (page == "experiments" and name.endswith(EXPERIMENT_SETTINGS))
-    )
+"""By their names in the address."""
