@@ -311,6 +311,16 @@ def open_here(parameters: Mapping[str, str | list[str]]) -> None:
     session.presets += 1
 
 
+def open_page(script: str, page: str, parameters: Parameters) -> NoReturn:
+    """What a link to another page with these parameters would do; not to be called in a callback.
+
+    Args:
+        script: of the page. page: as in its address.
+    """
+    session = _session()
+    address.open_page(script, page, parameters, session.visit, session.presets)
+
+
 # -------------------------------------------------------------------------------------------------------------- in a tour
 
 

@@ -1,14 +1,21 @@
 const MARK = "data-tour-point";
 const KEYS = { PageDown: ".st-key-tour_next button", PageUp: ".st-key-tour_back button" };
 const TOP = 70, REST = 250, TELEPHONE = 768;
-let last = null;
+const MOVES = ["wheel", "touchmove", "pointerdown"];
+let last = null, stop = () => {};
 
-/** How far to scroll so that what lies from top to bottom is seen between the upper edge and the strip: not at all, if it is. */
-export const distance = (top, bottom, low) => (top >= TOP && bottom <= low) ? 0 : (bottom - top <= low - TOP ? bottom - low : top - TOP);
+/** How far to scroll so that what lies from top to bottom is seen between the upper edge and the strip (at low): not at all if it is;
+    of what is too high for that, its beginning. */
+export const distance = (top, bottom, low) => {
+  if (top >= TOP && bottom <= low) return 0;
+  return bottom - top <= low - TOP ? (top < TOP ? top - TOP : bottom - low) : top - TOP;
+};
 
 /* Mark what a step points at, wherever the page draws it anew, and bring it into view until the person scrolls or the page is at
-   rest (on a telephone never: there the strip is above the page); and in the presenter layout listen to the keys of remote controls. */
+   rest (on a telephone never: there the strip is above the page); in the presenter layout listen to the keys of remote controls.
+   Called anew for every step. */
 export default function ({ data }) {
+  stop();
   const main = document.querySelector("[data-testid='stMain']"), app = document.querySelector("[data-testid='stApp']");
   let follows = data.step !== last && window.innerWidth > TELEPHONE, waiting = 0;
   last = data.step;
@@ -38,14 +45,15 @@ export default function ({ data }) {
   };
   const changes = new MutationObserver(changed);
   changes.observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-test-script-state", "class"] });
-  for (const kind of ["wheel", "touchmove", "pointerdown"]) document.addEventListener(kind, release, { capture: true, passive: true });
+  for (const kind of MOVES) document.addEventListener(kind, release, { capture: true, passive: true });
   document.addEventListener("keydown", pressed, true);
   changed();
-  return () => {
+  stop = () => {
     changes.disconnect();
     clearTimeout(waiting);
-    for (const kind of ["wheel", "touchmove", "pointerdown"]) document.removeEventListener(kind, release, true);
+    for (const kind of MOVES) document.removeEventListener(kind, release, true);
     document.removeEventListener("keydown", pressed, true);
     for (const each of document.querySelectorAll(`[${MARK}]`)) each.removeAttribute(MARK);
   };
+  return () => stop();
 }

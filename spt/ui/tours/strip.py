@@ -17,6 +17,10 @@ _STYLE = style(__file__)
 NEXT, BACK = "j", "k"
 """Keys. In the presenter layout Page Down and Page Up as well, which remote controls send, see `pointer`."""
 PRESENT = "present"
+START = "start"
+"""The page whose address names none."""
+_TO_ANOTHER_PAGE = "tour_to_another_page"
+"""In the session: where a button leads that was just pressed; only a script can change the page, a callback cannot."""
 
 
 def place_of(tour: Tour, number: int, present: bool = False) -> dict[str, str]:
@@ -37,9 +41,11 @@ def script_of(step: Step) -> str:
 
 def show(page: str) -> None:
     """The strip, if this tab is in a tour; ``page``: the open one, as in its address."""
-    place = state.place()
+    place, page = state.place(), page or START
     if "tour" not in place:
         return
+    if _TO_ANOTHER_PAGE in st.session_state:
+        state.open_page(*st.session_state.pop(_TO_ANOTHER_PAGE))
     st.html(_STYLE)
     with st.container(key="tour", gap="small"):
         try:
@@ -61,7 +67,7 @@ def _number(tour: Tour, text: str) -> int:
 
 
 def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
-    step, here = tour.steps[number], (page or "start") == tour.steps[number].page
+    step, here = tour.steps[number], page == tour.steps[number].page
     presents = place.get(PRESENT) == "true"
     head = "tour_presents" if presents else "tour_head"  # which the stylesheet finds the layout by
     with st.container(key=head, horizontal=True, vertical_alignment="center", gap="small"):
@@ -109,24 +115,28 @@ def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
 
 
 def _go_button(
-    label: str, name: str, icon: str, tour: Tour, number: int, page: str, presents: bool, key: str | None = None
+    label: str, name: str, icon: str, tour: Tour, number: int, page: str, present: bool, key: str | None = None
 ) -> None:
     """A button to a step, switched off if there is none."""
     there = 0 <= number < len(tour.steps)
-    same = there and tour.steps[number].page == (page or "start")
-    address = address_of(tour, number, presents) if there else {}
-    pressed = st.button(
+    st.button(
         label,
         key=f"tour_{name}",
         icon=icon,
         type="primary" if name == "next" else "secondary",
         disabled=not there,
-        on_click=state.open_here if same else None,
-        args=(address,) if same else None,
+        on_click=_go if there else None,
+        args=(tour, number, page, present) if there else None,
         shortcut=key,
     )
-    if pressed and there and not same:
-        st.switch_page(script_of(tour.steps[number]), query_params=address)
+
+
+def _go(tour: Tour, number: int, page: str, present: bool) -> None:
+    step, address = tour.steps[number], address_of(tour, number, present)
+    if step.page == page:
+        state.open_here(address)
+    else:
+        st.session_state[_TO_ANOTHER_PAGE] = (script_of(step), "" if step.page == START else step.page, address)
 
 
 def _ask(tour: Tour, number: int, place: dict[str, str]) -> None:

@@ -64,8 +64,8 @@ PAGES = {
     "learn": TourPage(
         "Learn",
         _names(
-            "step guess_angle guess_votes there_and_back guess_twice guess_error guess_possible guess_guarantee see_attack see_vote "
-            "see_twice see_bound see_received see_guarantee"
+            "step guess_angle guess_votes there_and_back guess_twice guess_error guess_possible guess_guarantee see_attack "
+            "see_vote see_twice see_bound see_received see_guarantee"
         ),
         {
             "controls": Part("the choice of a step", ".st-key-step"),
@@ -130,9 +130,9 @@ PAGES = {
     "inverse": TourPage(
         "Inverse",
         _names(
-            "inverse_input inverse_size inverse_splits inverse_splits_px inverse_refinements inverse_naive inverse_grid inverse_row "
-            "inverse_column inverse_part inverse_split inverse_pass inverse_step inverse_before inverse_channel crop_row crop_column "
-            "indiv_form indiv_error indiv_betas n_cell n_total",
+            "inverse_input inverse_size inverse_splits inverse_splits_px inverse_refinements inverse_naive inverse_grid "
+            "inverse_row inverse_column inverse_part inverse_split inverse_pass inverse_step inverse_before inverse_channel "
+            "crop_row crop_column indiv_form indiv_error indiv_betas n_cell n_total",
             _IMAGE,
             _RANGE,
             _PROCEDURE,
