@@ -117,14 +117,16 @@ PAGES = {
         {
             "controls": _CONTROLS,
             "pictures": Part("the pictures", ".st-key-moved_images"),
-            "figure": Part("the size of the error over Γ", f"{_MAIN} {_COLUMN}:has(.st-key-to_worst) {_BARS}"),
+            "figure": Part(
+                "the size of the error over Γ", f"{_MAIN} {_COLUMN}:has(.st-key-to_worst) :is({_BARS}, {_CHART})"
+            ),
             "answer": Part(
                 "the proved bounds",
                 f'{_MAIN} [data-testid="stElementContainer"]:has(+ [data-testid="stLayoutWrapper"] > .st-key-refine_controls)',
             ),
             "split": Part("one split", ".st-key-enclosure"),
-            "vignette": Part("the table of P’s parts", f"{_MAIN} {_TABLE}"),
-            "ball": Part("the ball of one vote", f"{_MAIN} {_CHART}"),
+            "vignette": Part("the table of P’s parts", f'{_MAIN} [data-testid="stDataFrame"]'),
+            "ball": Part("the ball of one vote", f"{_MAIN} {_COLUMN}:not(:has(.st-key-to_worst)) {_CHART}"),
         },
     ),
     "inverse": TourPage(
