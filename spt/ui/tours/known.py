@@ -15,8 +15,8 @@ MOST_OWN = 100
 
 
 @dataclass(frozen=True)
-class Listed:
-    """An entry of the list of tours: a tour, or the sentence that says what is wrong with its file."""
+class TourFile:
+    """A file of one's own: its tour, or the sentence that says what is wrong with it."""
 
     tour: Tour | None
     wrong: str = ""
@@ -27,18 +27,18 @@ def shipped() -> tuple[Tour, ...]:
     return tuple(_read_again(bundled("assets") / "tours" / f"{name}{ENDING}") for name in SHIPPED)
 
 
-def own() -> tuple[Listed, ...]:
+def own() -> tuple[TourFile, ...]:
     """The tours of the folder of one's own, by their files' names; broken ones too, or one sentence about the folder."""
     try:
         files = _own_files()
     except ValueError as error:
-        return (Listed(None, str(error)),)
+        return (TourFile(None, str(error)),)
     found = []
     for path in files:
         try:
-            found.append(Listed(_own(path)))
+            found.append(TourFile(_own(path)))
         except ValueError as error:
-            found.append(Listed(None, str(error)))
+            found.append(TourFile(None, str(error)))
     return tuple(found)
 
 

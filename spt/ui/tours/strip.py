@@ -10,7 +10,7 @@ from spt.ui.shared import failures, state
 from spt.ui.shared.components import style
 from spt.ui.shared.markdown import escape
 from spt.ui.tours import known, pointer
-from spt.ui.tours.tour import Settings, Step, Tour
+from spt.ui.tours.tour import Settings, Tour, TourStep
 from spt.ui.tours.vocabulary import PAGES
 
 _STYLE = style(__file__)
@@ -34,7 +34,7 @@ def address_of(tour: Tour, number: int, present: bool = False) -> Settings:
     return tour.steps[number].settings | place_of(tour, number, present)
 
 
-def script_of(step: Step) -> str:
+def script_of(step: TourStep) -> str:
     """The page of a step, as Streamlit names it."""
     return f"explore/{step.page}.py"
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from spt.ui.tours.vocabulary import PAGES, Part, knows
+from spt.ui.tours.vocabulary import PAGES, PagePart, knows
 
 ENDING = ".toml"
 MOST_BYTES = 100_000
@@ -29,7 +29,7 @@ Settings = dict[str, str | list[str]]
 
 
 @dataclass(frozen=True)
-class Step:
+class TourStep:
     """One step: a page in a state, and words about it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Step:
     answer: str = ""
 
     @property
-    def part(self) -> Part | None:
+    def part(self) -> PagePart | None:
         """What is pointed at."""
         return PAGES[self.page].parts[self.point] if self.point else None
 
@@ -65,7 +65,7 @@ class Tour:
     name: str
     title: str
     about: str
-    steps: tuple[Step, ...]
+    steps: tuple[TourStep, ...]
     text: str = field(repr=False)
 
     def line_of_setting(self, number: int, setting: str) -> str | None:
@@ -164,7 +164,7 @@ class _Reader:
             self._fail(f"a tour has at most {MOST_STEPS} steps", "step", MOST_STEPS)
         return Tour(name, title, about, tuple(self._step(step, number) for number, step in enumerate(steps)), self.text)
 
-    def _step(self, data: dict[str, Any], number: int) -> Step:
+    def _step(self, data: dict[str, Any], number: int) -> TourStep:
         here = ("step", number)
         text = partial(self._text, data, here=here)
         self._refuse_others(data, _OF_A_STEP, "a step", *here)
@@ -177,7 +177,7 @@ class _Reader:
                 *here,
                 "point",
             )
-        step = Step(
+        step = TourStep(
             page,
             dict(self._settings(data.get("set", {}), page, *here, "set")),
             text("title"),

@@ -9,7 +9,7 @@ OF_AN_EXPERIMENT = ("_result", "_row", "_images", "_stage")
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A part of a page.
 
     Attributes:
@@ -26,7 +26,7 @@ class TourPage:
 
     title: str
     settings: tuple[str, ...]
-    parts: dict[str, Part]
+    parts: dict[str, PagePart]
 
 
 def knows(page: str, name: str) -> bool:
@@ -56,11 +56,11 @@ _RANGE = _names("angle dx dy interp_range interp_range_px beta beta_dx beta_dy")
 
 _MAIN, _ROW, _COLUMN = (f'[data-testid="{name}"]' for name in ("stMain", "stHorizontalBlock", "stColumn"))
 _BARS, _CHART, _TABLE = (f'[data-testid="{name}"]' for name in ("stVegaLiteChart", "stPlotlyChart", "stTable"))
-_CONTROLS = Part("the controls in the side bar", '[data-testid="stSidebar"]')
+_CONTROLS = PagePart("the controls in the side bar", '[data-testid="stSidebar"]')
 _VOTE = f"{_MAIN} {_ROW}:has({_BARS}):not(:has(.st-key-votes_images))"
 
 PAGES = {
-    "start": TourPage("Start", (), {"pictures": Part("the turning digit", ".st-key-turning")}),
+    "start": TourPage("Start", (), {"pictures": PagePart("the turning digit", ".st-key-turning")}),
     "learn": TourPage(
         "Learn",
         _names(
@@ -68,8 +68,8 @@ PAGES = {
             "see_vote see_twice see_bound see_received see_guarantee"
         ),
         {
-            "controls": Part("the choice of a step", ".st-key-step"),
-            "answer": Part("the right half", f'{_MAIN} {_ROW}:has([class*="st-key-see_"]) > {_COLUMN}:last-child'),
+            "controls": PagePart("the choice of a step", ".st-key-step"),
+            "answer": PagePart("the right half", f'{_MAIN} {_ROW}:has([class*="st-key-see_"]) > {_COLUMN}:last-child'),
         },
     ),
     "votes": TourPage(
@@ -82,11 +82,11 @@ PAGES = {
         ),
         {
             "controls": _CONTROLS,
-            "pictures": Part("the pictures", ".st-key-votes_images"),
-            "figure": Part("the histogram of votes", f"{_VOTE} {_BARS}"),
-            "answer": Part("what PREDICT and CERTIFY say", f"{_VOTE} > {_COLUMN}:last-child"),
-            "curve": Part("the response curve", f"{_MAIN} {_CHART}"),
-            "attack": Part("the attack", f"{_MAIN} {_ROW}:has(> {_COLUMN} .st-key-attack_button)"),
+            "pictures": PagePart("the pictures", ".st-key-votes_images"),
+            "figure": PagePart("the histogram of votes", f"{_VOTE} {_BARS}"),
+            "answer": PagePart("what PREDICT and CERTIFY say", f"{_VOTE} > {_COLUMN}:last-child"),
+            "curve": PagePart("the response curve", f"{_MAIN} {_CHART}"),
+            "attack": PagePart("the attack", f"{_MAIN} {_ROW}:has(> {_COLUMN} .st-key-attack_button)"),
         },
     ),
     "certify": TourPage(
@@ -100,10 +100,10 @@ PAGES = {
         ),
         {
             "controls": _CONTROLS,
-            "pictures": Part("the picture", ".st-key-certify_image"),
-            "figure": Part("the dial", ".st-key-certify_dial"),
-            "answer": Part("what is certified", f"{_MAIN} {_ROW}:has(.st-key-certify_dial) > {_COLUMN}:last-child"),
-            "attack": Part("the attack on the certificate", f"{_MAIN} {_COLUMN}:has(.st-key-certify_border)"),
+            "pictures": PagePart("the picture", ".st-key-certify_image"),
+            "figure": PagePart("the dial", ".st-key-certify_dial"),
+            "answer": PagePart("what is certified", f"{_MAIN} {_ROW}:has(.st-key-certify_dial) > {_COLUMN}:last-child"),
+            "attack": PagePart("the attack on the certificate", f"{_MAIN} {_COLUMN}:has(.st-key-certify_border)"),
         },
     ),
     "interpolation": TourPage(
@@ -116,17 +116,17 @@ PAGES = {
         ),
         {
             "controls": _CONTROLS,
-            "pictures": Part("the pictures", ".st-key-moved_images"),
-            "figure": Part(
+            "pictures": PagePart("the pictures", ".st-key-moved_images"),
+            "figure": PagePart(
                 "the size of the error over Γ", f"{_MAIN} {_COLUMN}:has(.st-key-to_worst) :is({_BARS}, {_CHART})"
             ),
-            "answer": Part(
+            "answer": PagePart(
                 "the proved bounds",
                 f'{_MAIN} [data-testid="stElementContainer"]:has(+ [data-testid="stLayoutWrapper"] > .st-key-refine_controls)',
             ),
-            "split": Part("one split", ".st-key-enclosure"),
-            "vignette": Part("the table of P’s parts", f'{_MAIN} [data-testid="stDataFrame"]'),
-            "ball": Part("the ball of one vote", f"{_MAIN} {_COLUMN}:not(:has(.st-key-to_worst)) {_CHART}"),
+            "split": PagePart("one split", ".st-key-enclosure"),
+            "vignette": PagePart("the table of P’s parts", f'{_MAIN} [data-testid="stDataFrame"]'),
+            "ball": PagePart("the ball of one vote", f"{_MAIN} {_COLUMN}:not(:has(.st-key-to_worst)) {_CHART}"),
         },
     ),
     "inverse": TourPage(
@@ -142,11 +142,11 @@ PAGES = {
         ),
         {
             "controls": _CONTROLS,
-            "pictures": Part("the pictures", ".st-key-inverse_pixels"),
-            "figure": Part("Figure 3", ".st-key-inverse_figure"),
-            "answer": Part("what survives of Γ", f"{_MAIN} {_COLUMN}:has(.st-key-inverse_pass)"),
-            "steps": Part("the pixel’s interval, step by step", ".st-key-inverse_steps"),
-            "bounds": Part("the bounds on the error", ".st-key-inverse_bounds"),
+            "pictures": PagePart("the pictures", ".st-key-inverse_pixels"),
+            "figure": PagePart("Figure 3", ".st-key-inverse_figure"),
+            "answer": PagePart("what survives of Γ", f"{_MAIN} {_COLUMN}:has(.st-key-inverse_pass)"),
+            "steps": PagePart("the pixel’s interval, step by step", ".st-key-inverse_steps"),
+            "bounds": PagePart("the bounds on the error", ".st-key-inverse_bounds"),
         },
     ),
     "experiments": TourPage(
@@ -154,8 +154,8 @@ PAGES = {
         _names("experiment results transform experiment_dataset experiment_classifier seed"),
         {
             "controls": _CONTROLS,
-            "figure": Part("the figure", f"{_MAIN} {_CHART}"),
-            "answer": Part("our numbers beside the paper’s", f"{_MAIN} {_COLUMN} {_TABLE}"),
+            "figure": PagePart("the figure", f"{_MAIN} {_CHART}"),
+            "answer": PagePart("our numbers beside the paper’s", f"{_MAIN} {_COLUMN} {_TABLE}"),
         },
     ),
 }
