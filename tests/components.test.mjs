@@ -418,7 +418,7 @@ test("pointer: what a step points at comes into view between the upper edge and 
   const found = { "[data-testid='stMain']": area, "[data-testid='stApp']": { dataset: { testScriptState: "notRunning" } } };
   document.querySelector = (name) => found[name] ?? (name.includes("tour_next") ? button : null);
   document.querySelectorAll = (name) => (name === ".part" ? [marked] : []);
-  globalThis.window = { ...globalThis.window, innerWidth: 1280, innerHeight: 90 };
+  globalThis.window = { ...globalThis.window, innerWidth: 1280, innerHeight: 102 };
   globalThis.MutationObserver = class { observe() {} disconnect() {} };
   const before = listeners.length, mount = await component("tours/pointer");
   const leave = mount({ data: { step: "a 1", selector: ".part", present: true } });

@@ -222,6 +222,7 @@ def test_the_received_picture(seven: torch.Tensor) -> None:
     assert remains / 60 < 0.01 and any(low <= 0 <= high for low, high in found.surviving[:, 0].tolist())
     none = invert(ReceivedImage(seven, Rotation(), (5.0, 20.0)), width=0.125, refinements=2)
     assert not len(none.surviving), "suspect 4: nothing survives"
+    assert "contradiction" in texts(opened("debugging", 7)), "the pixel that is shown is the witness"
 
 
 # ------------------------------------------------------------------------------------------------------- files with faults

@@ -1,6 +1,6 @@
 const MARK = "data-tour-point";
 const KEYS = { PageDown: ".st-key-tour_next button", PageUp: ".st-key-tour_back button" };
-const TOP = 70, REST = 250, TELEPHONE = 768;
+const TOP = 70, PAUSE = 250, REST = 1500, TELEPHONE = 768;
 const MOVES = ["wheel", "touchmove", "pointerdown"];
 let last = null, stop = () => {};
 
@@ -17,7 +17,7 @@ export const distance = (top, bottom, low) => {
 export default function ({ data }) {
   stop();
   const main = document.querySelector("[data-testid='stMain']"), app = document.querySelector("[data-testid='stApp']");
-  let follows = data.step !== last && window.innerWidth > TELEPHONE, waiting = 0;
+  let follows = data.step !== last && window.innerWidth > TELEPHONE, waiting = 0, resting = 0;
   last = data.step;
   const release = () => { follows = false; };
   const look = () => {
@@ -29,13 +29,13 @@ export default function ({ data }) {
     if (!data.selector) main.scrollTo({ top: 0 });
     else if (found) {
       const { top, bottom } = found.getBoundingClientRect();
-      const strip = document.querySelector(".st-key-tour")?.parentElement;
-      const by = distance(top, bottom, strip ? strip.getBoundingClientRect().top - 12 : window.innerHeight);
+      const strip = document.querySelector(".st-key-tour")?.parentElement?.offsetHeight ?? 0;
+      const by = distance(top, bottom, window.innerHeight - strip - 12);
       if (by) main.scrollBy({ top: by });
     }
-    if (app?.dataset.testScriptState === "notRunning" && (found || !data.selector)) follows = false;
+    if (app?.dataset.testScriptState === "notRunning" && (found || !data.selector)) resting = setTimeout(release, REST);
   };
-  const changed = () => { waiting ||= setTimeout(look, REST); };
+  const changed = () => { clearTimeout(resting); waiting ||= setTimeout(look, PAUSE); };
   const pressed = (event) => {
     const button = data.present && !event.ctrlKey && !event.altKey && !event.metaKey && KEYS[event.key];
     if (!button) return;
@@ -51,6 +51,7 @@ export default function ({ data }) {
   stop = () => {
     changes.disconnect();
     clearTimeout(waiting);
+    clearTimeout(resting);
     for (const kind of MOVES) document.removeEventListener(kind, release, true);
     document.removeEventListener("keydown", pressed, true);
     for (const each of document.querySelectorAll(`[${MARK}]`)) each.removeAttribute(MARK);

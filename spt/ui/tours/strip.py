@@ -7,13 +7,11 @@ options are escaped; words, questions and answers are Markdown, in which Streaml
 import streamlit as st
 
 from spt.ui.shared import failures, state
-from spt.ui.shared.components import style
 from spt.ui.shared.markdown import escape
 from spt.ui.tours import known, pointer
 from spt.ui.tours.tour import Settings, Tour, TourStep
 from spt.ui.tours.vocabulary import PAGES
 
-_STYLE = style(__file__)
 NEXT, BACK = "j", "k"
 """Keys. In the presenter layout Page Down and Page Up as well, which remote controls send, see `pointer`."""
 PRESENT = "present"
@@ -46,7 +44,6 @@ def show(page: str) -> None:
         return
     if _TO_ANOTHER_PAGE in st.session_state:
         state.open_page(*st.session_state.pop(_TO_ANOTHER_PAGE))
-    st.html(_STYLE)
     with st.container(key="tour", gap="small"):
         try:
             tour = known.find(place["tour"])
@@ -69,7 +66,7 @@ def _number(tour: Tour, text: str) -> int:
 def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
     step, here = tour.steps[number], page == tour.steps[number].page
     presents = place.get(PRESENT) == "true"
-    head = "tour_presents" if presents else "tour_head"  # which the stylesheet finds the layout by
+    head = "tour_presents" if presents else "tour_head"  # which `screen.css` finds the layout by
     with st.container(key=head, horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
             f"**{escape(tour.title)}**  ·  step {number + 1} of {len(tour.steps)}",
