@@ -356,7 +356,7 @@ def test_the_settings_of_a_page_are_those_of_its_controls(
 ) -> None:
     """Each control above the results can be set by a tour, and what a tour can set has a control, there or below."""
     transforms = TRANSFORMS if page in ("votes", "certify") else ("rotation", "translation")
-    states = [{"transform": name} for name in transforms] + [{"source": "natural"}]
+    states = [{"transform": name} for name in transforms] + [{"source": "natural"}, {"source": "drawing"}]
     states += {
         "certify": [{"form": "one ball"}],
         "inverse": [{"inverse_input": "received as it is"}],
@@ -387,7 +387,7 @@ def test_the_settings_of_a_page_are_those_of_its_controls(
         | {"n_total", "n_gamma", "n0", "alpha", "seed", "certify_pixel_sigma", "rotation_sigma", "translation_sigma"},
         "experiments": {"experiment_dataset", "seed"},
     }[page]
-    assert set(PAGES[page].settings) - found <= below | {"invert", "upload", "camera"}
+    assert set(PAGES[page].settings) - found <= below | {"invert", "upload", "camera", "centred"}
 
 
 def test_what_is_below_is_known_too() -> None:
@@ -534,6 +534,10 @@ def test_the_list_leads_to_the_first_steps() -> None:
     assert [re.sub(r"\*", "", link.label) for link in links] == [tour.title for tour in known.shipped()]
     assert all(f"tour={tour.name}" in link.query_string for tour, link in zip(known.shipped(), links, strict=True))
     assert known.VARIABLE in texts(app)
+    pages = (REPOSITORY / "docs" / "pages.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| ([^|]+) \| (\d) \| ", pages, re.MULTILINE)) == {
+        tour.title: str(len(tour.steps)) for tour in known.shipped()
+    }
 
 
 def test_own_tours_stand_beside_the_six_and_broken_ones_are_named(folder: Path) -> None:
