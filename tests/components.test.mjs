@@ -417,7 +417,7 @@ test("pointer: what a step points at comes into view between the upper edge and 
   const area = { scrollBy: (by) => scrolled.push(by), scrollTo() {} }, button = { click: () => clicked.push("next") };
   const found = { "[data-testid='stMain']": area, "[data-testid='stApp']": { dataset: { testScriptState: "notRunning" } } };
   document.querySelector = (name) => found[name] ?? (name.includes("tour_next") ? button : null);
-  document.querySelectorAll = (name) => (name === ".part" ? [marked] : []);
+  document.querySelectorAll = (name) => (name === ".part" || "data-tour-point" in marked.attributes ? [marked] : []);
   globalThis.window = { ...globalThis.window, innerWidth: 1280, innerHeight: 102 };
   globalThis.MutationObserver = class { observe() {} disconnect() {} };
   const before = listeners.length, mount = await component("tours/pointer");
@@ -428,5 +428,11 @@ test("pointer: what a step points at comes into view between the upper edge and 
   const press = listeners.slice(before).find(([name]) => name === "keydown")[1];
   for (const key of ["PageDown", "x"]) press({ key, preventDefault() {}, stopPropagation() {} });
   assert.deepEqual(clicked, ["next"]);
-  leave();
+  const end = mount({ data: { step: "a 2", selector: ".part", present: false } });
+  assert.equal(marked.attributes["data-tour-point"], undefined);
+  await new Promise((done) => setTimeout(done, 300));
+  leave(); // what the step before has is taken away late
+  assert.equal(marked.attributes["data-tour-point"], "");
+  end();
+  assert.equal(marked.attributes["data-tour-point"], undefined);
 });

@@ -48,7 +48,9 @@ export default function ({ data }) {
   for (const kind of MOVES) document.addEventListener(kind, release, { capture: true, passive: true });
   document.addEventListener("keydown", pressed, true);
   changed();
-  stop = () => {
+  const own = () => {
+    if (stop !== own) return;  // the next step's has begun before this one is taken away
+    stop = () => {};
     changes.disconnect();
     clearTimeout(waiting);
     clearTimeout(resting);
@@ -56,5 +58,5 @@ export default function ({ data }) {
     document.removeEventListener("keydown", pressed, true);
     for (const each of document.querySelectorAll(`[${MARK}]`)) each.removeAttribute(MARK);
   };
-  return () => stop();
+  return (stop = own);
 }
