@@ -2,13 +2,15 @@
 
 import re
 import urllib.parse
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from spt.bundled import bundled
 from spt.ui.tours import known
 from spt.ui.tours.vocabulary import PAGES
-from tests.browser.test_browser import browser, page, server, settled  # noqa: F401 (three are fixtures)
+from tests.browser.test_browser import browser, page, settled, started  # noqa: F401 (two are fixtures)
 
 pytestmark = pytest.mark.browser
 STRIP, MARKED = ".st-key-tour", "[data-tour-point]"
@@ -20,6 +22,13 @@ SETS = {
     "interpolation": "splits=20",
     "inverse": "inverse_splits=60",
 }
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the stored results that ship."""
+    with started(tmp_path_factory.mktemp("server"), SPT_RESULTS=str(bundled("results"))) as address:
+        yield address
 
 
 def at_step(page: Page, number: int, of: int) -> None:  # noqa: F811
