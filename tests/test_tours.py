@@ -387,7 +387,14 @@ def test_the_settings_of_a_page_are_those_of_its_controls(
         | {"n_total", "n_gamma", "n0", "alpha", "seed", "certify_pixel_sigma", "rotation_sigma", "translation_sigma"},
         "experiments": {"experiment_dataset", "seed"},
     }[page]
-    assert set(PAGES[page].settings) - found <= below | {"invert", "upload", "camera", "centred"}
+    assert set(PAGES[page].settings) - found <= below | {
+        "invert",
+        "upload",
+        "camera",
+        "centred",
+        "network",
+        "network_about",
+    }
 
 
 def test_what_is_below_is_known_too() -> None:

@@ -50,7 +50,7 @@ def _of(transforms: tuple[str, ...], ending: str) -> tuple[str, ...]:
 _MOVES = _names("rotation translation")
 _PATHS = _names("scaling shear", _MOVES)
 _ALL = _names("brightness contrast rotation-brightness", _PATHS)
-_IMAGE = _names("source classifier invert upload camera drawing centred transform")
+_IMAGE = _names("source classifier network network_about invert upload camera drawing centred transform")
 _PROCEDURE = _names("certify_pixel_sigma n_gamma n0 alpha seed attacker")
 _RANGE = _names("angle dx dy interp_range interp_range_px beta beta_dx beta_dy")
 
