@@ -406,3 +406,33 @@ test("a picture that is pasted is sent, text and what is too large is not", asyn
   assert.deepEqual(sent, [["pasted", Buffer.from(bytes).toString("base64")]]);
   assert.equal(packed(bytes), sent[0][1]);
 });
+
+test("pointer: what a step points at comes into view between the upper edge and the strip, and is marked; remote controls go on", async () => {
+  const { distance } = await script("tours/pointer");
+  assert.equal(distance(100, 300, 500), 0);
+  assert.equal(distance(400, 600, 500), 100);
+  assert.equal(distance(-50, 150, 500), -120);
+  assert.equal(distance(100, 900, 500), 30, "too high: its beginning");
+  const scrolled = [], marked = Object.assign(new Element("div"), { getClientRects: () => [1] }), clicked = [];
+  const area = { scrollBy: (by) => scrolled.push(by), scrollTo() {} }, button = { click: () => clicked.push("next") };
+  const found = { "[data-testid='stMain']": area, "[data-testid='stApp']": { dataset: { testScriptState: "notRunning" } } };
+  document.querySelector = (name) => found[name] ?? (name.includes("tour_next") ? button : null);
+  document.querySelectorAll = (name) => (name === ".part" || "data-tour-point" in marked.attributes ? [marked] : []);
+  globalThis.window = { ...globalThis.window, innerWidth: 1280, innerHeight: 102 };
+  globalThis.MutationObserver = class { observe() {} disconnect() {} };
+  const before = listeners.length, mount = await component("tours/pointer");
+  const leave = mount({ data: { step: "a 1", selector: ".part", present: true } });
+  await new Promise((done) => setTimeout(done, 300));
+  assert.equal(marked.attributes["data-tour-point"], "");
+  assert.deepEqual(scrolled, [{ top: -70 }]);
+  const press = listeners.slice(before).find(([name]) => name === "keydown")[1];
+  for (const key of ["PageDown", "x"]) press({ key, preventDefault() {}, stopPropagation() {} });
+  assert.deepEqual(clicked, ["next"]);
+  const end = mount({ data: { step: "a 2", selector: ".part", present: false } });
+  assert.equal(marked.attributes["data-tour-point"], undefined);
+  await new Promise((done) => setTimeout(done, 300));
+  leave(); // what the step before has is taken away late
+  assert.equal(marked.attributes["data-tour-point"], "");
+  end();
+  assert.equal(marked.attributes["data-tour-point"], undefined);
+});

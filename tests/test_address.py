@@ -12,7 +12,7 @@ QUICK |= {"splits_px": "2", "inverse_splits": "10", "inverse_splits_px": "2", "i
 SHARED = ("source", "digits_image", "classifier", "transform", "angle", "dx", "dy")
 PROCEDURE = ("rotation_sigma", "translation_sigma", "certify_pixel_sigma", "n_gamma", "n0", "alpha", "seed", "attacker")
 CONTROLS = {
-    "start": ("n", "x"),
+    "start": ("n", "x", "tour", "tour_step", "tour_see", "present"),
     "learn": ("step", "guess_angle", "guess_votes", "there_and_back", "guess_twice", "see_attack", "see_vote"),
     "votes": (*SHARED, "rotation_sigma", "pixel_sigma", "n", "n0", "alpha", "seed", "pace", "rotation_range"),
     "certify": (

@@ -80,6 +80,7 @@ def test_the_wheel_holds_what_the_package_needs(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"spt/py.typed", "spt/assets/icon.png", "spt/explorer/app.py", "spt/explorer/pages/navigation.py"} <= names
     assert {"spt/assets/first_views/start.json", "spt/assets/first_views/certify.xz"} <= names
+    assert {"spt/assets/tours/lecture.toml", "spt/explorer/pages/explore/tours.py"} <= names
     for name in spt.bundled_classifiers():
         assert {f"spt/assets/models/{name}.safetensors", f"spt/assets/models/{name}.json"} <= names
     assert "spt/assets/samples/LICENSES.md" in names and not any(

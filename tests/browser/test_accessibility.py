@@ -15,6 +15,8 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(enc
 PAGES = {
     "start": "",
     "learn": "learn?see_attack=the+answer",
+    "tours": "tours",
+    "tour": "votes?pace=fast&n=50&tour=lecture&tour_step=4",
     "votes": "votes?pace=fast&n=50",
     "certify": "certify?rotation_limit=4",
     "one ball": "certify?form=one+ball&n_gamma=50&rotation_limit=10",
@@ -68,7 +70,7 @@ def opened(page: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "one ball" else []) for name in PAGES]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in ("one ball", "tours") else []) for name in PAGES]
 )
 def test_axe_finds_nothing_serious(
     server: str,  # noqa: F811

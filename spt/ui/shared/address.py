@@ -5,6 +5,8 @@ A script in the head of the page (`spt.ui.server.base`) mends both, before Strea
 an address that Back or Forward leads to, and takes it out of every address that is shown.
 """
 
+from typing import NoReturn
+
 import streamlit as st
 
 from spt.ui.shared.components import script
@@ -30,4 +32,14 @@ def show(page: str, parameters: dict[str, str | list[str]], visit: str, opened: 
         visit: the last one that `read` gave; what comes after another Back is not shown.
         opened: how many states were opened on pages themselves; one more makes an entry of the history.
     """
-    st.query_params.from_dict(parameters | {VISIT: f"{visit}.{opened}.{page}"})
+    st.query_params.from_dict(_of(page, parameters, visit, opened))
+
+
+def open_page(script: str, page: str, parameters: dict[str, str | list[str]], visit: str, opened: int) -> NoReturn:
+    """Go to a page, which is one entry of the browser's history: Streamlit first writes the new parameters behind the address of
+    the old page, as an entry of its own, which is left out as it is said to be of another page. Arguments as of `show`."""
+    st.switch_page(script, query_params=_of(page, parameters, visit, opened))
+
+
+def _of(page: str, parameters: dict[str, str | list[str]], visit: str, opened: int) -> dict[str, str | list[str]]:
+    return parameters | {VISIT: f"{visit}.{opened}.{page}"}

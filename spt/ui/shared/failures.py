@@ -19,7 +19,7 @@ from spt.ui.shared import state
 from spt.ui.shared.markdown import escape
 
 _LOGGER = logging.getLogger(__name__)
-NAMING = ("SPT_CLASSIFIER", "SPT_DATASET", "SPT_RESULTS", "SPT_RUNS", "SPT_DATA")
+NAMING = ("SPT_CLASSIFIER", "SPT_DATASET", "SPT_RESULTS", "SPT_RUNS", "SPT_DATA", "SPT_TOURS")
 """Environment variables that hold paths; the first two several, separated by commas."""
 _PART = r"[^\s/\\'\"()<>|:;,]+"
 

@@ -8,6 +8,9 @@ Where a state comes from:
 - an address that a person opened (a link, a card, a row of Experiments, Back or Forward) is a whole state: what it does not
   name is the default, never what the session had, and what it says wrongly is named on the page;
 - the menu above the pages carries on: what one page sets the next one has.
+
+Beside the controls an address may name a place in a tour (`PLACE`), which stays in it, and with the tab, whatever is set and
+wherever one goes, until another one is named, or Back leads to an entry without one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +28,8 @@ from spt.ui.shared.values import Choice, Number, Pair, Switch, Texts, plain
 SESSION = "page_state"
 SHOWN = 40
 """Characters of a wrong value that are shown."""
+PLACE = ("tour", "tour_step", "tour_see", "present")
+"""What an address says of a tour, see `spt.ui.tours`."""
 
 Parameters = dict[str, str | list[str]]
 T = TypeVar("T")
@@ -81,7 +86,10 @@ class _Session:
         visit, presets: see `address`.
         drawn: the controls of this run. whole: whether it began with an address that is a whole state.
         turned: whether the run before was of another page.
-        renamed: whether the address has the path of a file where it should have a label.
+        renamed: whether the address has to be written anew: it has the path of a file where it should have a label, or not the
+            place.
+        place: what the address says of a tour.
+        written: where what the address says of a control was written, in words; None if nobody knows.
         line: where what is wrong is said.
     """
 
@@ -100,6 +108,8 @@ class _Session:
     whole: bool = False
     turned: bool = True
     renamed: bool = False
+    place: dict[str, str] = field(default_factory=dict)
+    written: Callable[[str], str | None] = field(default=lambda name: None)
     line: DeltaGenerator | None = None
 
     def open(self, given: Mapping[str, Texts]) -> None:
@@ -109,6 +119,7 @@ class _Session:
                 st.session_state.pop(key, None)
         self.values, self.made, self.wrong, self.opened, self.told = {}, {}, [], {}, False
         self.given = dict(given)
+        self.written = lambda name: None
 
 
 def _session() -> _Session:
@@ -133,14 +144,19 @@ def _begin(page: str) -> None:
     given, visit = address.read()
     named: Parameters = {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}
     went = visit not in ("", session.visit)  # Back or Forward
+    place = {name: given.pop(name)[-1] for name in PLACE if name in given}
     session.turned = page != session.page
-    session.whole = session.page is None or went or (session.turned and bool(given))
+    new = session.page is None
+    session.whole = new or went or (session.turned and bool(given or place))
     if session.turned:
         session.state, session.opened, session.wrong, session.shown = None, {}, [], {}
     session.page, session.visit, session.drawn, session.renamed = page, visit or session.visit, {}, False
     if session.whole:
         session.open(given)
         session.shown = named
+        if new or went or place:
+            session.place = place
+        session.renamed = place != session.place
     if went:
         address.show(page, named, visit, session.presets)  # without its number
 
@@ -169,7 +185,8 @@ def _finish() -> None:
     if not session.told:
         session.told = True
         session.wrong += [
-            f"{_quoted(name, texts)} has no control on this page now" for name, texts in session.given.items()
+            f"{_quoted(name, texts)} has no control on this page now{_where(session, name)}"
+            for name, texts in session.given.items()
         ]
     _say_what_is_wrong(session)
     _put(session, tuple(session.drawn.values()))
@@ -178,7 +195,7 @@ def _finish() -> None:
 def _put(session: _Session, settings: tuple[Setting, ...]) -> None:
     """Make this the state of the page, and have the address say it; one that names nothing may go on to mean all defaults."""
     session.state = State(session.page or "", settings)
-    wanted = session.state.address()
+    wanted = session.state.address() | session.place
     all_default = session.whole and not session.shown and all(one.is_default for one in settings)
     if wanted != session.shown and not all_default:
         address.show(session.state.page, wanted, session.visit, session.presets)
@@ -196,6 +213,11 @@ def _say_what_is_wrong(session: _Session) -> None:
         session.line.empty()
     else:
         session.line.warning(f"In the address: {'; '.join(session.wrong)}.", icon=":material/link_off:")
+
+
+def _where(session: _Session, name: str) -> str:
+    where = session.written(name)
+    return f" ({escape(where)})" if where else ""
 
 
 def _quoted(name: str, texts: Sequence[str]) -> str:
@@ -235,7 +257,9 @@ def _read(session: _Session, name: str, kind: Kind[T], default: T) -> T:
         return value
     except ValueError as error:
         used = plain(" to ".join(kind.write(default)))
-        session.wrong.append(f"{_quoted(name, texts)} {escape(str(error))}, so it is {escape(used)} here")
+        session.wrong.append(
+            f"{_quoted(name, texts)} {escape(str(error))}, so it is {escape(used)} here{_where(session, name)}"
+        )
         return default
 
 
@@ -280,8 +304,40 @@ def reset(*names: str) -> None:
 def open_here(parameters: Mapping[str, str | list[str]]) -> None:
     """What a link to the open page with these parameters would do; to be called in a callback."""
     session = _session()
-    session.open({name: [text] if isinstance(text, str) else text for name, text in parameters.items()})
+    given = {name: [text] if isinstance(text, str) else text for name, text in parameters.items()}
+    place = {name: given.pop(name)[-1] for name in PLACE if name in given}
+    session.open(given)
+    session.place = place or session.place
     session.presets += 1
+
+
+def open_page(script: str, page: str, parameters: Parameters) -> NoReturn:
+    """What a link to another page with these parameters would do; not to be called in a callback.
+
+    Args:
+        script: of the page. page: as in its address.
+    """
+    session = _session()
+    address.open_page(script, page, parameters, session.visit, session.presets)
+
+
+# -------------------------------------------------------------------------------------------------------------- in a tour
+
+
+def place() -> dict[str, str]:
+    """Where in a tour this tab is, as the address says it; empty if in none."""
+    return dict(_session().place)
+
+
+def go(place: Mapping[str, str]) -> None:
+    """Be there in a tour, in this entry of the browser's history; to be called in a callback."""
+    _session().place = dict(place)
+
+
+def cite(written: Callable[[str], str | None]) -> None:
+    """Say where what the address says of each control was written, in words (None: nowhere that is known), should it be wrong;
+    to be called before controls are drawn."""
+    _session().written = written
 
 
 # ---------------------------------------------------------------------------------------------------------------- controls

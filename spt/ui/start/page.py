@@ -17,6 +17,11 @@ def show() -> None:
         icon=":material/school:",
     )
     st.page_link(
+        "explore/tours.py",
+        label="**Tours: six ways through the pages**, with questions, for a lecture or alone",
+        icon=":material/tour:",
+    )
+    st.page_link(
         "explore/votes.py",
         label="**Draw a digit of your own**, turn it, and see who is fooled",
         icon=":material/draw:",
