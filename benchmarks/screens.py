@@ -25,6 +25,7 @@ SIZES = ((1440, 900), (1280, 720), (400, 850))
 ADDRESSES = {
     "start": "",
     "learn": "learn",
+    "tours": "tours",
     "votes": "votes",
     "certify": "certify",
     "interpolation": "interpolation",

@@ -393,7 +393,7 @@ test("the pad tells of every finished stroke, takes strokes back, and is drawn o
 });
 
 test("a picture that is pasted is sent, text and what is too large is not", async () => {
-  const { packed, large, MOST, default: mount } = await script("shared/paste");
+  const { packed, large, MOST } = await script("shared/paste"), mount = await component("shared/paste");
   const page = new Element(), sent = [], bytes = Uint8Array.from({ length: 70000 }, (_, k) => k % 256);
   mount({ parentElement: page, data: { button: false }, setTriggerValue: (name, value) => sent.push([name, value]) });
   const file = (size, type = "image/png") => ({ size, type, arrayBuffer: async () => bytes.buffer });
