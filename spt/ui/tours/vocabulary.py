@@ -49,7 +49,7 @@ def _of(transforms: tuple[str, ...], ending: str) -> tuple[str, ...]:
 
 _MOVES = _names("rotation translation")
 _PATHS = _names("scaling shear", _MOVES)
-_ALL = _names("brightness contrast rotation-brightness", _PATHS)
+_ALL = _names("brightness contrast rotation-brightness rotation-scaling", _PATHS)
 _IMAGE = _names("source classifier network network_about invert upload camera drawing centred transform")
 _PROCEDURE = _names("certify_pixel_sigma n_gamma n0 alpha seed attacker")
 _RANGE = _names("angle dx dy interp_range interp_range_px beta beta_dx beta_dy")
@@ -92,7 +92,8 @@ PAGES = {
     "certify": TourPage(
         "Certify",
         _names(
-            "form n_cell n_total n_slices cell_width every_cell cell rotation-brightness_brightness_limit",
+            "form n_cell n_total n_slices cell_width every_cell cell rotation-brightness_brightness_limit "
+            "rotation-scaling_scale_limit",
             _IMAGE,
             _PROCEDURE,
             _of(_ALL, "limit"),
