@@ -27,11 +27,11 @@ from spt.recipes import RECIPES, Recipe
 NAMES = (
     *("mnist-plain", "mnist-rotation", "mnist-rotation-fine", "mnist-translation"),
     *("mnist-verifiable", "mnist-verifiable-vignette"),
-    *("cifar10-plain", "cifar10-resnet-fine", "cifar10-smooth"),
+    *("cifar10-plain", "cifar10-resnet-fine", "cifar10-rotation", "cifar10-smooth"),
 )
 """The bundled classifiers that are trained here; imagenet-lite0 is by others."""
 
-PHOTOGRAPHS = {"cifar10-plain": 0.75, "cifar10-resnet-fine": 0.25, "cifar10-smooth": 0.25}
+PHOTOGRAPHS = {"cifar10-plain": 0.75, "cifar10-rotation": 0.25, "cifar10-resnet-fine": 0.25, "cifar10-smooth": 0.25}
 """Which share of four photographs, reduced to 32 × 32 pixels, a classifier recognises: few, as they are not of CIFAR-10."""
 
 
