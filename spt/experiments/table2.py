@@ -58,7 +58,8 @@ class Table2(Experiment):
         ("any", "rotation-scaling"): {"limit": 30.0, "further_limit": 20.0, "parameter_sigma": 15.0},
     }
     transforms: ClassVar[tuple[str, ...]] = Table4.transforms
-    classifiers: ClassVar[Mapping[tuple[str, str], str]] = Table4.classifiers | {
+    classifiers: ClassVar[Mapping[tuple[str, str], str]] = {
+        **Table4.classifiers,
         ("cifar10", "rotation"): "cifar10-rotation",
         ("natural", "rotation"): "cifar10-rotation",
     }

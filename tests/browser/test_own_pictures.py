@@ -42,10 +42,13 @@ def test_a_digit_is_drawn_taken_back_and_seen_on_all_pages(server: str, page: Pa
     expect(page).not_to_have_url(first)
     page.get_by_role("button", name="Undo").click()
     expect(page).to_have_url(first)
-    page.get_by_test_id("stTopNavLink").filter(has_text="Inverse").click()
-    expect(page.get_by_text("original x: your drawing").first).to_be_visible()
+    drawing = re.search(r"drawing=[0-9a-f]{16}", first)
+    assert drawing is not None
+    page.get_by_test_id("stTopNavLink").filter(has_text="Interpolation error").click()
+    expect(page).to_have_url(re.compile(f"/interpolation.*{drawing[0]}"))
     page.reload()
-    expect(page.get_by_text("original x: your drawing").first).to_be_visible()
+    expect(page.get_by_text("twice: by γ").first).to_be_visible()
+    expect(page.get_by_text("Your drawing stays chosen")).to_be_visible()
     expect(page.get_by_role("button", name="Clear")).to_be_enabled()
 
 

@@ -11,7 +11,7 @@ from spt.classifiers import Classifier
 from spt.images import image_digest, to_8_bit
 from spt.threat_model import Attacker, ReceivedImage
 from spt.transforms import Rotation, Transform
-from spt.ui.shared import controls, state
+from spt.ui.shared import controls, own_pictures, state
 from spt.ui.shared.controls import Shape, Subject
 from spt.ui.shared.session import Key
 
@@ -127,7 +127,7 @@ def choose_picture(classifier: Classifier) -> Subject:
     sizes = {OWN_INPUT: classifier.input_shape, SMALL: (3, 32, 32), CROP: (3, WHOLE_SIDE, WHOLE_SIDE)}
 
     def shape_for(source: str) -> Shape:
-        if source in ("digits", "mnist", "fashion-mnist"):
+        if source in ("digits", "mnist", "fashion-mnist", own_pictures.DRAWING):
             return classifier.input_shape
         size = state.choose(
             "Its size",
