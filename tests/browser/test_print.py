@@ -24,7 +24,7 @@ LAID_OUT = """() => {
         "votes?n=50&pace=fast",
         pytest.param("certify", marks=pytest.mark.slow),
         pytest.param("interpolation?splits=20", marks=pytest.mark.slow),
-        "inverse?inverse_splits=60",
+        pytest.param("inverse?inverse_splits=60", marks=pytest.mark.slow),
         pytest.param("experiments", marks=pytest.mark.slow),
     ],
 )

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.explorer_server import ExplorerServer
 from tests.browser.test_browser import PATIENCE, browser  # noqa: F401 (one is a fixture)
 
-pytestmark = pytest.mark.browser
+# slow: of a server that was killed a browser asks more and more rarely, at last once a minute
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LINE = "The server was started anew"
 NOTICED = 240_000
 """Milliseconds in which a browser finds the new server: it asks after 0.5 s, then waits twice as long each time, up to a minute."""
@@ -56,7 +57,6 @@ def test_a_run_begins_again_and_the_page_says_why(server: ExplorerServer, page: 
     expect(page.get_by_role("slider", name="Attack: turned by γ")).to_have_value("12")
 
 
-@pytest.mark.slow
 def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/votes?n=50&pace=fast")
     again = page.get_by_role("button", name="Run again")
@@ -72,7 +72,6 @@ def test_a_page_without_a_run_says_it_when_a_control_is_used(server: ExplorerSer
     expect(again).to_be_visible()
 
 
-@pytest.mark.slow
 def test_rows_of_an_experiment_are_kept_and_it_goes_on(server: ExplorerServer, page: Page) -> None:
     page.goto(f"{server.address}/experiments?experiment=table11&results=quick")
     page.get_by_role("button", name=re.compile("^Run")).click()
