@@ -2,7 +2,7 @@
 translation's error, and what interval arithmetic knows on one split.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -32,13 +32,16 @@ def _press(live: refinement.LiveRefinement, steps: int) -> None:
     live.remaining = steps
 
 
+def go_to(request: InterpolationRequest, gamma: Iterable[float]) -> None:
+    """Move the sliders of gamma there, as near as their steps allow, within Gamma; in a callback."""
+    for parameter, wanted in zip(request.transform.parameters, gamma, strict=True):
+        value = round(wanted / parameter.step) * parameter.step
+        state.set(**{parameter.name: round(min(max(value, request.limits[0]), request.limits[1]), 6)})
+
+
 def _go_to_worst(request: InterpolationRequest) -> None:
     axis, norms = run.sampled_norms(request)
-    for parameter, place in zip(
-        request.transform.parameters, np.unravel_index(norms.argmax(), norms.shape), strict=True
-    ):
-        value = round(float(axis[place]) / parameter.step) * parameter.step
-        state.set(**{parameter.name: round(min(max(value, request.limits[0]), request.limits[1]), 6)})
+    go_to(request, [float(axis[place]) for place in np.unravel_index(norms.argmax(), norms.shape)])
 
 
 def worst_button(request: InterpolationRequest) -> None:

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from spt.error_bounds import Nearest, error_norms, search_for_violation
 from spt.progress import Progress
-from spt.ui.interpolation import refinement, run
+from spt.ui.interpolation import bounds, refinement, run
 from spt.ui.interpolation.request import InterpolationRequest
 from spt.ui.interpolation.run import RESULTS
-from spt.ui.shared import state
 from spt.ui.shared.rounding import at_least, at_most
 from spt.ui.shared.session import Key
 
@@ -74,17 +73,17 @@ def area(request: InterpolationRequest) -> None:
         help="Samples γ in every split, then climbs from where the error is nearest to its bound. One error above its bound would "
         "show that the bound is wrong; finding none proves nothing, the bounds do.",
     )
-    bounds = standing(request)
-    if not bounds:
+    attacked = standing(request)
+    if not attacked:
         right.caption("Nothing is proved yet: there is no bound to attack.")
         return
     if asked:
-        for each in bounds:
+        for each in attacked:
             label = f"Searching for an error above the {each.name} bound"
             RESULTS.in_background(_key(request, each), partial(search, request, each), label)
     lines = []
     nearest: Nearest | None = None
-    for each in bounds:
+    for each in attacked:
         found: Nearest | None = RESULTS.get(_key(request, each))
         if found is not None:
             lines.append(in_words(request, each, found))
@@ -98,8 +97,8 @@ def area(request: InterpolationRequest) -> None:
         key="to_nearest",
         icon=":material/my_location:",
         width="stretch",
-        on_click=_go,
-        args=(request, nearest),
+        on_click=bounds.go_to,
+        args=(request, nearest.gamma.tolist()),
     )
 
 
@@ -117,9 +116,3 @@ def in_words(request: InterpolationRequest, bounded: StandingBound, found: Neare
         f":{bounded.colour}-badge[{bounded.name}] nearest at {where}: ‖e‖ ≥ **{at_least(found.value)}** where ≤ "
         f"**{at_most(found.bound)}** is proved, {share} of the bound ({splits}, {found.tried:,} γ tried). No violation found."
     )
-
-
-def _go(request: InterpolationRequest, nearest: Nearest) -> None:
-    for parameter, value in zip(request.transform.parameters, nearest.gamma.tolist(), strict=True):
-        value = round(value / parameter.step) * parameter.step
-        state.set(**{parameter.name: round(min(max(value, request.limits[0]), request.limits[1]), 6)})
