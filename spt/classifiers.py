@@ -30,6 +30,8 @@ from spt.transforms import get_transform
 
 MODELS_FOLDER = bundled("assets") / "models"
 PIXELS_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 24}
+IMAGES_IN_A_CALL = 32
+"""On a processor: as many as the votes after which an inner test is first asked."""
 
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -116,11 +118,18 @@ class Classifier:
 
     @property
     def chunk(self) -> int:
-        """Number of images in every call of the network (short batches are padded): a fraction of a second's work."""
+        """Number of images that are worked on together, and of votes whose noise is drawn together: what a seed means depends on
+        it. A fraction of a second's work."""
         channels, height, width = self.input_shape
         on_cpu = self.device.type == "cpu"
         values, most = PIXELS_AT_ONCE["cpu" if on_cpu else "cuda"], 250 if on_cpu else 4000
         return max(1, min(most, values // (channels * height * width)))
+
+    @property
+    def call_size(self) -> int:
+        """Number of images in every call of the network; short batches are padded. On a processor that is few, as its time for an
+        image is the same in a large call, and an image alone takes as long as all."""
+        return min(self.chunk, IMAGES_IN_A_CALL) if self.device.type == "cpu" else self.chunk
 
     def to(self, device: torch.device | str) -> "Classifier":
         """The same classifier on another device, where it is checked again to be a function of one image."""
@@ -167,13 +176,13 @@ class Classifier:
     @torch.inference_mode()
     def network_logits(self, preprocessed: Tensor) -> Tensor:
         """Logits (N, classes), float32, for images that P was applied to (perhaps with noise), before they are rounded to
-        the grid; in calls of exactly `chunk` images.
+        the grid; in calls of exactly `call_size` images.
 
         ValueError, one sentence, if the network fails, answers NaN or not one row for each image, or is in training mode or
         changed since this classifier was made.
         """
         self._check_unchanged()
-        size, count, call = self.chunk, len(preprocessed), _FIRST_CALL.get()
+        size, count, call = self.call_size, len(preprocessed), _FIRST_CALL.get()
         parts = []
         for start in range(0, count, size):
             step()
@@ -245,7 +254,7 @@ class Classifier:
     def _check_function(self) -> None:
         unchecked = partial(self._answer, look_for_nan=False)
         function_check.check_new(
-            self.name, self.module, self._answer, unchecked, self.network_shape, self.chunk, self.grid
+            self.name, self.module, self._answer, unchecked, self.network_shape, self.call_size, self.grid
         )
 
     def _watch(self) -> None:

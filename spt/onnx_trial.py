@@ -24,8 +24,8 @@ _LOGGER = logging.getLogger(__name__)
 PATIENCE = 60.0
 """Seconds that a trial may take."""
 PROCESSOR_SECONDS = 30
-MOST_AT_ONCE, NUMBERS_AT_ONCE = 250, 1 << 19
-"""In a call on the CPU, as `spt.classifiers.Classifier.chunk` has it."""
+MOST_AT_ONCE, NUMBERS_AT_ONCE = 32, 1 << 19
+"""In a call on the CPU, as `spt.classifiers.Classifier.call_size` has it."""
 SLOWEST = 10.0
 """Seconds that a call of the network may take."""
 

@@ -126,16 +126,15 @@ class SmoothedClassifier:
 
     @torch.inference_mode()
     def _vote(self, image: Tensor, points: Tensor, noise_seed: int) -> Tensor:
-        padded = torch.cat([points, points.new_zeros(self.classifier.chunk - len(points), points.shape[1])])
-
         def shown(part: Tensor) -> tuple[Tensor]:
             return (self.classifier.preprocessing(self.transform(image, part)),)
 
-        (inputs,) = halving_on_oom(shown, padded)
+        (inputs,) = halving_on_oom(shown, points)
         if self.pixel_sigma > 0:
             generator = torch.Generator(inputs.device).manual_seed(noise_seed % (1 << 63))
-            inputs = noisy(inputs, self.pixel_sigma, standard_normal(inputs.shape, generator))
-        return self.classifier.network_logits(inputs).argmax(dim=1)[: len(points)].cpu()
+            noise = standard_normal((self.classifier.chunk, *inputs.shape[1:]), generator)[: len(points)]
+            inputs = noisy(inputs, self.pixel_sigma, noise)
+        return self.classifier.network_logits(inputs).argmax(dim=1).cpu()
 
     def count(self, image: Tensor, n: int, generator: torch.Generator) -> Votes:
         """All n votes at once."""

@@ -75,7 +75,7 @@ def test_inner_tests_hold_less_noise_together(scarce, failures):
     assert np.array_equal(count_votes(scarce, centres, 3 * FIRST_LOOK, 0, 0.5, seeds), votes)
     scarce.module.failures = failures
     assert inner_votes(scarce, centres, np.full(6, 0.05), 0, 0.5, 0.01, seeds) == tested
-    assert scarce.module.failures == 0 and scarce.module.sizes == {scarce.chunk}
+    assert scarce.module.failures == 0 and scarce.module.sizes == {scarce.call_size}
 
 
 def test_one_block_has_to_fit(scarce):
