@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from spt import AttackedImage, Rotation, SmoothedClassifier, load_classifier, load_dataset, to_8_bit
@@ -52,6 +53,7 @@ def test_a_step_asks_before_it_shows(name: str) -> None:
     app.segmented_control(key=f"see_{name}").set_value("the answer").run()
     assert_healthy(app)
     assert STEPS[name].take_home in texts(app) and app.latex and not app.info
+    assert any(re.match(r"[*$]", caption.value) for caption in app.caption), "symbols are explained"
     assert shown_address(app)[f"see_{name}"] == "the answer"
 
 
@@ -111,6 +113,9 @@ def test_the_bound_holds(digit: torch.Tensor) -> None:
     attacked = AttackedImage(digit, Rotation(), preprocessing, (-30.0, 30.0))
     assert proved < float(interval_bound(attacked, [[-15.0]], splits=60).values[0]), "the chord bound is the better one"
     assert "between" in texts(app)
+    (share,) = found(rf"≈ \*\*{NUMBER}%\*\*, of that noise", app)
+    sigma = load_classifier(PREPARED).pixel_sigma
+    assert stats.norm.ppf(share / 100) * sigma >= proved > stats.norm.ppf(share / 100 - 0.002) * sigma
 
 
 def test_the_received_picture() -> None:

@@ -5,4 +5,8 @@ import streamlit as st
 from spt.ui.learn import page
 
 st.header("Learn: what does it take to prove an answer?", anchor=False)
+st.markdown(
+    "A network reads a handwritten digit, and somebody may turn the picture before it does. When can its answer be trusted? "
+    "Six steps, about eight minutes, nothing to know beforehand: guess first, then see."
+)
 page.show()

@@ -5,7 +5,7 @@ import streamlit as st
 
 from spt.figures import votes as figures
 from spt.images import to_8_bit
-from spt.ui.learn.lesson import ALONE, ROTATION, TRUTH, Lesson, Link, answer, classifier, digit, link, turned
+from spt.ui.learn.lesson import ALONE, ROTATION, TRUTH, Lesson, Link, answer, classifier, digit, formula, link, turned
 from spt.ui.shared import cache, pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 
@@ -49,7 +49,11 @@ def _show(guess: float | str) -> None:
         figures.response_curve(axis, found, network.class_names, float(guess), "°", "γ"),
         alt=f"How probable each digit is to the network at every angle; it first leaves 2 at {wrong} degrees to the left.",
     )
-    st.latex(rf"f(T_\gamma\,x) \ne f(x)\quad\text{{for}}\quad \gamma = {wrong}^\circ")
+    formula(
+        rf"f(T_\gamma\,x) \ne f(x)\quad\text{{for}}\quad \gamma = {wrong}^\circ",
+        r"*x*: the picture. $T_\gamma\,x$: the picture turned by γ. *f*: the network, or **base classifier**; *f(x)*: what it "
+        "reads.",
+    )
 
 
 def _link() -> Link:

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from scipy.stats import norm
 
 from spt.error_bounds import Search, chord_bound, error_norms
 from spt.figures import errors as figures
 from spt.threat_model import AttackedImage
-from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, link
+from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, formula, link
 from spt.ui.shared import state
 from spt.ui.shared.rounding import at_least, at_most
 from spt.ui.shared.state import Parameters
@@ -31,6 +32,12 @@ def _bound(sha256: str, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
     attacked = AttackedImage(digit()[0], ROTATION, classifier(PREPARED).preprocessing, (-LIMIT, LIMIT))
     found = chord_bound(attacked, [[BETA]], splits=SPLITS, search=Search(tolerance=None, keep_splits=True))
     return found.splits[0][:, 0].numpy(), found.split_values[0].numpy()
+
+
+def needed_share(distance: float) -> float:
+    """The share of pixel noise under which a class has to win, to win within this l2 distance as it is shown too (theorem 3.1);
+    rounded up to a tenth of a percent."""
+    return float(np.ceil(1000 * norm.cdf(float(at_most(distance)) / classifier(PREPARED).pixel_sigma)) / 1000)
 
 
 def _key() -> tuple[str, str]:
@@ -80,12 +87,19 @@ def _show(guess: float | str) -> None:
         "a proof has to speak of all of them."
     )
     _draw([seen, bound], float(guess), f"‖e‖ over γ with a proved bound on each of {len(splits)} parts of the range.")
-    st.latex(
-        rf"\max_{{|\gamma|\le {LIMIT:g}^\circ}} \|e(\beta,\gamma)\| \;\le\; {at_most(proved)}\qquad \beta = {BETA:g}^\circ"
+    formula(
+        rf"\max_{{|\gamma|\le {LIMIT:g}^\circ}} \|e(\beta,\gamma)\| \;\le\; {at_most(proved)}\qquad \beta = {BETA:g}^\circ",
+        f"*β*: the vote’s own turn; each of its turns needs such a bound. How: the range is cut into {len(splits)} parts; on "
+        "each the picture moves little, so how far it can be from a straight line between its two ends is bounded by how fast its "
+        "pixels move.",
     )
+    sigma = classifier(PREPARED).pixel_sigma
+    distance, share = at_most(proved), needed_share(proved)
     st.markdown(
-        f"The range is cut into {len(splits)} parts; on each the picture moves little, so how far it can be from a straight line "
-        "between its two ends is bounded by how fast its pixels move."
+        "**What it is good for.** Let the vote also add random noise to every pixel, of spread "
+        rf"$\sigma_\varepsilon$ = {sigma:g}. A class that wins under more than $\Phi(\|e\| / \sigma_\varepsilon)$, here "
+        rf"Φ({distance} / {sigma:g}) ≈ **{share:.1%}**, of that noise wins for every picture within this distance too: so it "
+        "stands the difference between two turns and one."
     )
 
 

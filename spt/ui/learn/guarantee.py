@@ -6,7 +6,7 @@ from functools import lru_cache
 import streamlit as st
 
 from spt.certificates import CellsCertificate, quantity, rounded_down
-from spt.ui.learn.lesson import ALONE, Lesson, Link, answer, link
+from spt.ui.learn.lesson import ALONE, Lesson, Link, answer, formula, link
 from spt.ui.shared import cells_picture, first_views, state
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.state import Parameters
@@ -55,10 +55,12 @@ def _show(guess: float | str) -> None:
         f"- *Other attacks*: beyond {reach}, shifts, noise, and a picture that was turned and then changed by hand are not covered."
     )
     sigma, pixel = proof.parameter_sigma, proof.pixel_sigma
-    st.latex(
+    formula(
         r"\Pr\big(\text{the statement is false}\big) \le \alpha = "
         rf"{proof.alpha:g},\qquad \sigma_\gamma = {sigma:g}^\circ,\ \sigma_\varepsilon = {pixel:g},\ "
-        rf"R \ge {rounded_down(proof.reach)}^\circ"
+        rf"R \ge {rounded_down(proof.reach)}^\circ",
+        r"$\sigma_\gamma$, $\sigma_\varepsilon$: the spreads of the vote’s turns and of its pixel noise. *R*: no turn by less "
+        "changes the answer.",
     )
 
 

@@ -71,6 +71,12 @@ def turned(angle: float) -> Tensor:
     return ROTATION(digit()[0].double(), [[angle]])[0]
 
 
+def formula(latex: str, legend: str) -> None:
+    """The step's formula with this picture's numbers, and what its symbols mean."""
+    st.latex(latex)
+    st.caption(legend)
+
+
 def answer(words: str) -> None:
     """What is so, in a frame."""
     with st.container(border=True):

@@ -7,9 +7,10 @@ from spt.figures import inverse as figures
 from spt.images import to_8_bit
 from spt.inverse import Inverse, invert
 from spt.threat_model import ReceivedImage
-from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, digit, link, turned
+from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, digit, formula, link, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture, Reading
+from spt.ui.shared.rounding import at_most
 from spt.ui.shared.state import Parameters
 
 LIMIT, ANGLE, SPLITS = 30.0, 12.5, 600
@@ -62,12 +63,13 @@ def _show(guess: float | str) -> None:
         ],
     )
     widest = float((upper - lower).max())
-    st.latex(
-        rf"\text{{lower}}_p \le x_p \le \text{{upper}}_p\quad\text{{for every pixel p;}}\qquad \text{{widest: }} {widest:.2f}"
+    formula(
+        rf"\text{{lower}}_p \le x_p \le \text{{upper}}_p\quad\text{{for every pixel p;}}\qquad \text{{widest: }} {at_most(widest)}",
+        "$x_p$: what pixel *p* of the original can have been, from 0, black, to 1, white.",
     )
     st.markdown(
-        "So somebody who only has the received picture can bound the difference of step 4 as well: over all originals that remain "
-        "possible."
+        "**What it is good for.** Whoever classifies a picture has only the received one. All originals that remain possible "
+        "are known well enough to bound the difference of step 4 over every one of them."
     )
 
 

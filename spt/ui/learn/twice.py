@@ -1,10 +1,9 @@
 """Step 3 of "Learn": two moves are not one, because pixels are interpolated twice."""
 
-import streamlit as st
 import torch
 
 from spt.error_bounds import interpolation_error
-from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, link, turned
+from spt.ui.learn.lesson import PREPARED, ROTATION, Lesson, Link, answer, classifier, digit, formula, link, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 from spt.ui.shared.rounding import about
@@ -59,10 +58,11 @@ def _show(guess: float | str) -> None:
             ),
         ],
     )
-    st.latex(rf"e = P\,(T_{{-{angle:g}^\circ}}\,T_{{{angle:g}^\circ}} - T_{{0^\circ}})\,x,\qquad \|e\| = {about(left)}")
-    st.markdown(
-        "**P** is what the network’s input goes through: a vignette that hides the corners, and a blur. It makes e "
-        "smaller, not zero."
+    formula(
+        rf"e = P\,(T_{{-{angle:g}^\circ}}\,T_{{{angle:g}^\circ}} - T_{{0^\circ}})\,x,\qquad \|e\| = {about(left)}",
+        "*e*: the **interpolation error**, two turns less the one that they should be. *P*: what a picture goes through before the "
+        "network; here a vignette, which hides the corners, and a blur. They make e smaller, not zero. ‖e‖, its **norm**: square "
+        "the differences of all pixels, add, take the root; one pixel turned from black to white has norm 1.",
     )
 
 

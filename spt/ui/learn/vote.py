@@ -8,7 +8,7 @@ from spt.figures import votes as figures
 from spt.images import to_8_bit
 from spt.smoothing import SmoothedClassifier
 from spt.ui.learn import attack
-from spt.ui.learn.lesson import ALONE, ROTATION, TRUTH, Lesson, Link, answer, classifier, link, turned
+from spt.ui.learn.lesson import ALONE, ROTATION, TRUTH, Lesson, Link, answer, classifier, formula, link, turned
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture
 from spt.ui.shared.state import Parameters
@@ -44,7 +44,7 @@ def _show(guess: float | str) -> None:
     said = f"**{network.class_names[TRUTH]}**" if prediction.label == TRUTH else "nothing it is sure of"
     answer(
         f"**{votes:,} of {VOTES:,}** (you said {guess:g}). Alone the network is wrong at {angle}°, and the vote answers {said}: "
-        "most of the turns around this one are read rightly."
+        "most of the turns around this one are read rightly. Who answers by such votes is called **g**, the smoothed classifier."
     )
     rows = figures.histogram_rows(prediction.counts, network.class_names)
     st.vega_lite_chart(
@@ -54,9 +54,12 @@ def _show(guess: float | str) -> None:
     )
     if certificate.label is not None:
         p, radius = rounded_down(certificate.p_lower, 4), rounded_down(certificate.radius)
-        st.latex(
+        formula(
             rf"\underline p = {p}\ldots\quad\Rightarrow\quad \sigma\,\Phi^{{-1}}(\underline p) = {SIGMA:g}^\circ\cdot"
-            rf"\Phi^{{-1}}({p}\ldots) = {radius}\ldots^\circ"
+            rf"\Phi^{{-1}}({p}\ldots) = {radius}\ldots^\circ",
+            rf"$\underline p$: of all random turns at least this share is read as 2, with confidence {1 - ALPHA:.0%}; it is a "
+            "little less than was counted. σ: the spread (standard deviation) of the turns. Φ⁻¹: at how many spreads from the middle of "
+            "a bell curve that share lies below; half lies below 0, 84 % below 1.",
         )
         st.markdown(
             f"If turning twice were the same as turning once, that many votes would **prove** the answer for every further "
