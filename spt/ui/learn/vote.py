@@ -58,8 +58,8 @@ def _show(guess: float | str) -> None:
             rf"\underline p = {p}\ldots\quad\Rightarrow\quad \sigma\,\Phi^{{-1}}(\underline p) = {SIGMA:g}^\circ\cdot"
             rf"\Phi^{{-1}}({p}\ldots) = {radius}\ldots^\circ",
             rf"$\underline p$: of all random turns at least this share is read as 2, with confidence {1 - ALPHA:.0%}; it is a "
-            "little less than was counted. σ: the spread (standard deviation) of the turns. Φ⁻¹: at how many spreads from the middle of "
-            "a bell curve that share lies below; half lies below 0, 84 % below 1.",
+            "little less than was counted. σ: the spread (standard deviation) of the turns. Φ⁻¹: at how many spreads from the "
+            "middle of a bell curve that share lies below; half lies below 0, 84 % below 1.",
         )
         st.markdown(
             f"If turning twice were the same as turning once, that many votes would **prove** the answer for every further "
