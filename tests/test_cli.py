@@ -1,5 +1,6 @@
 """The command line, in this process except where that is the point; own networks stand in for the bundled ones."""
 
+import argparse
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 
 import spt
 from spt import training
-from spt.__main__ import main
+from spt.__main__ import build_parser, main
 from spt.certificates import Certificate, ErrorLevel, ImageErrorLevel, OneErrorCertificate, Prediction, rounded_up
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.certificates.individual_cells import IndividualCellsCertificate
@@ -52,6 +54,38 @@ def fail(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ what it answers
+
+
+class Noticing(argparse.Namespace):
+    """Arguments that know which of them were read since the command began."""
+
+    read: ClassVar[set[str]] = set()
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "run":
+            Noticing.read.clear()
+        Noticing.read.add(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("predict",),
+        ("attack", "--k", "3"),
+        ("bound", "--splits", "5"),
+        ("certify",),
+        ("certify", "--defence", "dist-x", "--limit", "1", "--cell-width", "2"),
+        ("certify", "--defence", "dist-x", "--limit", "1", "--n-gamma", "10"),
+    ],
+    ids=" ".join,
+)
+def test_every_option_of_a_command_is_read(monkeypatch, command: tuple[str, ...]) -> None:
+    """Or refused where it is given, see `BAD`: none is taken and means nothing."""
+    monkeypatch.setattr(argparse, "Namespace", Noticing)
+    assert main([*command, *OWN_F]) == 0
+    read = set(Noticing.read)
+    assert {name for name in vars(build_parser().parse_args([*command, *OWN_F])) if name != "run"} <= read
 
 
 def test_certify_writes_the_certificate(capsys):
@@ -276,7 +310,7 @@ BAD = {
         "choose one of rotation, translation",
     ),
     "a form without a bound": (
-        ["certify", *FEW, "--transform", "scaling", "--defence", "dist-x", "--form", "one-ball"],
+        ["certify", *OWN_F, "--transform", "scaling", "--defence", "dist-x", "--form", "one-ball"],
         "for scaling DistSPT^x with cells proves (--defence dist-x --form cells)",
     ),
     "no inverse": (
@@ -308,12 +342,33 @@ BAD = {
     "no such function": (["predict", "--classifier", f"{OWN}:missing"], "missing"),
     "no such device": (["predict", "--device", "tpu"], "There is no device 'tpu' here, only cpu"),
     "defence": (["certify", "--defence", "best"], "invalid choice: 'best'"),
-    "dist-d without E": (["certify", *FEW, "--defence", "dist-d"], "name the file with --error"),
+    "votes of cells": (
+        ["certify", *FEW, "--defence", "dist-x"],
+        "--n 200 is for --defence base and for --votes joint only, not for dist-x.",
+    ),
+    "joint votes of samples": (
+        ["certify", *OWN_F, "--defence", "dist-x-one-error", "--votes", "joint", "--n-gamma", "50"],
+        "--n-gamma 50 is for defences that prove, with nested votes only, not for dist-x-one-error with joint votes.",
+    ),
+    "samples of base": (["certify", *OWN_F, "--n-gamma", "50"], "--n-gamma 50 is for defences that prove, with nested"),
+    "attacker of base": (
+        ["certify", *OWN_F, "--attacker", "exact"],
+        "--attacker exact is for defences that prove only",
+    ),
+    "joint votes of balls": (
+        ["certify", *OWN_F, "--defence", "dist-x", "--n-gamma", "50", "--votes", "nested"],
+        "--votes nested is for defences with one E only, not for dist-x.",
+    ),
+    "noise of a bound": (["bound", *OWN_F, "--pixel-sigma", "1"], "unrecognized arguments: --pixel-sigma 1"),
+    "dist-d without E": (["certify", *OWN_F, "--defence", "dist-d"], "name the file with --error"),
     "E without dist-d": (["certify", *FEW, "--error", "e.json"], "--error is for --defence dist-d only, not for base"),
-    "no such E": (["certify", *FEW, "--defence", "dist-d", "--error", "no.json"], "no.json: No such file"),
-    "no E": (["certify", *FEW, "--defence", "dist-d", "--error", OWN], "own_network.py: This is no record of an error"),
+    "no such E": (["certify", *OWN_F, "--defence", "dist-d", "--error", "no.json"], "no.json: No such file"),
+    "no E": (
+        ["certify", *OWN_F, "--defence", "dist-d", "--error", OWN],
+        "own_network.py: This is no record of an error",
+    ),
     "no pixel noise": (
-        ["certify", *FEW, "--defence", "dist-x-one-error", "--pixel-sigma", "0"],
+        ["certify", *OWN_F, "--defence", "dist-x-one-error", "--pixel-sigma", "0"],
         "--defence dist-x-one-error needs pixel noise: --pixel-sigma must be positive, but is 0.",
     ),
     "no pixel noise to measure for": (["measure", *OWN_F, "--pixel-sigma", "0"], "--pixel-sigma must be positive"),
@@ -339,7 +394,7 @@ BAD = {
     "no such folder": (["invert", "--limit", "1", "--width", "1", "--out", "no/inverse.npz"], "no/inverse.npz"),
     "nothing received": (["invert", "--received", "no.png"], "There is no picture file 'no.png'"),
     "indiv without noise": (
-        ["certify", *FEW, "--defence", "indiv", "--pixel-sigma", "0"],
+        ["certify", *OWN_F, "--defence", "indiv", "--pixel-sigma", "0"],
         "--defence indiv needs pixel noise: --pixel-sigma must be positive, but is 0.",
     ),
     "option": (["list", "--quickly"], "unrecognized arguments: --quickly"),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from spt.transforms import Transform
 
 DEFAULT_CLASSIFIER = "mnist-rotation"
+N = 1000
+"""Votes, where nothing else is said."""
 NEGATIVE_NUMBER = re.compile(r"-((\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?|inf(inity)?|nan)$", re.IGNORECASE)
 
 
@@ -84,17 +86,18 @@ def parameter_noise(text: str) -> float:
 
 def add_smoothing(parser: Parser) -> None:
     """The arguments that say which image, which f and which g; read by `GivenImage`."""
-    _add_image(parser)
-    add_classifier(parser)
+    add_image(parser)
+    add_noise(add_classifier(parser))
     cost = parser.add_argument_group("procedure")
-    cost.add_argument("--n", type=count, default=1000, help="votes (default: %(default)s)")
+    cost.add_argument("--n", type=count, default=N, help=f"votes (default: {N})")
     cost.add_argument(
         "--alpha", type=probability, default=0.01, help="probability of a wrong statement (default: %(default)s)"
     )
     add_seed_and_device(cost, seed=0)
 
 
-def _add_image(parser: Parser) -> None:
+def add_image(parser: Parser) -> None:
+    """The arguments that say which image."""
     what = parser.add_argument_group("image")
     what.add_argument(
         "--image",
@@ -120,9 +123,9 @@ def add_download(parser: Any) -> None:
     parser.add_argument("--download", action="store_true", help="fetch the data set if it is not there")
 
 
-def add_classifier(parser: Parser) -> None:
-    """The arguments that say which f and which g; read by `read_smoothed`."""
-    which = parser.add_argument_group("smoothed classifier")
+def add_classifier(parser: Parser, title: str = "smoothed classifier") -> Any:
+    """The arguments that say which f and which transformation; read by `read_smoothed`. Returns their group."""
+    which = parser.add_argument_group(title)
     which.add_argument(
         "--classifier",
         metavar="NAME",
@@ -134,6 +137,11 @@ def add_classifier(parser: Parser) -> None:
     which.add_argument(
         "--transform", metavar="NAME", help="default: what the classifier was trained for, else rotation"
     )
+    return which
+
+
+def add_noise(which: Any) -> None:
+    """The arguments that say which g; read by `read_smoothed`."""
     which.add_argument(
         "--parameter-sigma",
         type=parameter_noise,

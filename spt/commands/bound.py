@@ -3,7 +3,17 @@
 import argparse
 from typing import Any
 
-from spt.commands.arguments import GivenImage, add_command, add_smoothing, parameter, parameter_point, size, small_count
+from spt.commands.arguments import (
+    GivenImage,
+    add_classifier,
+    add_command,
+    add_device,
+    add_image,
+    parameter,
+    parameter_point,
+    size,
+    small_count,
+)
 from spt.experiments.files import json_text
 
 
@@ -18,7 +28,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--limit", type=size, metavar="L", help="gamma from -L to L (default: 30° or 1.5 px)")
     parser.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
     parser.add_argument("--splits", type=small_count, default=100, help="of the interval bound (default: %(default)s)")
-    add_smoothing(parser)
+    add_image(parser)
+    add_device(add_classifier(parser, "network, whose preprocessing P is before it"))
+    parser.set_defaults(parameter_sigma=None, pixel_sigma=None)  # the error has no noise
 
 
 def _bound(arguments: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spt.commands.arguments import (
     GivenImage,
+    N,
     Parser,
     add_command,
     add_smoothing,
@@ -76,6 +77,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--n0", type=count, default=100, help="other votes that choose the class (default: 100)")
     _add_proof(parser)
     add_smoothing(parser)
+    parser.set_defaults(n=None)  # so that it is seen whether it was given
 
 
 def _add_proof(parser: Parser) -> None:
@@ -92,7 +94,7 @@ def _add_proof(parser: Parser) -> None:
     proof.add_argument(
         "--n-gamma", type=count, help=f"samples of the parameter (default: {N_GAMMA}; --form cells has its own)"
     )
-    proof.add_argument("--attacker", choices=["8-bit", "exact"], default="8-bit", help="default: %(default)s")
+    proof.add_argument("--attacker", choices=["8-bit", "exact"], help="default: 8-bit")
     proof.add_argument(
         "--first-looks",
         type=count,
@@ -133,9 +135,7 @@ def _add_proof(parser: Parser) -> None:
     one.add_argument(
         "--votes",
         choices=["nested", "joint"],
-        default="nested",
-        help="which g: nested, the paper's, from --n-gamma samples; joint, another g, from --n votes "
-        "(default: %(default)s)",
+        help="which g: nested, the paper's, from --n-gamma samples; joint, another g, from --n votes (default: nested)",
     )
     one.add_argument(
         "--error-betas",
@@ -166,6 +166,7 @@ def _certify(arguments: argparse.Namespace) -> str:
         )
     if arguments.error_betas is not None and not arguments.defence.endswith("-one-error"):
         raise ValueError(f"--error-betas is for defences that measure E on the image, not for {arguments.defence}.")
+    _take_defaults(arguments)
     pixels_only = arguments.parameter_sigma == 0 or (
         arguments.defence == "dist-x"
         and form == "cells"
@@ -228,8 +229,25 @@ def _form(arguments: argparse.Namespace) -> str:
         raise ValueError(f"{shaped[0]} is for --defence dist-x --form cells only, not for {defence} with {form}.")
     if form == "one-error":
         arguments.defence = f"{named}-one-error"
-    arguments.n_gamma = arguments.n_gamma or N_GAMMA
     return form
+
+
+def _take_defaults(arguments: argparse.Namespace) -> None:
+    """Give options that were not given their defaults; ValueError for one that was, and that this defence has no use for."""
+    defence, joint = arguments.defence, arguments.votes == "joint"
+    proves, one_error = defence != "base", defence == "dist-d" or defence.endswith("-one-error")
+    for name, default, is_read, readers in (
+        ("n", N, joint or not proves, "--defence base and for --votes joint"),
+        ("n_gamma", N_GAMMA, proves and not joint, "defences that prove, with nested votes"),
+        ("attacker", "8-bit", proves, "defences that prove"),
+        ("votes", "nested", one_error, "defences with one E"),
+    ):
+        given = getattr(arguments, name)
+        if given is None:
+            setattr(arguments, name, default)
+        elif not is_read:
+            option = f"--{name.replace('_', '-')} {given}"
+            raise ValueError(f"{option} is for {readers} only, not for {defence}{' with joint votes' * joint}.")
 
 
 def _answer(arguments: argparse.Namespace, certificate: "AnyCertificate", text: str) -> str:
@@ -254,7 +272,7 @@ def _check_errors(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--error-level {arguments.error_level:g} is for --defence indiv-one-error only, not for {defence}."
         )
-    if defence == "indiv-one-error" and arguments.votes != "nested":
+    if defence == "indiv-one-error" and arguments.votes == "joint":
         raise ValueError(
             f"--votes {arguments.votes} proves nothing about a received image: --defence indiv-one-error takes nested votes."
         )

@@ -8,6 +8,7 @@ from spt.commands.arguments import (
     add_classifier,
     add_command,
     add_download,
+    add_noise,
     add_seed_and_device,
     count,
     error_size,
@@ -50,7 +51,7 @@ def add(commands: Any) -> None:
         "--alpha", type=probability, default=0.001, help="probability that q_E is wrong (default: %(default)s)"
     )
     add_seed_and_device(cost, seed=0)
-    add_classifier(parser)
+    add_noise(add_classifier(parser))
 
 
 def _measure(arguments: argparse.Namespace) -> str:
