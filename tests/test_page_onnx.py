@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from pages import assert_healthy, menu, shown_address, texts, titles, visit
 from spt import onnx_files
+from spt.onnx_networks import OnnxDescription
+from spt.preprocessing import Preprocessing
 from spt.ui.shared import uploads
 
 NETWORK = (Path(__file__).parent / "networks" / "sklearn-digits.onnx").read_bytes()
@@ -35,11 +37,11 @@ def dropped(content: bytes = NETWORK, name: str = "my net.onnx") -> AppTest:
     return app
 
 
-def fill(app: AppTest, **fields: str) -> AppTest:
+def fill(app: AppTest, **fields: str | float) -> AppTest:
     """Fill in the form, and send it."""
     for name, value in fields.items():
-        areas = app.text_area if name == "class_names" else app.selectbox if name == "vignette" else app.text_input
-        [field] = [each for each in areas if str(each.key).startswith(f"network_{name}_")]
+        every = [*app.text_area, *app.text_input, *app.selectbox, *app.number_input]
+        [field] = [each for each in every if str(each.key).startswith(f"network_{name}_")]
         field.set_value(value)
     [button] = [each for each in app.button if each.label == "Feed it this way"]
     return button.click().run()
@@ -82,6 +84,20 @@ def test_the_form_says_how_it_is_fed_and_the_page_follows() -> None:
     there = menu(app, "interpolation")
     assert not there.exception and not there.error
     assert shown_address(there)["network_about"] == address["network_about"]
+
+
+def test_the_form_takes_all_of_p_and_the_noise_of_the_training() -> None:
+    app = dropped()
+    fill(app, input_shape="1, 20, 30", resize=12, crop=8, transform="shear", parameter_sigma=7.0, pixel_sigma=0.125)
+    assert_healthy(app)
+    upload = uploads.find(str(shown_address(app)["network_about"]))
+    assert upload is not None
+    found = OnnxDescription.read(upload.data.decode())
+    assert (found.input_shape, found.preprocessing) == ((1, 20, 30), Preprocessing(resize=12, crop=8))
+    assert (found.transform, found.parameter_sigma, found.pixel_sigma) == ("shear", 7.0, 0.125)
+    assert any("was trained for shear" in each.value for each in app.caption)
+    fill(app, crop=13)
+    assert len(app.error) == 1 and "too small for a centre crop of 13 pixels" in app.error[0].value
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from spt.classifiers import Classifier
 from spt.onnx_networks import OnnxDescription
 from spt.onnx_trial import OnnxTrial
 from spt.preprocessing import Preprocessing, Vignette
+from spt.transforms import TRANSFORMS
 from spt.ui.shared import cache, failures, pixel_grid, state, title, uploads
 from spt.ui.shared.markdown import escape
 
@@ -149,7 +150,6 @@ def _form(trial: OnnxTrial, description: OnnxDescription, file: str) -> None:
         with st.form("network_form", border=False):
             kept = cache.sha256(told.encode())[:8]  # of another description the form begins anew
             keys = {name: f"network_{name}_{facts.sha256[:8]}_{kept}" for name in (*_TEXTS, *_OTHERS)}
-            p = description.preprocessing
             values = {
                 "class_names": "\n".join(description.class_names),
                 "input_shape": ", ".join(map(str, description.input_shape or own or ())),
@@ -160,25 +160,8 @@ def _form(trial: OnnxTrial, description: OnnxDescription, file: str) -> None:
             for name, (label, words, empty) in _TEXTS.items():
                 area = st.text_area if name == "class_names" else st.text_input
                 area(label, values[name], key=keys[name], help=words, placeholder=empty)
-            st.selectbox(
-                "P: vignette",
-                [_NONE, "circle", "rectangle"],
-                [None, "circle", "rectangle"].index(p.vignette),
-                key=keys["vignette"],
-                help="What P blackens after every transformation: all outside a circle (rotation), or a frame (translation).",
-            )
-            st.number_input(
-                "P: margin of the vignette, in pixels", 0.0, 100.0, float(p.vignette_margin), key=keys["margin"]
-            )
-            st.number_input("P: size of the blur, in pixels (odd; 0: none)", 0, 31, p.blur_size, key=keys["blur_size"])
-            st.number_input(
-                "P: scale s of the blur",
-                0.1,
-                100.0,
-                float(p.blur_scale),
-                key=keys["blur_scale"],
-                help="Weights exp(-(i² + j²)/s).",
-            )
+            _ask_preprocessing(description.preprocessing, keys)
+            _ask_noise(description, keys)
             st.form_submit_button("Feed it this way", on_click=_apply, args=(description, keys), width="stretch")
         if _REFUSED in st.session_state:
             st.error(st.session_state[_REFUSED])
@@ -209,7 +192,66 @@ _TEXTS = {
         "1",
     ),
 }
-_OTHERS = ("vignette", "margin", "blur_size", "blur_scale")
+_OTHERS = (
+    "resize",
+    "crop",
+    "vignette",
+    "margin",
+    "blur_size",
+    "blur_scale",
+    "transform",
+    "parameter_sigma",
+    "pixel_sigma",
+)
+
+
+def _ask_preprocessing(p: Preprocessing, keys: dict[str, str]) -> None:
+    """P, in its own order."""
+    most = onnx_networks.MOST_SIDE
+    st.number_input(
+        "P: resize the short side to, in pixels (0: not)",
+        0,
+        most,
+        p.resize or 0,
+        key=keys["resize"],
+        help="With a filter that averages what it makes smaller.",
+    )
+    st.number_input("P: crop to the middle, in pixels (0: not)", 0, most, p.crop or 0, key=keys["crop"])
+    st.selectbox(
+        "P: vignette",
+        [_NONE, "circle", "rectangle"],
+        [None, "circle", "rectangle"].index(p.vignette),
+        key=keys["vignette"],
+        help="What P blackens after every transformation: all outside a circle (rotation), or a frame (translation).",
+    )
+    st.number_input("P: margin of the vignette, in pixels", 0.0, 100.0, float(p.vignette_margin), key=keys["margin"])
+    st.number_input("P: size of the blur, in pixels (odd; 0: none)", 0, 31, p.blur_size, key=keys["blur_size"])
+    st.number_input(
+        "P: scale s of the blur",
+        0.1,
+        100.0,
+        float(p.blur_scale),
+        key=keys["blur_scale"],
+        help="Weights exp(-(i² + j²)/s).",
+    )
+
+
+def _ask_noise(description: OnnxDescription, keys: dict[str, str]) -> None:
+    """The noise that the network was trained for, which pages name or begin with, and the command line takes."""
+    names = [_NONE, *TRANSFORMS]
+    st.selectbox(
+        "Trained for",
+        names,
+        names.index(description.transform if description.transform in names else _NONE),
+        key=keys["transform"],
+        help="The transformation that it was shown in training, if any; pages say where another one is chosen.",
+    )
+    st.number_input(
+        "Trained for σ_γ (0: unknown)", 0.0, 1e4, float(description.parameter_sigma), key=keys["parameter_sigma"]
+    )
+    st.number_input(
+        "Trained for pixel noise σ_ε (0: none)", 0.0, 1e4, float(description.pixel_sigma), key=keys["pixel_sigma"]
+    )
 
 
 def _apply(before: OnnxDescription, keys: dict[str, str]) -> None:
@@ -225,6 +267,9 @@ def _apply(before: OnnxDescription, keys: dict[str, str]) -> None:
             mean=_numbers("mean", given["mean"]),
             deviation=_numbers("deviation", given["deviation"]),
             preprocessing=_preprocessing(before.preprocessing, given),
+            transform=given["transform"] if given["transform"] in TRANSFORMS else None,
+            parameter_sigma=float(given["parameter_sigma"]),
+            pixel_sigma=float(given["pixel_sigma"]),
         )
         description = OnnxDescription.read(description.to_toml())
     except ValueError as error:
@@ -237,6 +282,8 @@ def _preprocessing(before: Preprocessing, given: dict[str, str]) -> Preprocessin
     chosen: dict[str, Vignette] = {"circle": "circle", "rectangle": "rectangle"}
     return dataclasses.replace(
         before,
+        resize=int(given["resize"]) or None,
+        crop=int(given["crop"]) or None,
         vignette=chosen.get(given["vignette"]),
         vignette_margin=float(given["margin"]),
         blur_size=int(given["blur_size"]),
