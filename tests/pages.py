@@ -8,7 +8,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from spt.ui.shared import address, components, folded, state
+from spt.ui.shared import address, components, folded, share, state
 from spt.ui.shared.state import State
 
 _VISITS = itertools.count(1)
@@ -21,7 +21,7 @@ def visit(page: str, parameters: dict[str, str], timeout: float = 60, unfolded: 
     is open."""
     app = AppTest.from_file(SCRIPT, default_timeout=timeout)
     app.switch_page(page)
-    for key in (folded.HOW, folded.EXPORT, folded.CODE):
+    for key in (folded.HOW, folded.CODE, share.MENU):
         app.session_state[key] = unfolded
     for name, value in parameters.items():
         app.query_params[name] = value
