@@ -69,6 +69,11 @@ def shown_address(app: AppTest) -> dict[str, str | list[str]]:
     return {name: value for name, value in app.query_params.items() if name != address.VISIT}
 
 
+def downloads(app: AppTest) -> set[str]:
+    """What the numbers that the menu Share offers are called."""
+    return {each.proto.label for each in app.get("download_button")} - {"Save as .py"}
+
+
 def grids(app: AppTest) -> dict[str, dict[str, Any]]:
     """What the page's pixel grids were given, by their keys."""
     given = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]

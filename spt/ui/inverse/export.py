@@ -15,14 +15,14 @@ from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import Shown
 from spt.ui.inverse.request import PAPERS_EXAMPLE, InverseRequest
-from spt.ui.inverse.run import Found
+from spt.ui.inverse.run import Found, Part
 from spt.ui.shared.csv_text import csv_text
 from spt.ui.shared.exported_code import Loading, classifier_name, in_python, in_shell, what_lines_need
 from spt.ui.shared.share import Shared, SharedFile, SharedPicture
 
 
-def shared(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded | None) -> Shared:
-    """All of it."""
+def shared(request: InverseRequest, found: Found, part: int, shown: Shown, bounded: Bounded | None) -> Shared:
+    """All of it; ``part``: number of the part of Gamma that the page's numbers are about."""
     return Shared(
         "inverse",
         (
@@ -37,7 +37,9 @@ def shared(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded
             ),
             SharedFile("Bounds as NPZ", "inverse.npz", "application/octet-stream", partial(as_npz, request, found)),
         ),
-        code(request, None if bounded is None else bounded.outcome),
+        code(
+            request, found.parts[part] if found.last.consistent else None, None if bounded is None else bounded.outcome
+        ),
         "" if _is_the_example(request) else command(request),
         "The command line loads files, and the paper’s example is none: the Python below has its values.",
         (lambda: None) if _is_the_example(request) else partial(what_lines_need, request.subject),
@@ -151,8 +153,9 @@ def command(request: InverseRequest) -> str:
     )
 
 
-def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> str:
-    """Python that computes the same, the certificate's run included."""
+def code(request: InverseRequest, part: Part | None, outcome: IndividualOutcome | None = None) -> str:
+    """Python that computes the same, and prints the numbers of that part of Gamma (None: nothing survives); the certificate's run
+    included."""
     load = _loading(request)
     lines = [
         *load.before,
@@ -173,12 +176,22 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
         f"inverse = invert(ReceivedImage(received, transform, {list(request.gamma_range)}, attacker={request.attacker!r}), "
         f"width={request.split_width!r}, refinements={request.refinements}, naive={request.naive})",
         'print("survives:", inverse.surviving.tolist(), "share:", inverse.share, inverse.contradiction or "")',
-        "if inverse.consistent:",
-        "    lower, upper = inverse.hull",
-        '    print("mean width:", float((upper - lower).mean()))',
+        *([] if part is None else _width_code(part)),
         *([] if outcome is None else _certificate_code(request, outcome)),
     ]
     return "\n".join(lines)
+
+
+def _width_code(part: Part) -> list[str]:
+    """Lower and upper image over all that survives, or over one part of it, and how far apart they are."""
+    ends = ["lower, upper = inverse.hull"]
+    if part.box is not None:
+        ends = [
+            f"part = inverse.boxes.new_tensor({part.box.tolist()})  # of what survives, as the page shows it",
+            "inside = ((inverse.boxes[..., 0] >= part[:, 0]) & (inverse.boxes[..., 1] <= part[:, 1])).all(dim=1)",
+            "lower, upper = inverse.lower[inside].amin(0), inverse.upper[inside].amax(0)",
+        ]
+    return [*ends, 'print("mean width:", float((upper - lower).mean()))']
 
 
 def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> list[str]:

@@ -75,7 +75,7 @@ def _show(request: InverseRequest, found: Found) -> None:
     shown = one_pixel.area(request, found, part)
     bounded = error_bound.area(request, found)
     folded.area("How it works, and the words", folded.HOW, partial(_show_words, request))
-    share.offer(partial(export.shared, request, found, shown, bounded))
+    share.offer(partial(export.shared, request, found, part, shown, bounded))
     with st.expander("Check: is this certificate true? Or one from a file?"):
         _check(request, None if bounded is None else bounded.outcome)
 

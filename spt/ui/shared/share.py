@@ -17,7 +17,7 @@ from spt.ui.shared.components import component
 MENU = "share_menu"
 """The key of the menu, which says whether it is open."""
 WAIT = "There is something to share when the run has ended."
-_OFFERED, _PLACE = "share_offered", "share_place"
+OFFERED, _PLACE = "share_offered", "share_place"
 _YOURS = "The {} is kept for your browser only: the link shows others that it is yours, not the {}."
 _OWN = {name: _YOURS.format(what, what) for name, what in uploads.OWN.items()}
 
@@ -72,13 +72,13 @@ class Shared:
 
 def menu(with_more: bool) -> None:
     """Draw the button that opens it. Without ``with_more`` there is the link, and nothing else comes."""
-    st.session_state.pop(_OFFERED, None)
+    st.session_state.pop(OFFERED, None)
     _menu(with_more)
 
 
 def offer(make: Callable[[], Shared]) -> None:
     """Say what there is to share of what is on the page now."""
-    st.session_state[_OFFERED] = make
+    st.session_state[OFFERED] = make
     _fill(st.session_state[_PLACE], bool(st.session_state.get(MENU)))
 
 
@@ -97,7 +97,7 @@ def _menu(with_more: bool) -> None:
 
 def _fill(place: Any, opened: bool) -> None:
     """Draw what is offered there, if the menu is open; as long as nothing is, say so, for one who opens it while a run goes on."""
-    make = st.session_state.get(_OFFERED)
+    make = st.session_state.get(OFFERED)
     if make is None:
         place.caption(WAIT)
     elif not opened:
@@ -150,7 +150,11 @@ def _of(picture: SharedPicture) -> dict[str, str]:
 
 
 def _copy(what: str, text: str) -> None:
-    _part(key=f"share_copy_{what.lower()}", data={"kind": "copy", "label": f"Copy the {what}", "text": text}, height="content")
+    _part(
+        key=f"share_copy_{what.lower()}",
+        data={"kind": "copy", "label": f"Copy the {what}", "text": text},
+        height="content",
+    )
 
 
 def _download(label: str, data: Any, file: str, kind: str, key: str) -> None:
