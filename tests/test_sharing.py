@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from spt.__main__ import main
 from spt.certificates import rounded_up
 from spt.experiments import configure, get_experiment, open_store, run
 from spt.experiments.table11 import Table11
@@ -83,6 +85,12 @@ def same_errors(app: AppTest, output: str) -> None:
     assert len(numbers) == 4
     for name, value in numbers.items():
         assert f"≤ **{at_most(float(value))}**" in texts(app), name
+    [command] = [block.value for block in app.code if block.language == "bash"]
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        main([*shlex.split(command)[3:], "--json"])
+    bounds = {one["method"]: one["value"] for one in json.loads(written.getvalue())["bounds"]}
+    assert bounds["interval"] == pytest.approx(float(numbers["interval_bound"]), rel=1e-4)  # of the image in float32
 
 
 def same_inverse(app: AppTest, output: str) -> None:
