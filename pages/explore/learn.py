@@ -6,6 +6,6 @@ from spt.ui.shared import title
 title.show(
     "Learn: what does it take to prove an answer?",
     "A network reads a handwritten digit, and somebody may turn the picture before it does. When can its answer be trusted? "
-    "Six steps, about eight minutes, nothing to know beforehand: guess first, then see."
+    "Six steps, about eight minutes, nothing to know beforehand: guess first, then see.",
 )
 page.show()
