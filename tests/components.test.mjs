@@ -436,3 +436,40 @@ test("pointer: what a step points at comes into view between the upper edge and 
   end();
   assert.equal(marked.attributes["data-tour-point"], undefined);
 });
+
+test("the menu Share copies the address, says whose picture a link is to, and saves a chart with all that is drawn of it", async () => {
+  const { figureOf, lines, copied, default: mount } = await script("shared/share");
+  assert.equal(await component("shared/share"), mount);
+  assert.deepEqual(lines("one two three four", 9), ["one two", "three", "four"]);
+  const page = new Element(), written = [];
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: { clipboard: { writeText: async (text) => written.push(text) } } });
+  globalThis.location = { href: "http://here/votes?upload=0123&n=50" };
+  Element.prototype.focus = function () { this.focused = true; };
+  mount({ parentElement: page, data: { kind: "link", own: { upload: "yours", camera: "taken" } } });
+  const parts = page.querySelector(".parts"), [field, copy] = parts.children[0].children;
+  assert.ok(parts.querySelector("input").focused, "the keyboard is in the menu");
+  assert.equal(field.value, "http://here/votes?upload=0123&n=50");
+  assert.deepEqual(parts.children.slice(1).map((each) => each.children[0]), ["yours"]);
+  globalThis.location = { href: "http://here/votes?n=100" };
+  await copy.onclick();
+  assert.deepEqual(written, ["http://here/votes?n=100"]);
+  assert.equal(copy.textContent, "Copied");
+
+  Object.defineProperty(globalThis, "navigator", { configurable: true, value: {} });
+  const root = new Element(), commands = [];
+  Element.prototype.select = function () { this.selected = true; };
+  Element.prototype.remove = () => {};
+  document.execCommand = (name) => commands.push(name);
+  await copied("python", root);
+  assert.deepEqual([root.children[0].value, root.children[0].selected, commands], ["python", true, ["copy"]]);
+
+  const chart = new Element("div"), layer = new Element("svg");
+  layer.querySelectorAll = () => [];
+  layer.cloneNode = () => layer;
+  chart.querySelectorAll = () => [layer];
+  const figure = figureOf(chart, "SPT Explorer: digits", { ground: "white", text: "black" });
+  const [ground, drawn, ...words] = figure.children;
+  assert.deepEqual([figure.attributes.width, ground.attributes.fill, drawn], [132, "white", layer]);
+  assert.deepEqual(words.map((each) => each.children[0]), ["SPT Explorer:", "digits"]);
+  assert.deepEqual([layer.attributes.x, layer.attributes.width], [16, 100]);
+});

@@ -8,7 +8,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from spt.ui.shared import address, components, folded, state
+from spt.ui.shared import address, components, folded, share, state
 from spt.ui.shared.state import State
 
 _VISITS = itertools.count(1)
@@ -21,7 +21,7 @@ def visit(page: str, parameters: dict[str, str], timeout: float = 60, unfolded: 
     is open."""
     app = AppTest.from_file(SCRIPT, default_timeout=timeout)
     app.switch_page(page)
-    for key in (folded.HOW, folded.EXPORT, folded.CODE):
+    for key in (folded.HOW, folded.CODE, share.MENU):
         app.session_state[key] = unfolded
     for name, value in parameters.items():
         app.query_params[name] = value
@@ -67,6 +67,11 @@ def state_of(app: AppTest) -> State:
 def shown_address(app: AppTest) -> dict[str, str | list[str]]:
     """What the address bar shows."""
     return {name: value for name, value in app.query_params.items() if name != address.VISIT}
+
+
+def downloads(app: AppTest) -> set[str]:
+    """What the numbers that the menu Share offers are called."""
+    return {each.proto.label for each in app.get("download_button")} - {"Save as .py"}
 
 
 def grids(app: AppTest) -> dict[str, dict[str, Any]]:

@@ -350,14 +350,6 @@ def test_there_is_no_picture_of_a_provisional_certificate(expected):
         certificate_svg(changed(expected, n_gamma=21), "data:,", "7")
 
 
-def test_the_code_on_the_page_gives_its_certificate(page, capsys):
-    [code] = [block.value for block in page.code if block.language == "python"]
-    exec(compile(code, "page", "exec"), {})
-    certificate = page.session_state["certify_run"].certificate
-    printed = capsys.readouterr().out
-    assert certificate.explain() in printed and printed.rstrip().endswith("True")
-
-
 @pytest.mark.slow
 def test_the_photograph_of_the_preset_is_certified() -> None:
     """What the card on the start page says, by the core with the page's settings."""

@@ -1,8 +1,6 @@
 """The page "Experiments", driven by Streamlit's AppTest, its figures, and stored results: what is on the screen is what the
 rows say, and what is not complete says so."""
 
-import contextlib
-import io
 import json
 import threading
 import time
@@ -32,7 +30,7 @@ from spt.ui.shared import gate
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.presets import PRESETS
 from spt.ui.votes import page as votes
-from tests.pages import assert_healthy, texts, visit
+from tests.pages import assert_healthy, downloads, texts, visit
 
 CHEAP = {"dataset": "digits", "images": 2}
 
@@ -129,10 +127,6 @@ def wait(app: AppTest, seconds: float = 60) -> AppTest:
     return app
 
 
-def downloads(app: AppTest) -> set[str]:
-    return {button.key for button in app.get("download_button")}
-
-
 # ---------------------------------------------------------------------------------------------------------------- stored
 
 
@@ -160,7 +154,7 @@ def test_every_experiment_shows_its_stored_results_beside_the_paper_s(folders: P
         assert f"not proved] The paper’s line: {line.caveat}" in text
     assert experiment.note in text
     assert len(app.get("plotly_chart")) == 1
-    assert {"experiment_csv", "experiment_json"} <= downloads(app)
+    assert {"Rows as CSV", "Line as JSON"} <= downloads(app)
     assert any(block.value == f"python -m spt run {name} --preset quick --images 4" for block in app.code)
 
 
@@ -369,7 +363,7 @@ def test_stop_keeps_the_rows_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch
         and "of 30 rows" in text
         and app.button(key="experiment_start").label == "Go on"
     )
-    assert "PROVISIONAL" in app.table[0].value.columns[0] and "experiment_csv" in downloads(app)
+    assert "PROVISIONAL" in app.table[0].value.columns[0] and "Rows as CSV" in downloads(app)
     worker = app.session_state["experiment_worker"]
     worker._thread.join(30)
     kept = run.kept_rows(configure(Table11, "quick", images=30))["images"]
@@ -464,19 +458,6 @@ def test_every_control_of_a_quick_run_changes_what_reproduces_it() -> None:
         assert_healthy(app)
         assert any(words in block.value for block in app.code), key
         assert "Nothing has been measured" in texts(app)
-
-
-def test_the_python_on_the_page_gives_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_page(experiment="table11", table11_images="1")
-    app.button(key="experiment_start").click().run()
-    wait(app)
-    [code] = [block.value for block in app.code if block.language == "python"]
-    monkeypatch.chdir(tmp_path)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(code, "page", "exec"), {})
-    ours = next(line for line in printed.getvalue().splitlines() if "ours" in line)
-    assert [cell.strip() for cell in ours.split("|")[2:-1]] == app.table[0].value.iloc[:, 0].tolist()
 
 
 def test_invalid_values_in_the_address_fall_back_to_defaults() -> None:

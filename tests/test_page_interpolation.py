@@ -34,7 +34,7 @@ from spt.ui.shared import background
 from spt.ui.shared.controls import Subject
 from spt.ui.shared.presets import INTERPOLATION
 from spt.ui.shared.rounding import about, at_least, at_most
-from tests.pages import assert_healthy, grids, texts, titles
+from tests.pages import assert_healthy, downloads, grids, texts, titles
 from tests.test_pages import open_page
 
 PAGE = "explore/interpolation.py"
@@ -378,28 +378,6 @@ def a_request(digit: torch.Tensor, transform: Transform, **changes: object) -> I
     return replace(request, **changes)
 
 
-@pytest.mark.parametrize(
-    ("parameters", "point"),
-    [
-        ({"splits": "20", "angle": "-7.5", "sample": "-40"}, (-40.0,)),
-        ({"transform": "translation", "classifier": "mnist-translation", "dx": "0.5", "splits_px": "4"}, (0.3, 0.7)),
-    ],
-)
-def test_the_exported_python_gives_the_displayed_numbers(
-    parameters: dict[str, str], point: tuple[float, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    app = open_interpolation(**parameters)
-    assert_healthy(app)
-    code = next(block.value for block in app.code if "interpolation_error" in block.value)
-    exec(compile(code, "exported", "exec"), {})
-    printed = dict(line.rsplit(": ", 1) for line in capsys.readouterr().out.strip().splitlines())
-    shown = texts(app)
-    assert f"norm {about(float(printed.pop('e at gamma')))}" in titles(app)
-    assert len(printed) == 4
-    for name, value in printed.items():
-        assert f"≤ **{at_most(float(value))}**" in shown, name
-
-
 @pytest.mark.parametrize("transform", [Rotation(), Translation()])
 def test_exported_numbers(digit: torch.Tensor, transform: Transform) -> None:
     request, point = a_request(digit, transform, splits=4), (20.0,) if transform.dimensions == 1 else (0.3, 0.7)
@@ -422,8 +400,7 @@ def test_exported_numbers(digit: torch.Tensor, transform: Transform) -> None:
 
 
 def test_downloads_are_offered(page: AppTest) -> None:
-    labels = {button.proto.label for button in page.get("download_button")}
-    assert labels == {"Numbers as JSON", "Numbers as CSV"}
+    assert downloads(page) == {"Numbers as JSON", "Numbers as CSV"}
 
 
 def test_the_pixels_sources(page: AppTest, digit: torch.Tensor) -> None:

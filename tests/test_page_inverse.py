@@ -490,7 +490,7 @@ def test_the_exported_code_and_command_compute_the_same(small, capsys, tmp_path)
 
     request, found = small
     names: dict[str, object] = {}
-    exec(export.code(request), names)
+    exec(export.code(request, found.parts[0]), names)
     inverse = names["inverse"]
     assert isinstance(inverse, Inverse) and torch.equal(inverse.lower, found.last.lower)
     command = export.command(request)

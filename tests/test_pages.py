@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from spt import Certificate, SmoothedClassifier, get_transform, load_classifier, load_dataset
 from spt.certificates import quantity
 from spt.images import image_digest, to_8_bit
-from spt.ui.shared import folded
+from spt.ui.shared import folded, share
 from spt.ui.shared.cache import thumbnails
 from spt.ui.shared.controls import image_key, where_it_answers
 from spt.ui.shared.presets import PRESETS
@@ -43,18 +43,18 @@ def test_start_page_shows_the_example_without_a_click() -> None:
     app = open_page("explore/start.py")
     assert_healthy(app)
     assert "Training gives accuracy" in texts(app)
-    assert [element.key for element in app.get("bidi_component")] == ["page_keys", "turning"]
+    assert [element.key for element in app.get("bidi_component")] == ["page_keys", "share_link", "turning"]
 
 
 def test_what_is_folded_is_made_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    show = export.show
-    monkeypatch.setattr(export, "show", lambda *given: (made.append(given), show(*given)))
+    shared = export.shared
+    monkeypatch.setattr(export, "shared", lambda *given: made.append(given) or shared(*given))
     app = AppTest.from_file(SCRIPT, default_timeout=60).switch_page("explore/votes.py")
     app.query_params.update({"pace": "fast", "n": "50"})
     app.run()
     assert not made and not app.code and "Cohen, Rosenfeld" not in texts(app)
-    app.session_state[folded.EXPORT] = True
+    app.session_state[share.MENU] = True
     app.run()
     assert len(made) == 1 and len(app.code) == 2 and "Cohen, Rosenfeld" not in texts(app)
     app.session_state[folded.HOW] = True

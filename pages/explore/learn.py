@@ -1,12 +1,11 @@
 """Learn: the story of the paper in six steps, each a question first."""
 
-import streamlit as st
-
 from spt.ui.learn import page
+from spt.ui.shared import title
 
-st.header("Learn: what does it take to prove an answer?", anchor=False)
-st.markdown(
+title.show(
+    "Learn: what does it take to prove an answer?",
     "A network reads a handwritten digit, and somebody may turn the picture before it does. When can its answer be trusted? "
-    "Six steps, about eight minutes, nothing to know beforehand: guess first, then see."
+    "Six steps, about eight minutes, nothing to know beforehand: guess first, then see.",
 )
 page.show()

@@ -1,12 +1,11 @@
 """Tours: walks through the pages, for a lecture or alone."""
 
-import streamlit as st
-
+from spt.ui.shared import title
 from spt.ui.tours import page
 
-st.header("Tours: where shall we go?", anchor=False)
-st.markdown(
+title.show(
+    "Tours: where shall we go?",
     "A tour goes from page to page, each in a state worth seeing, says what is to be seen there, and asks before it tells. "
-    "**J** goes on, **K** goes back; every step has an address of its own. *Present* makes it large for a lecture hall."
+    "**J** goes on, **K** goes back; every step has an address of its own. *Present* makes it large for a lecture hall.",
 )
 page.show()

@@ -78,16 +78,27 @@ def test_axe_finds_nothing_serious(
     name: str,
     request: pytest.FixtureRequest,
 ) -> None:
-    """On a projector in both themes, and on a telephone in the light; with --slow at every width in both."""
+    """On a projector in both themes, and on a telephone in the light; with --slow at every width in both. Then with Share open."""
     opened(visitor, f"{server}/{PAGES[name]}")
     visitor.evaluate(AXE)
     found: dict[str, list[str]] = {}
+
+    def look(where: str) -> None:
+        for violation in visitor.evaluate(WHAT_COUNTS):
+            found.setdefault(violation, []).append(where)
+
     for scheme in GROUNDS:
         in_colours(visitor, scheme)
         usual = [size for size in SIZES if size[0] in ((1280, 400) if scheme == "light" else (1280,))]
         for width, height in SIZES if request.config.getoption("--slow") else usual:
             visitor.set_viewport_size({"width": width, "height": height})
             visitor.wait_for_timeout(500)
-            for violation in visitor.evaluate(WHAT_COUNTS):
-                found.setdefault(violation, []).append(f"{scheme} {width}")
+            look(f"{scheme} {width}")
+    if name == "votes" or request.config.getoption("--slow"):
+        visitor.get_by_role("button", name="Share").click()
+        visitor.get_by_role("textbox", name="Link to what is seen").wait_for()
+        settled(visitor)
+        for scheme in GROUNDS:
+            in_colours(visitor, scheme)
+            look(f"Share, {scheme}")
     assert not found, "\n".join(f"{violation} [{', '.join(where)}]" for violation, where in found.items())

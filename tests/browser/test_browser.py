@@ -309,7 +309,6 @@ def test_a_certificate_is_checked_again_and_a_changed_file_is_not_confirmed(serv
     page.goto(f"{server}/certify?rotation_limit=2")
     expect(page.get_by_text("No rotation within ±2°").first).to_be_visible(timeout=3 * PATIENCE)
     settled(page)
-    page.get_by_text("Export: certificate").click()
     page.get_by_text("Check: is this certificate true").click()
     page.get_by_role("button", name="Check again").click()
     expect(page.get_by_text("computed again from this image")).to_be_visible()
@@ -380,7 +379,7 @@ def test_presets_of_the_interpolation_page_set_the_controls(server: str, page: P
 def test_the_numbers_can_be_downloaded(server: str, page: Page) -> None:
     page.goto(f"{server}/interpolation")
     settled(page)
-    page.get_by_text("Export: numbers, Python").click()
+    page.get_by_role("button", name="Share").click()
     for name, beginning in (("JSON", "{"), ("CSV", "# image:")):
         button = page.get_by_role("button", name=f"Numbers as {name}")
         expect(button).to_be_visible()

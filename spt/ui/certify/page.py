@@ -26,7 +26,7 @@ from spt.ui.certify import (
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots, Proof
-from spt.ui.shared import checking, failures, folded, pixel_grid
+from spt.ui.shared import checking, failures, folded, pixel_grid, share
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.pixel_grid import Picture
 
@@ -134,9 +134,7 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
     with slots.folded.container():
         how = partial(cells_formulas.show if in_cells else formulas.show, request, certificate)  # type: ignore[arg-type]
         folded.area("How it works, with this image's numbers", folded.HOW, how)
-        folded.area(
-            "Export: certificate, picture, command, Python", folded.EXPORT, partial(export.show, request, certificate)
-        )
+    share.offer(partial(export.shared, request, certificate))
     if certificate is None:
         earlier.show_dial(request, slots)
     else:

@@ -1,17 +1,16 @@
-"""The export area of the page "Experiments": rows, line, command and Python that make the same."""
+"""What the page "Experiments" shares: its figure, rows and line as files, and the command and the Python that make the same."""
 
 import dataclasses
 import shlex
 from functools import partial
 
-import streamlit as st
-
 from spt.experiments import Experiment
 from spt.experiments.files import json_text
 from spt.experiments.tables import as_csv, as_record
-from spt.ui.experiments.request import ExperimentRequest, Result
+from spt.ui.experiments import figure
+from spt.ui.experiments.request import ExperimentRequest, Result, title_of
 from spt.ui.experiments.run import device
-from spt.ui.shared import folded
+from spt.ui.shared.share import Shared, SharedFile, SharedPicture
 
 
 def command(request: ExperimentRequest) -> str:
@@ -55,40 +54,39 @@ def line_as_json(request: ExperimentRequest, result: Result) -> str:
     return json_text(record, indent=2) + "\n"
 
 
-def show(request: ExperimentRequest, result: Result | None) -> None:
-    """Downloads, where there is something to download, and what reproduces it; folded."""
-    folded.area("Export: rows, line, command, Python", folded.EXPORT, lambda: _show(request, result))
-
-
-def _show(request: ExperimentRequest, result: Result | None) -> None:
-    if result is not None and result.done:
-        _show_downloads(request, result)
-    st.caption("The same on a command line; it goes on where it was stopped:")
-    st.code(command(request), language="bash", wrap_lines=True)
-    st.code(code(request.experiment), language="python", wrap_lines=True)
-
-
-def _show_downloads(request: ExperimentRequest, result: Result) -> None:
-    rows = request.stored.csv if request.stored is not None else as_csv(result.rows)
-    stem = result.experiment.stem + ("" if result.complete else "-provisional")
-    first, second = st.columns(2)
-    first.download_button(
-        "Rows as CSV",
-        rows,
-        f"{stem}.csv",
-        "text/csv",
-        key="experiment_csv",
-        icon=":material/table:",
-        on_click="ignore",
-        width="stretch",
+def shared(request: ExperimentRequest, result: Result | None) -> Shared:
+    """All of it; of a run that was stopped what has come so far, which says that it is provisional."""
+    some = result is not None and bool(result.done)
+    return Shared(
+        request.experiment.stem,
+        _pictures(result) if result is not None and some else None,
+        _files(request, result) if result is not None and some else None,
+        code(request.experiment),
+        command(request),
     )
-    second.download_button(
-        "Line as JSON",
-        partial(line_as_json, request, result),
-        f"{stem}.json",
-        "application/json",
-        key="experiment_json",
-        icon=":material/data_object:",
-        on_click="ignore",
-        width="stretch",
+
+
+def _pictures(result: Result) -> tuple[SharedPicture, ...] | None:
+    found = figure.figure_of(result)
+    if found is None:
+        return None
+    provisional = "" if result.complete else f"PROVISIONAL, {result.done:,} of {result.of:,} rows: "
+    words = f"{title_of(type(result.experiment))}. {provisional}{found[1]}"
+    return (SharedPicture("The figure", _stem(result), chart=figure.CHART, words=words),)
+
+
+def _stem(result: Result) -> str:
+    return result.experiment.stem + ("" if result.complete else "-provisional")
+
+
+def _files(request: ExperimentRequest, result: Result) -> tuple[SharedFile, ...]:
+    stem = _stem(result)
+    return (
+        SharedFile("Rows as CSV", f"{stem}.csv", "text/csv", partial(rows_as_csv, request, result)),
+        SharedFile("Line as JSON", f"{stem}.json", "application/json", partial(line_as_json, request, result)),
     )
+
+
+def rows_as_csv(request: ExperimentRequest, result: Result) -> str:
+    """A line for each row; of a stored result its file."""
+    return request.stored.csv if request.stored is not None else as_csv(result.rows)

@@ -15,6 +15,8 @@ from spt.figures.experiments import PaperSeries
 from spt.ui.experiments.request import Result
 from spt.ui.experiments.table import paper_names
 
+CHART = "experiment_figure"
+"""The key of the figure on the page."""
 STRIPS = {"table11": VARIANTS, "bicubic": ("bilinear", "bicubic")}
 
 
@@ -73,7 +75,9 @@ def show(result: Result) -> None:
         st.caption("The figure appears with the first image.")
         return
     figure, alt = found
-    st.plotly_chart(figure, alt=alt, config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}})
+    st.container(key=CHART).plotly_chart(
+        figure, alt=alt, config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
+    )
     st.caption(_caption(result.experiment, result))
 
 

@@ -7,6 +7,7 @@ drawn comes from the rows of exactly the settings that the controls say.
 import inspect
 import math
 import time
+from functools import partial
 
 import streamlit as st
 
@@ -15,7 +16,7 @@ from spt.experiments import EXPERIMENTS, Experiment, Share, configure
 from spt.experiments.stored import Stored
 from spt.ui.experiments import export, figure, published, rows, run, table
 from spt.ui.experiments.request import QUICK, ExperimentRequest, Result, make_result, results_folder
-from spt.ui.shared import failures, folded, gate, state
+from spt.ui.shared import failures, folded, gate, share, state
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.session import Key
 
@@ -106,7 +107,7 @@ def _show_quick(request: ExperimentRequest) -> None:
     if worker is not None and worker.running:
         _live(request)
         table.show_notes(experiment, None)
-        export.show(request, None)
+        share.offer(partial(export.shared, request, None))
         return
     if worker is not None and worker.failure is not None:
         if faults.in_words(worker.failure) is None:
@@ -233,7 +234,7 @@ def _show_details(request: ExperimentRequest, result: Result) -> None:
         st.subheader("Rows: image by image", anchor=False)
         rows.choose_row(result)
     folded.area("How it works, with this run's numbers", folded.HOW, lambda: _show_explanation(result))
-    export.show(request, result)
+    share.offer(partial(export.shared, request, result))
 
 
 def _show_explanation(result: Result) -> None:

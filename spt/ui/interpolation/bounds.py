@@ -22,6 +22,8 @@ from spt.ui.shared.pixel_grid import Picture, Reading, Warp
 from spt.ui.shared.rounding import at_least, at_most
 from spt.ui.shared.signed import signed
 
+CHART = "error_over_gamma"
+"""The key of the figure on the page."""
 WIDTH_SCALE = 0.3  # pixel values at full colour: fixed, so that colours can be compared
 
 
@@ -64,7 +66,7 @@ def _reset() -> None:
 def curve_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the curve; returns what goes on refining, and says whether it did."""
     st.subheader("How large can the error be within the attack range Γ?", anchor=False)
-    chart, numbers = st.empty(), st.empty()
+    chart, numbers = st.container(key=CHART).empty(), st.empty()
     with st.container(key="refine_controls"):
         first, second, third = st.columns([1, 1, 1.6])
     button, again, progress = first.empty(), second.empty(), st.empty()
@@ -202,7 +204,7 @@ def map_area(request: InterpolationRequest) -> Callable[[], bool]:
     """Draw the map; there is nothing to refine. A large image's bounds are computed when asked for."""
     st.subheader("How large can the error be within the attack range Γ?", anchor=False)
     axis, norms = run.sampled_norms(request)
-    chart, numbers, note = st.empty(), st.empty(), st.empty()
+    chart, numbers, note = st.container(key=CHART).empty(), st.empty(), st.empty()
     worst_button(request)
 
     def draw(exact: ErrorBound | None, interval: ErrorBound | None) -> None:

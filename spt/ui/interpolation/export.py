@@ -1,11 +1,10 @@
-"""The export area of the page "Interpolation error": the numbers behind its figures with the settings that made them, as
-JSON and CSV, and Python that computes the displayed bounds.
+"""What the page "Interpolation error" shares: its figure, the numbers behind its figures with the settings that made them, as
+JSON and CSV, and the command and the Python that compute the displayed bounds.
 
 Numbers are exported as computed, not rounded as on the screen; each says whether it is sampled or proved.
 """
 
-import csv
-import io
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,14 +12,15 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from spt.experiments.files import json_text
 from spt.figures.errors import Ball
-from spt.ui.interpolation import balls, refinement, run
-from spt.ui.interpolation.request import InterpolationRequest
-from spt.ui.shared import folded
-from spt.ui.shared.exported_code import in_python, offer_own_image
+from spt.ui.interpolation import balls, bounds, refinement, run
+from spt.ui.interpolation.request import InterpolationRequest, in_words
+from spt.ui.shared.csv_text import csv_text
+from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, what_lines_need
+from spt.ui.shared.rounding import at_least, at_most
+from spt.ui.shared.share import Shared, SharedFile, SharedPicture
 
 COLUMNS = ("figure", "series", "kind", "from", "to", "from_dy", "to_dy", "value")
 SAMPLED, PROVED = "sampled (at least)", "proved (at most)"
@@ -145,13 +145,7 @@ def as_json(numbers: Numbers) -> str:
 
 def as_csv(numbers: Numbers) -> str:
     """The settings as lines that begin with #, then one line for each number."""
-    file = io.StringIO()
-    for name, value in numbers.settings.items():
-        file.write(f"# {name}: {json_text(value)}\n")
-    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(numbers))
-    return file.getvalue()
+    return csv_text(numbers.settings, COLUMNS, (tuple(row.values()) for row in rows(numbers)))
 
 
 def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
@@ -189,40 +183,54 @@ def code(request: InterpolationRequest, point: tuple[float, ...]) -> str:
     return "\n".join(lines)
 
 
-def area(request: InterpolationRequest, point: tuple[float, ...]) -> None:
-    """The export, folded, of all that is proved by now."""
-    folded.area("Export: numbers, Python", folded.EXPORT, lambda: _show(request, point))
-
-
-def _show(request: InterpolationRequest, point: tuple[float, ...]) -> None:
-    _show_downloads(collect(request, point))
-    offer_own_image(request.subject)
-    st.caption(
-        "All that is drawn, as computed, with the settings and the seed; each number says whether it is sampled or "
-        "proved. The Python below prints the displayed numbers, on uniform splits."
+def shared(request: InterpolationRequest, point: tuple[float, ...]) -> Shared:
+    """All of it, with what is proved by now."""
+    numbers = collect(request, point)
+    low, high = request.limits
+    of = (
+        f"{request.subject.caption}, β = {in_words(request, request.beta)}, "
+        f"γ from {low:g} to {high:g}{'°' if request.rotates else ' px'}".replace("-", "−")
     )
-    st.code(code(request, point), language="python", wrap_lines=True)
-
-
-def _show_downloads(numbers: Numbers) -> None:
-    first, second = st.columns(2)
-    first.download_button(
-        "Numbers as JSON",
-        partial(as_json, numbers),
-        "interpolation_error.json",
-        "application/json",
-        key="export_json",
-        icon=":material/data_object:",
-        on_click="ignore",
-        width="stretch",
+    return Shared(
+        "interpolation_error",
+        (
+            SharedPicture(
+                "The error over Γ",
+                "interpolation_error",
+                chart=bounds.CHART,
+                words=f"{of}. {in_one_line(numbers)}",
+            ),
+        ),
+        (
+            SharedFile("Numbers as CSV", "interpolation_error.csv", "text/csv", partial(as_csv, numbers)),
+            SharedFile("Numbers as JSON", "interpolation_error.json", "application/json", partial(as_json, numbers)),
+        ),
+        code(request, point),
+        command(request),
+        "The command line bounds the error of the classifier’s own P, for a Γ around 0: the Python below has all settings.",
+        partial(what_lines_need, request.subject),
     )
-    second.download_button(
-        "Numbers as CSV",
-        partial(as_csv, numbers),
-        "interpolation_error.csv",
-        "text/csv",
-        key="export_csv",
-        icon=":material/table:",
-        on_click="ignore",
-        width="stretch",
+
+
+def in_one_line(numbers: Numbers) -> str:
+    """What the figure shows, in one line: the largest sampled error, and the proved bounds."""
+    proved = "".join(
+        f", {name} at most {at_most(float(values.max()))}" for name, _, values in numbers.bounds if len(values)
+    )
+    return f"Largest error: at least {at_least(float(numbers.norms.max()))} (sampled){proved}{' (proved)' if proved else ''}."
+
+
+def _symmetric(request: InterpolationRequest) -> bool:
+    return request.limits[0] == -request.limits[1]
+
+
+def command(request: InterpolationRequest) -> str:
+    """The command line that gives the same bounds; "" where it has no words for the settings."""
+    if not _symmetric(request) or request.preprocessing != request.classifier.preprocessing:
+        return ""
+    beta = " ".join(f"{value:g}" for value in request.beta)
+    return (
+        f"python -m spt bound --image {in_shell(request.subject.reference)} --classifier {shlex.quote(classifier_name())} "
+        f"--transform {request.transform.name} --attacker exact --beta {beta} --limit {request.limits[1]:g} "
+        f"--splits {request.splits}"
     )

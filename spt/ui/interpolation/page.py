@@ -5,12 +5,14 @@ still is drawn first; what is refined or proved live comes last, and every step 
 or any changed control takes over. Refined bounds are proved at every step, so those of a stopped run may be shown.
 """
 
+from functools import partial
+
 import streamlit as st
 
 from spt.preprocessing import Preprocessing
 from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run, violation
 from spt.ui.interpolation.request import InterpolationRequest, in_words
-from spt.ui.shared import background, pixel_grid, preset_buttons, signed
+from spt.ui.shared import background, pixel_grid, preset_buttons, share, signed
 from spt.ui.shared.components import style
 from spt.ui.shared.pixel_grid import Picture, Warp
 from spt.ui.shared.presets import INTERPOLATION
@@ -47,7 +49,7 @@ def _show(request: InterpolationRequest) -> None:
     with room:
         violation.area(request)
     formulas.area(request)
-    export.area(request, point)
+    share.offer(partial(export.shared, request, point))
 
 
 def _show_images(request: InterpolationRequest) -> None:

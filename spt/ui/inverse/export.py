@@ -1,13 +1,12 @@
-"""The export area of the page "Inverse": numbers as JSON, CSV and NPZ, figures as SVG, the command, the Python lines."""
+"""What the page "Inverse" shares: its figures, numbers as CSV, JSON and NPZ, the command, the Python."""
 
-import csv
 import io
 import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.experiments.files import json_text
@@ -15,10 +14,46 @@ from spt.figures import inverse as figures
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.error_bound import Bounded
 from spt.ui.inverse.one_pixel import Shown
-from spt.ui.inverse.request import InverseRequest
-from spt.ui.inverse.run import Found
-from spt.ui.shared import folded, own_onnx
-from spt.ui.shared.exported_code import classifier_name, in_python, in_shell, offer_own_image
+from spt.ui.inverse.request import PAPERS_EXAMPLE, InverseRequest
+from spt.ui.inverse.run import Found, Part
+from spt.ui.shared.csv_text import csv_text
+from spt.ui.shared.exported_code import Loading, classifier_name, in_python, in_shell, what_lines_need
+from spt.ui.shared.share import Shared, SharedFile, SharedPicture
+
+
+def shared(request: InverseRequest, found: Found, part: int, shown: Shown, bounded: Bounded | None) -> Shared:
+    """All of it; ``part``: number of the part of Gamma that the page's numbers are about."""
+    return Shared(
+        "inverse",
+        (
+            SharedPicture("What survives of Γ", "surviving", _surviving(request, found)),
+            SharedPicture("The pixel’s constraints", "constraints", figures.constraints_svg(shown.trace, shown.done)),
+            SharedPicture("The pixel’s steps", "steps", figures.steps_svg(shown.trace, shown.done, shown.truth)),
+        ),
+        (
+            SharedFile("Bounds as CSV", "inverse.csv", "text/csv", partial(as_csv, request, found)),
+            SharedFile(
+                "Numbers as JSON", "inverse.json", "application/json", partial(as_json, request, found, bounded)
+            ),
+            SharedFile("Bounds as NPZ", "inverse.npz", "application/octet-stream", partial(as_npz, request, found)),
+        ),
+        code(
+            request, found.parts[part] if found.last.consistent else None, None if bounded is None else bounded.outcome
+        ),
+        "" if _is_the_example(request) else command(request),
+        "The command line loads files, and the paper’s example is none: the Python below has its values.",
+        (lambda: None) if _is_the_example(request) else partial(what_lines_need, request.subject),
+    )
+
+
+def _is_the_example(request: InverseRequest) -> bool:
+    return request.subject.image.shape[1] == len(PAPERS_EXAMPLE)
+
+
+def _loading(request: InverseRequest) -> Loading:
+    if _is_the_example(request):
+        return Loading("", ("import torch", ""), f"torch.tensor([{PAPERS_EXAMPLE}])")
+    return in_python(request.subject.reference, str(tuple(request.received.shape)))
 
 
 def settings(request: InverseRequest) -> dict[str, Any]:
@@ -80,20 +115,19 @@ def _mean_width(hull: tuple[Any, Any] | None) -> float | None:
 
 def as_csv(request: InverseRequest, found: Found) -> str:
     """One line for each pixel and part of Gamma, after the last pass."""
-    file = io.StringIO()
-    for name, value in settings(request).items():
-        file.write(f"# {name}: {json_text(value)}\n")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["part", "channel", "row", "column", "lower", "upper", "original"])
+    columns = ("part", "channel", "row", "column", "lower", "upper", "original")
+    return csv_text(settings(request), columns, _pixels(request, found))
+
+
+def _pixels(request: InverseRequest, found: Found) -> Iterator[tuple[Any, ...]]:
     original = request.original
     for part, hull in zip(found.parts, found.passes[-1].hulls, strict=True):
         if hull is None:
             continue
         lower, upper = (end.numpy() for end in hull)
         for place in np.ndindex(*lower.shape):
-            true = "" if original is None else repr(float(original[place]))
-            writer.writerow([part.name, *place, repr(float(lower[place])), repr(float(upper[place])), true])
-    return file.getvalue()
+            true = "" if original is None else float(original[place])
+            yield part.name, *place, float(lower[place]), float(upper[place]), true
 
 
 def as_npz(request: InverseRequest, found: Found) -> bytes:
@@ -119,12 +153,13 @@ def command(request: InverseRequest) -> str:
     )
 
 
-def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> str:
-    """Python that computes the same, the certificate's run included."""
-    load = in_python(request.subject.reference, str(tuple(request.received.shape)))
+def code(request: InverseRequest, part: Part | None, outcome: IndividualOutcome | None = None) -> str:
+    """Python that computes the same, and prints the numbers of that part of Gamma (None: nothing survives); the certificate's run
+    included."""
+    load = _loading(request)
     lines = [
         *load.before,
-        f"from spt import ReceivedImage, get_transform, {load.imports}",
+        f"from spt import ReceivedImage, get_transform{load.imports and f', {load.imports}'}",
         "from spt.images import to_8_bit",
         "from spt.inverse import invert",
         "",
@@ -140,11 +175,23 @@ def code(request: InverseRequest, outcome: IndividualOutcome | None = None) -> s
     lines += [
         f"inverse = invert(ReceivedImage(received, transform, {list(request.gamma_range)}, attacker={request.attacker!r}), "
         f"width={request.split_width!r}, refinements={request.refinements}, naive={request.naive})",
-        "print(inverse.surviving, inverse.share, inverse.contradiction)",
-        "lower, upper = inverse.hull",
+        'print("survives:", inverse.surviving.tolist(), "share:", inverse.share, inverse.contradiction or "")',
+        *([] if part is None else _width_code(part)),
         *([] if outcome is None else _certificate_code(request, outcome)),
     ]
     return "\n".join(lines)
+
+
+def _width_code(part: Part) -> list[str]:
+    """Lower and upper image over all that survives, or over one part of it, and how far apart they are."""
+    ends = ["lower, upper = inverse.hull"]
+    if part.box is not None:
+        ends = [
+            f"part = inverse.boxes.new_tensor({part.box.tolist()})  # of what survives, as the page shows it",
+            "inside = ((inverse.boxes[..., 0] >= part[:, 0]) & (inverse.boxes[..., 1] <= part[:, 1])).all(dim=1)",
+            "lower, upper = inverse.lower[inside].amin(0), inverse.upper[inside].amax(0)",
+        ]
+    return [*ends, 'print("mean width:", float((upper - lower).mean()))']
 
 
 def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> list[str]:
@@ -177,59 +224,6 @@ def _certificate_code(request: InverseRequest, outcome: IndividualOutcome) -> li
         f"seed={how.seed})",
         "    print(certificate.to_text(), certificate.verify())",
     ]
-
-
-def area(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded | None) -> None:
-    """Downloads and code, folded."""
-    draw = partial(_show, request, found, shown, bounded)
-    folded.area("Export: numbers, figures, command, Python", folded.EXPORT, draw)
-
-
-def _show(request: InverseRequest, found: Found, shown: Shown, bounded: Bounded | None) -> None:
-    columns = st.columns(3)
-    files: list[tuple[str, Any, str, str, str]] = [
-        (
-            "Numbers as JSON",
-            partial(as_json, request, found, bounded),
-            "inverse.json",
-            "application/json",
-            "data_object",
-        ),
-        ("Bounds as CSV", partial(as_csv, request, found), "inverse.csv", "text/csv", "table"),
-        ("Bounds as NPZ", partial(as_npz, request, found), "inverse.npz", "application/octet-stream", "dataset"),
-        (
-            "Figure as SVG",
-            partial(figures.constraints_svg, shown.trace, shown.done),
-            "constraints.svg",
-            "image/svg+xml",
-            "image",
-        ),
-        (
-            "Steps as SVG",
-            partial(figures.steps_svg, shown.trace, shown.done, shown.truth),
-            "steps.svg",
-            "image/svg+xml",
-            "image",
-        ),
-        ("What survives as SVG", partial(_surviving, request, found), "surviving.svg", "image/svg+xml", "image"),
-    ]
-    for number, (label, make, name, kind, icon) in enumerate(files):
-        columns[number % 3].download_button(
-            label,
-            make,
-            name,
-            kind,
-            key=f"inverse_file_{number}",
-            icon=f":material/{icon}:",
-            on_click="ignore",
-            width="stretch",
-        )
-    if request.subject.image.shape[1] == 8:  # the paper's example, which is no file
-        return
-    offer_own_image(request.subject)
-    own_onnx.say_what_is_needed()
-    st.code(command(request), language="bash", wrap_lines=True)
-    st.code(code(request, None if bounded is None else bounded.outcome), language="python", wrap_lines=True)
 
 
 def _surviving(request: InverseRequest, found: Found) -> str:

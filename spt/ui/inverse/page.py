@@ -1,6 +1,6 @@
 """The page "Inverse": its controls, the images pass by pass, what survives of Gamma, and the words that explain it.
 
-The other areas have modules of their own: the constraints on one pixel, IndivSPT, and the export.
+The other areas have modules of their own: the constraints on one pixel, IndivSPT, and what is shared.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from spt.ui.inverse import error_bound, export, images, one_pixel, run, survivin
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import background, checking, failures, folded, preset_buttons, state
+from spt.ui.shared import background, checking, failures, folded, preset_buttons, share, state
 from spt.ui.shared.components import style
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
@@ -75,7 +75,7 @@ def _show(request: InverseRequest, found: Found) -> None:
     shown = one_pixel.area(request, found, part)
     bounded = error_bound.area(request, found)
     folded.area("How it works, and the words", folded.HOW, partial(_show_words, request))
-    export.area(request, found, shown, bounded)
+    share.offer(partial(export.shared, request, found, part, shown, bounded))
     with st.expander("Check: is this certificate true? Or one from a file?"):
         _check(request, None if bounded is None else bounded.outcome)
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from spt.ui.learn import attack, bound, guarantee, received, twice, vote
 from spt.ui.learn.lesson import Lesson
-from spt.ui.shared import failures, state
+from spt.ui.shared import failures, state, steps
 
 STEPS: dict[str, Lesson] = {
     each.name: each for each in (attack.STEP, vote.STEP, twice.STEP, bound.STEP, received.STEP, guarantee.STEP)
@@ -37,18 +37,7 @@ def show() -> None:
 def _show_neighbours(names: list[str], at: int) -> None:
     """The buttons to the step before and the one after."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        for label, number, icon, key in (
-            ("Back", at - 1, ":material/arrow_back:", "p"),
-            ("Next", at + 1, ":material/arrow_forward:", "n"),
-        ):
+        for label, number, key in ((steps.BACK, at - 1, "p"), (steps.NEXT, at + 1, "n")):
             there = 0 <= number < len(names)
-            st.button(
-                label,
-                key=f"learn_go_{label.lower()}",
-                icon=icon,
-                type="primary" if label == "Next" else "secondary",
-                disabled=not there,
-                on_click=state.open_here,
-                args=({"step": names[number] if there else names[at]},),
-                shortcut=key,
-            )
+            to = {"step": names[number]} if there else {}
+            steps.button(label, f"learn_go_{label.lower()}", there, state.open_here, (to,), key)

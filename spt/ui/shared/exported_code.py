@@ -1,4 +1,4 @@
-"""How exported lines load an image: Python, and the command line."""
+"""How the lines that a page shares load an image and a network: Python, and the command line."""
 
 import shlex
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from spt.ui.shared import own_onnx, state
 from spt.ui.shared.controls import Subject
 
 OWN = "picture.png"
-"""What a person's own picture is called in them; `offer_own_image` gives this file."""
+"""What a person's own picture is called in them; `what_lines_need` offers this file."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,15 @@ def in_shell(reference: str | None) -> str:
     return shlex.quote(reference or OWN)
 
 
-def offer_own_image(subject: Subject) -> None:
-    """Where the image is a person's own picture: the file that the lines load, with every value of the image, however the picture
-    was cut, inverted or centred."""
-    if subject.reference is not None:
-        return
+def what_lines_need(subject: Subject) -> None:
+    """Draw what a person must have before command and Python can be run: the files of a picture and a network of their own."""
+    if subject.reference is None:
+        _offer_own_image(subject)
+    own_onnx.say_what_is_needed()
+
+
+def _offer_own_image(subject: Subject) -> None:
+    """The file that the lines load, with every value of the image, however the picture was cut, inverted or centred."""
     st.download_button(
         f"The image as {OWN}, which the lines below load",
         to_png(subject.image),

@@ -7,8 +7,8 @@ import streamlit as st
 
 from spt.ui.shared import failures
 
-HOW, EXPORT, CODE = "folded_how", "folded_export", "folded_code"
-"""Their keys: how it works, export, Python of an area."""
+HOW, CODE = "folded_how", "folded_code"
+"""Their keys: how it works, Python of an area."""
 
 
 @st.fragment

@@ -25,7 +25,7 @@ from spt.ui.shared.markdown import escape
 CHOICE = "onnx"
 """What the control "classifier" is for a file of one's own."""
 LABEL = "your own (ONNX file)"
-FILE, ABOUT = "network", "network_about"
+FILE, ABOUT = uploads.NETWORK, "network_about"
 LIMIT = "SPT_ONNX_MB"
 """Environment variable: how large a file may be, in MB; 0 takes none."""
 USUAL_LIMIT = 20
@@ -106,7 +106,7 @@ def choose() -> Classifier:
 def _ask(digest: str) -> NoReturn:
     """Say that there is no file, and end the script."""
     words = (
-        "This link is to a network that was uploaded in another browser, or too long ago. Choose its ONNX file again here."
+        uploads.elsewhere("a network that was uploaded", "Choose its ONNX file again here.")
         if digest
         else "Choose an ONNX file to begin."
     )

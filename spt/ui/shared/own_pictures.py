@@ -8,7 +8,7 @@ from torch import Tensor
 from spt.ui.shared import cache, draw_pad, paste, state, title, uploads
 from spt.ui.shared.markdown import escape
 
-UPLOAD, CAMERA, DRAWING = SOURCES = ("upload", "camera", "drawing")
+UPLOAD, CAMERA, DRAWING = SOURCES = uploads.PICTURES
 Shape = tuple[int, int, int]
 _HOW_TO_BEGIN = {
     UPLOAD: "Choose a picture to begin. On the left (on a telephone: under *Controls*), at **Picture**, press *Upload*, drop a "
@@ -20,9 +20,9 @@ _HOW_TO_BEGIN = {
 }
 """What the main area says as long as there is no picture."""
 _ELSEWHERE = {
-    UPLOAD: "This link is to a picture that was uploaded in another browser, or too long ago. Choose it again here.",
-    CAMERA: "This link is to a picture that was taken in another browser, or too long ago. Take another one here.",
-    DRAWING: "This link is to a drawing that was made in another browser, or too long ago. Draw it again here.",
+    UPLOAD: uploads.elsewhere("a picture that was uploaded", "Choose it again here."),
+    CAMERA: uploads.elsewhere("a picture that was taken", "Take another one here."),
+    DRAWING: uploads.elsewhere("a drawing that was made", "Draw it again here."),
 }
 
 

@@ -12,6 +12,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from spt.ui.shared.values import Digest
 
 DIGEST = Digest(16)
+PICTURES, NETWORK = ("upload", "camera", "drawing"), "network"
+OWN = dict.fromkeys(PICTURES, "picture") | {NETWORK: "network"}
+"""What an address calls the digests of files that only the browser has that sent them, and what these are."""
 VISITOR = "spt_visitor"
 """A cookie of random digits, which a browser forgets when it is closed."""
 MOST = 200_000_000
@@ -26,6 +29,11 @@ class Upload:
 
     name: str
     data: bytes
+
+
+def elsewhere(what: str, again: str) -> str:
+    """What a page says of a link to a file that this browser has not sent: ``what`` it is, and how to give it ``again``."""
+    return f"This link is to {what} in another browser, or too long ago. {again}"
 
 
 def _visitor() -> str:

@@ -6,7 +6,7 @@ options are escaped; words, questions and answers are Markdown, in which Streaml
 
 import streamlit as st
 
-from spt.ui.shared import failures, state
+from spt.ui.shared import failures, state, steps
 from spt.ui.shared.markdown import escape
 from spt.ui.tours import known, pointer
 from spt.ui.tours.tour import Settings, Tour, TourStep
@@ -73,9 +73,9 @@ def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
             width="stretch" if here else "content",
         )
         if not here:
-            _go_button("Go to this step", "here", ":material/undo:", tour, number, page, presents)
-        _go_button("Back", "back", ":material/arrow_back:", tour, number - 1, page, presents, BACK)
-        _go_button("Next", "next", ":material/arrow_forward:", tour, number + 1, page, presents, NEXT)
+            _go_button("Go to this step", "here", tour, number, page, presents)
+        _go_button(steps.BACK, "back", tour, number - 1, page, presents, BACK)
+        _go_button(steps.NEXT, "next", tour, number + 1, page, presents, NEXT)
         other = {name: text for name, text in place.items() if name != PRESENT}
         st.button(
             "Usual layout" if presents else "Present",
@@ -112,20 +112,11 @@ def _show(tour: Tour, number: int, page: str, place: dict[str, str]) -> None:
 
 
 def _go_button(
-    label: str, name: str, icon: str, tour: Tour, number: int, page: str, present: bool, key: str | None = None
+    label: str, name: str, tour: Tour, number: int, page: str, present: bool, key: str | None = None
 ) -> None:
     """A button to a step, switched off if there is none."""
     there = 0 <= number < len(tour.steps)
-    st.button(
-        label,
-        key=f"tour_{name}",
-        icon=icon,
-        type="primary" if name == "next" else "secondary",
-        disabled=not there,
-        on_click=_go if there else None,
-        args=(tour, number, page, present) if there else None,
-        shortcut=key,
-    )
+    steps.button(label, f"tour_{name}", there, _go, (tour, number, page, present), key)
 
 
 def _go(tour: Tour, number: int, page: str, present: bool) -> None:

@@ -1,4 +1,4 @@
-"""The explanation of the page "Votes", with this image's numbers; it stands above the export."""
+"""The explanation of the page "Votes", with this image's numbers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,19 +8,17 @@ import streamlit as st
 from spt.certificates import rounded_down
 from spt.ui.shared import folded
 from spt.ui.shared.markdown import latex_unit
-from spt.ui.votes import export
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
 
 def area(request: VotesRequest) -> Callable[[VotesRun], None]:
-    """Make room for both areas, folded; returns what draws them once the run has ended."""
+    """Make room for the area, folded; returns what draws it once the run has ended."""
     room = st.container()
 
     def draw(run: VotesRun) -> None:
         with room:
             folded.area("How it works, with this image's numbers", folded.HOW, partial(_show_formulas, request, run))
-            folded.area("Export: numbers, command, Python", folded.EXPORT, partial(export.show, request, run))
 
     return draw
 

@@ -3,15 +3,17 @@
 A run belongs to one `VotesRequest`: its key holds everything that decides the votes, so a result whose key is not that of the
 controls is never drawn."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.figures import votes as figures
-from spt.ui.shared import checking, failures, pixel_grid
+from spt.ui.shared import checking, failures, pixel_grid, share
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.pixel_grid import Picture, Shape, Warp
-from spt.ui.votes import attack, conclusion, formulas, responses
+from spt.ui.votes import attack, conclusion, export, formulas, responses
 from spt.ui.votes import run as votes_run
 from spt.ui.votes.request import VotesRequest
 
@@ -54,6 +56,7 @@ def show(request: VotesRequest) -> None:
     draw_response(run)
     draw_verdict(run)
     draw_explanation(run)
+    share.offer(partial(export.shared, request, run))
     with check.container():  # last, because a check may run here
         checking.area("votes", run.certificate, request.classifier, request.received)
 

@@ -12,6 +12,8 @@ from spt.ui.shared import cache, pixel_grid
 from spt.ui.votes.request import VotesRequest
 from spt.ui.votes.run import VotesRun
 
+CHART = "response"
+"""The key of the figure on the page."""
 CURVE_STEPS = {1: 361, 2: 33}
 FEW_AT_ONCE = 16
 """A network whose calls have fewer images (`spt.classifiers.Classifier.chunk`) is shown half the steps: its answers take long."""
@@ -20,7 +22,7 @@ FEW_AT_ONCE = 16
 def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     """Make room for the figure; returns what draws it, with the votes of a run that has ended."""
     st.subheader(f"How f answers over the whole range of {request.transform.name}", anchor=False)
-    slot = st.empty()
+    slot = st.container(key=CHART).empty()
     one_parameter = request.transform.dimensions == 1
     st.caption(
         (
@@ -37,7 +39,7 @@ def area(request: VotesRequest) -> Callable[[VotesRun], None]:
     )
 
     def draw(run: VotesRun) -> None:
-        slot.plotly_chart(_figure(request, run), alt=_alt(request))
+        slot.plotly_chart(_figure(request, run), alt=alt(request))
 
     return draw
 
@@ -48,7 +50,8 @@ def _done(request: VotesRequest) -> str:
     return known.get(request.transform.name, f"goes through any {request.transform.singular}")
 
 
-def _alt(request: VotesRequest) -> str:
+def alt(request: VotesRequest) -> str:
+    """What the figure shows, in one sentence."""
     return f"Class probabilities of the base classifier over {request.transform.name}, with the votes as points."
 
 

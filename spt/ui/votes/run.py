@@ -24,6 +24,8 @@ from spt.ui.shared.session import CurrentRun, PageRun
 from spt.ui.votes import stored
 from spt.ui.votes.request import VotesRequest
 
+CHART = "votes_chart"
+"""The key of the histogram on the page."""
 WATCH_UPDATES, WATCH_PAUSE = 40, 0.05  # a watched run takes about three seconds, however fast the network
 FAST_UPDATES_A_SECOND = 8
 MOST_SHORT = 2000  # votes that are taken in the lane of short work
@@ -120,7 +122,7 @@ def make_slots() -> VotesSlots:
     left, right = st.columns([1.5, 1], gap="large")
     with left:
         st.subheader("The vote of the smoothed classifier g", anchor=False)
-        chart, progress = st.empty(), st.empty()
+        chart, progress = st.container(key=CHART).empty(), st.empty()
     with right:
         return VotesSlots(chart, progress, st.empty(), st.empty())
 
