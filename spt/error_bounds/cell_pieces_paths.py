@@ -54,9 +54,11 @@ BESIDE = 1e-10
 sharpness)."""
 
 
-def splits_for(path: PixelPath, extent: float, height: int, width: int) -> int:
-    """How many splits a cell that is ``extent`` wide is cut into, for images of that size."""
-    wanted = min(MOST_SPLITS, math.ceil(extent * path.fastest(height, width) / LONGEST_ARC + 0.5))
+def splits_for(path: PixelPath, extent: float, height: int, width: int, wanted: int | None = None) -> int:
+    """How many splits a cell that is ``extent`` wide is cut into, for images of that size: as many as are ``wanted`` (None: as
+    pay), but no fewer than the remainders need."""
+    if wanted is None:
+        wanted = min(MOST_SPLITS, math.ceil(extent * path.fastest(height, width) / LONGEST_ARC + 0.5))
     needed = math.ceil(extent / path.widest(height, width) * (1 - 1e-12))
     return max(1, wanted, needed)
 
@@ -90,15 +92,17 @@ class _Splits:
 
 
 class PathPieces:
-    """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1)."""
+    """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1), whose rounding is looked at in so many parts of a cell."""
 
-    def __init__(self, attacked: AttackedImage, cells: Tensor, points: Tensor, parts: int) -> None:
+    def __init__(
+        self, attacked: AttackedImage, cells: Tensor, points: Tensor, parts: int, splits: int | None = None
+    ) -> None:
         self.image, self.preprocessing = attacked.pixels, attacked.preprocessing
         self.path = PATHS[attacked.transform.name]
         self.points = self.path.reduced(points[:, 0])
         self.window = Window(self.preprocessing, self.image)
         self.maps = differences(self.image[None]).float()
-        self.parts = parts
+        self.parts, self.splits = parts, splits
         low, high = cells[:, 0, 0], cells[:, 0, 1]
         outer = zip((self.points - high).tolist(), (self.points - low).tolist(), strict=True)
         crossed = torch.tensor([bool(_inside(self.path, *ends)) for ends in outer], dtype=torch.bool)
@@ -111,7 +115,8 @@ class PathPieces:
         inner = _inside(self.path, low, high)
         if math.isfinite(point):
             inner += [point - node for node in _inside(self.path, point - high, point - low)]
-        return _nodes(low, high, inner, splits_for(self.path, high - low, self.image.shape[1], self.image.shape[2]))
+        height, width = self.image.shape[1:]
+        return _nodes(low, high, inner, splits_for(self.path, high - low, height, width, self.splits))
 
     def __call__(self, memory_budget: int) -> Iterator[Pieces]:
         """Pieces, all pairs with the same cell one after another, as many at once as fit into the caches."""
@@ -178,7 +183,8 @@ class PathPieces:
         middle = (first[:, channels : 2 * channels] + last[:, :channels]) / 2
         ends = first[:, :channels], last[:, channels : 2 * channels]
         shown = self._shown(torch.stack((ends[0], middle, ends[1], rest), dim=1))
-        return Pieces(owner, shown[:, :3], shown[:, 3], self._rounded(owner, split, shared))
+        boxes = torch.stack((shared.begin[split], shared.end[split]), dim=1)[:, None]
+        return Pieces(owner, boxes, shown[:, :3], shown[:, 3], self._rounded(owner, split, shared))
 
     def _shown(self, images: Tensor) -> Tensor:
         """P of (M, K, C, H, W), (M, K, D)."""
