@@ -1,13 +1,14 @@
 """What the radius of one ball of `spt.error_bounds.cell_balls` is made of, pixel by pixel, and how far what occurs comes.
 
-A radius is a sum of weights times norms, sum of w_j ||v_j||, of the vectors of the one place that decides it: of the Bernstein form
-of a piece (w are the polynomials where its quadratic is largest), of the end of a rounded part, and of the worst case of rounding. Each
-v_j is a sum of parts, none of them negative in any pixel: how far the curve is from the centre, what the remainder leaves open, and
-what rounding does. As ||v|| is the sum of v_p² / ||v|| over the pixels p, and v_p that of its parts, part k in pixel p has the share
+A radius is a sum of weights times norms, sum of w_j ||v_j||, of the vectors of the one place that decides it: of the Bernstein
+form of a piece (w are the polynomials where its quadratic is largest), of the end of a rounded part, and of the worst case of
+rounding. Each v_j is a sum of parts, none of them negative in any pixel: how far the curve is from the centre, what the remainder
+leaves open, and what rounding does. As ||v|| is the sum of v_p² / ||v|| over the pixels p, and v_p that of its parts, part k has
+in pixel p the share
 
     sum of w_j part_kjp v_jp / ||v_j||,
 
-and all shares add up to the radius but for what finite precision adds. Where there is one vector, they are shares of ||v||² as well.
+and all shares add up to the radius but for what finite precision adds. Where there is one vector, they are shares of ||v||², too.
 Pieces, centres, bounds and the radius are those of `CutCells`, which `cell_balls` is made of; docs/mathematics.md, section 23.
 """
 
@@ -123,7 +124,9 @@ def ball_anatomy(
     shares = terms.shares()
     total = float(sum(share.sum() for share in shares))
     if not abs(total - float(bound)) <= AGREES * float(bound) + 1e-300:
-        raise ArithmeticError(f"Shares add up to {total!r}, but the bound is {float(bound)!r}; please report the settings.")
+        raise ArithmeticError(
+            f"Shares add up to {total!r}, but the bound is {float(bound)!r}; please report the settings."
+        )
     channels = len(attacked.pixels)
     moving, remainder, rounding = (cut.window.whole(share[None], channels)[0].cpu() for share in shares)
     if added > 0 and added == worst:
@@ -198,7 +201,9 @@ def _gammas(cell: Tensor, boxes: Tensor, samples: int) -> Tensor:
     for (low, high), own in zip(cell.tolist(), ends.T, strict=True):
         special = torch.unique(own)
         lattice = low + (high - low) * torch.linspace(0, 1, side, dtype=torch.float64)
-        axes.append(torch.unique(torch.cat((lattice, special if len(special) <= side else special[:0])).clamp(low, high)))
+        axes.append(
+            torch.unique(torch.cat((lattice, special if len(special) <= side else special[:0])).clamp(low, high))
+        )
     return torch.cartesian_prod(*axes).reshape(-1, len(cell))
 
 

@@ -150,7 +150,7 @@ def cell_balls(
 
 
 def added_by_rounding(distances: Tensor, rounded: Tensor, worst: Tensor) -> Tensor:
-    """(N,) what rounding adds to distances, if the distances of what is rounded are known (infinite where not), and its worst case."""
+    """(N,) what rounding adds to distances, from those of what is rounded (infinite where not known), and its worst case."""
     return torch.minimum(worst, (rounded - distances).clamp(min=0))
 
 
@@ -230,8 +230,8 @@ def _distances(off: Tensor, pieces: Pieces) -> Tensor:
 
 
 def lines_of_parts(off: Tensor, pieces: Pieces) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of each part [s, t] of a piece, on which what is rounded, less z, is near a line: its ends (R, 2, D), and what is left open in
-    every pixel, (R, D): by rounding, by the bend of the curve, and by the remainder.
+    """Of each part [s, t] of a piece, on which what is rounded, less z, is near a line: its ends (R, 2, D), and what is left open
+    in every pixel, (R, D): by rounding, by the bend of the curve, and by the remainder.
 
     The quadratic curve is within (t - s)² |q| / 4 of the line between its ends, q the second difference of the control vectors.
     """
@@ -248,7 +248,8 @@ def lines_of_parts(off: Tensor, pieces: Pieces) -> tuple[Tensor, Tensor, Tensor,
 
 
 def _rounded_distances(off: Tensor, pieces: Pieces) -> Tensor:
-    """(R,) the same for what is rounded, on the parts of pieces: f + change - z is within W, the sum of what is left open, of a line in
-    every pixel, and || |v| + W || is convex in v: largest at an end."""
+    """(R,) the same for what is rounded, on the parts of pieces: f + change - z is within W, the sum of what is left open, of a
+    line in every pixel, and || |v| + W || is convex in v: largest at an end."""
     ends, spread, bend, rest = lines_of_parts(off, pieces)
-    return torch.linalg.vector_norm(ends.abs_() + (spread + bend + rest)[:, None], dim=2).amax(dim=1)
+    norms: Tensor = torch.linalg.vector_norm(ends.abs_() + (spread + bend + rest)[:, None], dim=2)
+    return norms.amax(dim=1)

@@ -43,6 +43,7 @@ from spt.error_bounds.arcs import arc_weights, differences, remainder
 from spt.error_bounds.cell_pieces import Pieces, RoundedParts, Window, repeated, values_at_once
 from spt.error_bounds.known_rounding import drift, graded, rounding_changes
 from spt.error_bounds.paths import PATHS, PixelPath
+from spt.progress import step
 from spt.threat_model import AttackedImage
 
 LONGEST_ARC = 0.16
@@ -92,7 +93,7 @@ class _Splits:
 
 
 class PathPieces:
-    """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1), whose rounding is looked at in so many parts of a cell."""
+    """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1); rounding is looked at in so many parts of a cell."""
 
     def __init__(
         self, attacked: AttackedImage, cells: Tensor, points: Tensor, parts: int, splits: int | None = None
@@ -142,6 +143,7 @@ class PathPieces:
         found = []
         size = max(1, min(8, (1 << 17) // image.numel()))  # differences need several times the memory of their maps
         for i in range(0, len(begin), size):
+            step()
             some, others = begin[i : i + size], end[i : i + size]
             weights = arc_weights(some.to(device), others.to(device), *shape, path=self.path, anywhere=True)
             rest = remainder(self.maps, None, *weights, shape)
@@ -164,6 +166,7 @@ class PathPieces:
         found_changes = []
         size = max(1, min(32, (1 << 19) // image.numel()))
         for i in range(0, len(start), size):
+            step()
             at = split[i : i + size]
             ends_of_parts = (_between(begin[at], end[at], place[i : i + size]) for place in (start, stop))
             found_changes.append(rounding_changes(self.path, image, self.maps, *ends_of_parts))
