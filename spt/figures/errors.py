@@ -85,7 +85,7 @@ def lines_specification(
     marked: float | None = None,
     bars: Rows | None = None,
     height: int = 340,
-    doubling: bool = False,
+    counts: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """A Vega-Lite chart of `series_rows` on fixed scales: sampled series dotted, proved ones solid.
 
@@ -93,14 +93,14 @@ def lines_specification(
         marked: where to draw a dashed vertical rule.
         bars: a histogram in the background, rows with ``from``, ``to`` and ``height`` in units of the y axis and
             ``count`` for the tooltip.
-        doubling: the x axis counts something, and has a tick wherever that doubles.
+        counts: what the x axis counts, at its ticks; they lie as far apart as they are times each other.
     """
     names = [one.name for one in series]
-    ticks = {"values": [1 << k for k in range(int(x_range[1]).bit_length())], "format": "d"} if doubling else {}
+    ticks = {"values": list(counts), "format": "d"} if counts else {}
     x = {
         "field": "at",
         "type": "quantitative",
-        "scale": {"domain": list(x_range), "nice": False, **({"type": "log", "base": 2} if doubling else {})},
+        "scale": {"domain": list(x_range), "nice": False, **({"type": "log", "base": 2} if counts else {})},
         "axis": {"title": x_title, "grid": False, **ticks},
     }
     y = {
@@ -132,7 +132,7 @@ def lines_specification(
     }
     tooltip = [
         {"field": "series", "title": " "},
-        {"field": "at", "type": "quantitative", "format": "d" if doubling else ".2f", "title": x_title},
+        {"field": "at", "type": "quantitative", "format": "d" if counts else ".2f", "title": x_title},
         {"field": "value", "type": "quantitative", "format": ".3f", "title": y_title},
     ]
     line = {"x": x, "y": y, "color": colour, "strokeDash": dash}

@@ -24,7 +24,7 @@ from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.pixel_grid import Picture, Reading
 from spt.ui.shared.rounding import at_least
 from spt.ui.shared.session import CurrentRun, Key, PageRun, SessionResults
-from spt.ui.shared.signed import signed
+from spt.ui.shared.signed import SCALE, signed
 
 LARGE = 3 * 64 * 64
 """Image values from which a ball takes seconds."""
@@ -208,7 +208,9 @@ def _pictures(request: CertifyRequest, anatomy: BallAnatomy) -> list[Picture]:
     return [
         Picture(anatomy.centre, "centre of the ball", "The image in the centre of the ball."),
         Picture(anatomy.farthest, f"farthest found: {where}", f"The image at {where}, the farthest found in the ball."),
-        signed(anatomy.farthest - anatomy.centre, "farthest less centre", "Their signed difference."),
+        signed(
+            anatomy.farthest - anatomy.centre, f"farthest less centre (red: +{SCALE:g})", "Their signed difference."
+        ),
         *(
             Picture(
                 figures.unsigned_picture(each.numpy(), scale),
@@ -241,7 +243,8 @@ def _splits_area(request: CertifyRequest, chosen: ChosenBall, anatomy: BallAnato
     button, chart, working = left.empty(), st.empty(), st.container()
     run = SHRINKING.of(key)
     numbers = SPLITS if request.transform.dimensions == 1 else SPLITS_ALONG_AXES
-    right.caption(
+    said = right.empty()
+    said.caption(
         f"The certificate’s ball has {anatomy.splits:,} piece{'s' if anatomy.splits > 1 else ''}: as many as pay. More of them "
         "leave less to the remainder; what moves, stays."
     )
@@ -272,6 +275,11 @@ def _splits_area(request: CertifyRequest, chosen: ChosenBall, anatomy: BallAnato
         if not found or pieces > found[-1][0]:
             found.append((pieces, cut))
             _draw_splits(request, chart, found, anatomy)
+            said.caption(
+                f"With {anatomy.splits:,} pieces, as in the certificate, the radius is {rounded_up(anatomy.radius, 4)}; with "
+                f"{cut.splits:,} it is {rounded_up(cut.radius, 4)}, of which the remainder is {rounded_up(cut.parts[1], 4)}. "
+                "Dashed: the certificate’s number. Each has a centre of its own; no radius around it is below the farthest image."
+            )
     if run.status == "running":
         run.status = "done"
         button.button(
@@ -300,12 +308,12 @@ def _draw_splits(
     specification = figures.lines_specification(
         series,
         "pieces of the cell" if one else "pieces of the cell along each axis",
-        "distance from the centre",
+        "distance",
         (float(at[0]), float(max(at[-1], 2 * at[0], anatomy.splits if one else 0))),
         1.1 * float(radii.max()) or 1.0,
         marked=float(anatomy.splits) if one else None,
-        height=260,
-        doubling=True,
+        height=330,
+        counts=[pieces for pieces, _ in found],
     )
     alt = (
         f"The radius with {int(at[0])} to {int(at[-1])} pieces: from {rounded_up(radii[0])} to {rounded_up(radii[-1])}."
