@@ -75,8 +75,8 @@ def _show(request: InterpolationRequest, method: Method) -> None:
     if found.violated:
         _, row, column = np.unravel_index(int(found.ratio.argmax()), found.ratio.shape)
         st.error(
-            f"ALARM: in row {row}, column {column} {float(found.ratio.max())!r} times what is proved was found. This must not happen: "
-            "please report it with the link of this page.",
+            f"ALARM: in row {row}, column {column} {float(found.ratio.max())!r} times what is proved was found. This must not "
+            "happen: please report it with the link of this page.",
             icon=":material/emergency_home:",
         )
     st.markdown(in_words(request, method, found, bounded, split))
