@@ -17,7 +17,7 @@ CONTROLS = {
     "votes": (*SHARED, "rotation_sigma", "pixel_sigma", "n", "n0", "alpha", "seed", "pace", "rotation_range"),
     "certify": (
         *(*SHARED, *PROCEDURE, "rotation_limit", "translation_limit"),
-        *("form", "n_cell", "n_total", "cell_width", "every_cell", "cell"),
+        *("form", "n_cell", "n_total", "cell_width", "every_cell", "cell", "cell_sample", "ball"),
     ),
     "interpolation": (
         *SHARED,
@@ -29,6 +29,8 @@ CONTROLS = {
         "blur",
         "splits",
         "enclosed",
+        "loose",
+        "loose_bound",
     ),
     "inverse": (
         *SHARED,
