@@ -245,8 +245,9 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("large")
 def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tensor) -> None:
-    app = open_interpolation(splits="10")
+    app = open_interpolation(splits="10", loose="true")
     assert_healthy(app)
+    assert "there is no split to open" in texts(app)
     assert "SAMPLED" in texts(app) and "PROVED" not in texts(app) and "0 of 10 splits bounded" in texts(app)
     assert app.button(key="refine").label == "Prove bounds"
     app.button(key="refine").click().run()
@@ -259,6 +260,7 @@ def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tenso
         assert partition.splits[0, 0] == -30 and partition.splits[-1, 1] == 30
         assert (partition.splits[1:, 0] == partition.splits[:-1, 1]).all()
     assert f"≤ **{at_most(state.chord.bound)}**" in texts(app) and "PROVED: interval" in texts(app)
+    assert "[PROVED: chord] The worst of" in texts(app)
     for key in ("large_enclosure", "large_table", "large_balls", "large_profile"):
         app.toggle(key=key).set_value(True).run()
         assert_healthy(app)
