@@ -1,6 +1,8 @@
 """A ball taken apart: its parts add up to the radius that is certified, and nothing that occurs is above what is allowed for it."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spt import DistSPTCells, get_transform, load_classifier, load_dataset
-from spt.error_bounds import ball_anatomy as anatomy_module
+from spt.error_bounds import anatomy as anatomy_module
+from spt.error_bounds.anatomy import BallAnatomy, ball_anatomy, shown_images
 from spt.error_bounds.arcs import PER_PIXEL
-from spt.error_bounds.ball_anatomy import BallAnatomy, ball_anatomy, shown_images
 from spt.error_bounds.balls import rounding_at_samples
 from spt.error_bounds.balls_rotation import quadratic_maximum, quadratic_weights
 from spt.error_bounds.cell_balls import ROUNDING_PARTS, CutCells, cell_balls
@@ -190,3 +192,11 @@ def test_more_splits_leave_less_to_the_remainder_and_nothing_below_what_occurs()
     assert all(second <= 1.02 * first for first, second in itertools.pairwise(radii)) and radii[-1] < radii[0]
     assert found[-1].parts[1] < 0.1 * found[0].parts[1]
     assert all(each.sampled <= each.radius for each in found)
+
+
+def test_the_example_of_the_documentation(capsys):
+    text = (Path(__file__).parent.parent / "docs" / "checking.md").read_text(encoding="utf-8")
+    [code] = [each for each in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "ball_anatomy" in each]
+    exec(compile(code, "checking.md", "exec"), {})
+    shares = [float(number) for number in re.findall(r"^\w+ (0\.\d+)$", capsys.readouterr().out, re.MULTILINE)]
+    assert len(shares) == 3 and sum(shares) == pytest.approx(1, abs=0.002) and shares[0] > 0.7

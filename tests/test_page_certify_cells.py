@@ -20,7 +20,7 @@ from spt import DistSPTCells, get_transform, load_classifier, load_dataset
 from spt.__main__ import main
 from spt.certificates import CellsCertificate, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
-from spt.error_bounds.ball_anatomy import BallAnatomy, ball_anatomy
+from spt.error_bounds.anatomy import BallAnatomy, ball_anatomy
 from spt.figures import cells as figures
 from spt.figures.certificates import certificate_svg
 from spt.ui.shared.rounding import at_least

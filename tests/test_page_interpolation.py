@@ -26,7 +26,7 @@ from spt.error_bounds import (
     sample_bound,
     vertex_bound,
 )
-from spt.error_bounds.split_pixels import split_pixels
+from spt.error_bounds.pixelwise import split_pixels
 from spt.figures import errors as figures
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage

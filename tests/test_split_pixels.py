@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spt.datasets import load_dataset
 from spt.error_bounds import Search, chord, chord_bound, interpolation_error, interval_bound
 from spt.error_bounds.arcs import remainder
-from spt.error_bounds.split_pixels import split_pixels
+from spt.error_bounds.pixelwise import split_pixels
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage
 from spt.transforms import TRANSFORMS, Rotation, Scaling

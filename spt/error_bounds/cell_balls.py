@@ -65,7 +65,7 @@ class PiecesInBalls:
 
 
 class CutCells:
-    """N pairs of a cell and a sample b', cut into pieces: what `cell_balls` and `spt.error_bounds.ball_anatomy` both look at.
+    """N pairs of a cell and a sample b', cut into pieces: what `cell_balls` and `spt.error_bounds.anatomy` both look at.
 
     Attributes:
         samples: (N, d). window: of P x.

@@ -106,6 +106,7 @@ class ErrorSplits(AngleSplits):
         return 8 * 60 * self.image.numel()
 
     def prepare(self, items: Tensor, cells: Tensor, level: int, memory_budget: int) -> Tensor:
+        """Compute the rows that the splits share; returns an order that keeps neighbouring betas together."""
         self.level = level
         grid_cell, _ = self.on_grid(self.betas[items] + self.node(cells[:, 0], level), level)
         self.inner.prepare(torch.cat((cells[:, 0], cells[:, 0] + 1)), memory_budget)

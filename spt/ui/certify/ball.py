@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spt.certificates import CellsCertificate, rounded_up
 from spt.defences.proving_defence import at_least_radius
-from spt.error_bounds.ball_anatomy import BallAnatomy, ball_anatomy
+from spt.error_bounds.anatomy import BallAnatomy, ball_anatomy
 from spt.figures import errors as figures
 from spt.figures.cells import bounds_in_words
 from spt.progress import Progress

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from spt.error_bounds.split_pixels import SplitPixels, split_pixels
+from spt.error_bounds.pixelwise import SplitPixels, split_pixels
 from spt.figures import errors as figures
 from spt.figures.cells import bounds_in_words
 from spt.progress import Progress
