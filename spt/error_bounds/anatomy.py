@@ -27,7 +27,7 @@ from spt.error_bounds.cell_balls import (
     lines_of_parts,
 )
 from spt.images import to_8_bit
-from spt.progress import step
+from spt.progress import Progress, silent
 from spt.threat_model import MEMORY_BUDGET, AttackedImage
 
 SAMPLES = 129
@@ -101,7 +101,7 @@ def ball_anatomy(
     rounding_parts: int = ROUNDING_PARTS,
     splits: int | None = None,
     samples: int = SAMPLES,
-    memory_budget: int = MEMORY_BUDGET,
+    progress: Progress = silent,
 ) -> BallAnatomy:
     """The ball of `cell_balls` for one cell (d, 2) and one sample b' (d,), taken apart.
 
@@ -111,7 +111,7 @@ def ball_anatomy(
     ArithmeticError if the shares do not add up to what `cell_balls` has computed.
     """
     cut = CutCells(attacked, cell[None], point[None], rounding_parts, splits)
-    [some] = cut(memory_budget)
+    [some] = cut(MEMORY_BUDGET)
     worst = rounding_at_samples(attacked, cut.samples)
     distance = some.distances.max()[None].cpu()
     rounded = distance.new_tensor([torch.inf]) if some.rounded is None else some.rounded.max()[None].cpu()
@@ -135,7 +135,7 @@ def ball_anatomy(
     radius = float(cut.radii(distance, added))
     centre = cut.window.whole(some.centres, channels)[0]
     gammas = _gammas(cell.double().cpu(), some.pieces.boxes, samples)
-    number, sampled = _farthest(attacked, cut.samples[0], gammas, centre)
+    number, sampled = _farthest(attacked, cut.samples[0], gammas, centre, progress)
     return BallAnatomy(
         centre=centre.cpu(),
         radius=radius,
@@ -207,11 +207,13 @@ def _gammas(cell: Tensor, boxes: Tensor, samples: int) -> Tensor:
     return torch.cartesian_prod(*axes).reshape(-1, len(cell))
 
 
-def _farthest(attacked: AttackedImage, point: Tensor, gammas: Tensor, centre: Tensor) -> tuple[int, float]:
+def _farthest(
+    attacked: AttackedImage, point: Tensor, gammas: Tensor, centre: Tensor, progress: Progress
+) -> tuple[int, float]:
     """Which of these gammas shows the image farthest from the centre, and how far that is."""
     found = []
-    for some in torch.split(gammas, max(1, (1 << 20) // attacked.pixels.numel())):
-        step()
+    portions = torch.split(gammas, max(1, (1 << 20) // attacked.pixels.numel()))
+    for some in progress(portions, desc="sampling", total=len(portions)):
         off = shown_images(attacked, point, some) - centre
         found.append(torch.linalg.vector_norm(off.flatten(1), dim=1).cpu())
     distances = torch.cat(found)

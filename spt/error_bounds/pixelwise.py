@@ -6,6 +6,7 @@ bound it is the larger end of the enclosure of e (`spt.error_bounds.interval`). 
 What floating point can change in a pixel, `PER_PIXEL` of the largest one, is part of them: no value that is found may be above.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from spt.error_bounds.arcs import PER_PIXEL, rotated
 from spt.error_bounds.chord import ErrorSplits, cells_for, require_rotation
 from spt.error_bounds.interval import interval_images
 from spt.error_bounds.sampled import gamma_lattice, interpolation_error
-from spt.progress import step
+from spt.progress import Progress, silent
 from spt.threat_model import AttackedImage, Points, Range, as_points, as_range
 
 SAMPLES = 257
@@ -54,6 +55,7 @@ def split_pixels(
     method: Literal["chord", "interval"],
     *,
     samples: int = SAMPLES,
+    progress: Progress = silent,
 ) -> SplitPixels:
     """The remainder of the chord bound at ``beta`` on one split, and how far e is from its chord; or the interval bound, and |e|.
 
@@ -63,29 +65,28 @@ def split_pixels(
     ValueError for the chord bound of what is no rotation.
     """
     box, betas = as_range(attacked.transform, split), as_points(attacked.transform, beta)[:1]
-    gammas = gamma_lattice(box, samples)
     if method == "interval":
-        return _of_interval(attacked, betas, box, gammas)
+        return _of_interval(attacked, betas, box, samples, progress)
     require_rotation(attacked.transform, "chord bound")
-    return _of_chord(attacked, betas, box, gammas)
+    return _of_chord(attacked, betas, box, samples, progress)
 
 
-def _of_interval(attacked: AttackedImage, betas: Tensor, box: Tensor, gammas: Tensor) -> SplitPixels:
+def _of_interval(attacked: AttackedImage, betas: Tensor, box: Tensor, samples: int, progress: Progress) -> SplitPixels:
     low, high = interval_images(attacked, betas, box).error
     bound = torch.maximum(-low, high).clamp(min=0)
     largest = _Largest(bound)
-    for some in _portions(attacked, gammas):
+    for some in _portions(attacked, gamma_lattice(box, samples), progress):
         largest.take(_errors(attacked, betas, some).abs(), bound.expand(len(some), *bound.shape), some)
     return largest.result(bound, float(torch.linalg.vector_norm(bound)))
 
 
-def _of_chord(attacked: AttackedImage, betas: Tensor, box: Tensor, gammas: Tensor) -> SplitPixels:
+def _of_chord(attacked: AttackedImage, betas: Tensor, box: Tensor, samples: int, progress: Progress) -> SplitPixels:
     beta, channels, preprocessing = betas[:, 0], len(attacked.pixels), attacked.preprocessing
     on_split = AttackedImage(attacked.image, attacked.transform, preprocessing, box, attacker=attacked.attacker)
     splits = ErrorSplits(on_split, beta, cells_for(on_split, 1))
     rows, columns = preprocessing.output_size(*attacked.pixels.shape[1:])
     slack = PER_PIXEL * float(attacked.pixels.abs().max()) * preprocessing.mask(rows, columns).to(attacked.pixels)
-    found, norm = None, 0.0
+    gammas, found, norm = gamma_lattice(box, samples), None, 0.0
     for cell in range(splits.cells):  # several only where a multiple of 90° lies inside
         nodes = torch.tensor([cell, cell + 1])
         (inner,) = splits.inner_images(nodes)
@@ -93,7 +94,7 @@ def _of_chord(attacked: AttackedImage, betas: Tensor, box: Tensor, gammas: Tenso
         ends, inner_rest = warped[:, :channels], warped[0, channels:]
         begin, end = splits.node(nodes, 0)
         own = gammas[(gammas[:, 0] >= begin) & (gammas[:, 0] <= end)]
-        for some in _portions(attacked, own):
+        for some in _portions(attacked, own, progress):
             grid_cell, place = splits.on_grid(beta + some[:, 0], 0)
             known, which = torch.unique(torch.cat((grid_cell, grid_cell + 1)), return_inverse=True)
             once, once_rest = splits.outer_images(known)
@@ -119,9 +120,10 @@ def _errors(attacked: AttackedImage, betas: Tensor, gammas: Tensor) -> Tensor:
     return interpolation_error(attacked.pixels, transform, preprocessing, betas.expand(len(gammas), -1), gammas)
 
 
-def _portions(attacked: AttackedImage, gammas: Tensor) -> tuple[Tensor, ...]:
+def _portions(attacked: AttackedImage, gammas: Tensor, progress: Progress) -> Iterable[Tensor]:
     """The gammas, as many at once as are quickly done."""
-    return torch.split(gammas, max(1, (1 << 20) // attacked.pixels.numel()))
+    portions = torch.split(gammas, max(1, (1 << 20) // attacked.pixels.numel()))
+    return progress(portions, desc="sampling", total=len(portions))
 
 
 class _Largest:
@@ -134,7 +136,6 @@ class _Largest:
 
     def take(self, found: Tensor, bound: Tensor, gammas: Tensor) -> None:
         """Values found and their bounds, (M, C, H', W'), at gammas (M, d)."""
-        step()
         ratios = torch.where(found == 0, 0.0, found / bound)
         largest = ratios.flatten(1).amax(dim=1)
         if self.gamma is None or largest.max() > self.ratio.max():

@@ -71,7 +71,7 @@ def choose(certificate: CellsCertificate, number: int) -> ChosenBall | None:
         outcome = "passed" if passed[place] else "did not pass"
         return f"{choice}: b′ = {where} {certificate.unit}, radius {rounded_up(certificate.radii[place])}, {outcome}"
 
-    left, right = st.columns([2.2, 1], vertical_alignment="bottom")
+    left, right = st.columns([1.5, 1], vertical_alignment="bottom")
     chosen = state.select(
         "Sample of this cell",
         [str(each + 1) for each in range(len(samples))],
@@ -93,13 +93,14 @@ def choose(certificate: CellsCertificate, number: int) -> ChosenBall | None:
 # ------------------------------------------------------------------------------------------------------------- computing
 
 
-def _compute(request: CertifyRequest, chosen: ChosenBall, splits: int | None) -> BallAnatomy:
+def _compute(request: CertifyRequest, chosen: ChosenBall, splits: int | None, progress: Progress) -> BallAnatomy:
     return ball_anatomy(
         request.in_cells.attacked(request.subject.image),
         torch.tensor(chosen.bounds, dtype=torch.float64),
         torch.tensor(chosen.point, dtype=torch.float64),
         splits=splits,
         samples=LARGE_SAMPLES if _is_large(request) else SAMPLES,
+        progress=progress,
     )
 
 
@@ -115,7 +116,7 @@ def _anatomy(request: CertifyRequest, chosen: ChosenBall, splits: int | None = N
     """The ball taken apart, in the background the first time; any control ends this."""
 
     def compute(progress: Progress) -> BallAnatomy:
-        return _compute(request, chosen, splits)
+        return _compute(request, chosen, splits, progress)
 
     def found() -> Any:
         lane = "long" if _is_large(request) else "short"

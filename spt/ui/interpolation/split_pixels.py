@@ -97,7 +97,7 @@ def _show(request: InterpolationRequest, method: Method) -> None:
 def _compute(request: InterpolationRequest, method: Method, split: Key) -> SplitPixels:
     def compute(progress: Progress) -> SplitPixels:
         samples = LARGE_SAMPLES if request.large else SAMPLES
-        return split_pixels(request.attacked, [request.beta], split, method, samples=samples)
+        return split_pixels(request.attacked, [request.beta], split, method, samples=samples, progress=progress)
 
     with heavy_work("long" if request.large else "short", "split pixel by pixel", transform=request.transform.name):
         return background.in_background(compute, "Sampling the split")
