@@ -123,13 +123,17 @@ def in_words(
         if method == "chord"
         else f"its bound on ‖e‖ is **{of}**; in a pixel e is at most **{at_most(float(found.bound.max()))}**"
     )
-    share = 100 * float(found.ratio.max())
-    told = f"{share:.4g} %" if share < 99.995 else "99.99 % or more"
     return (
         f":{bounded.colour}-badge[PROVED: {method}] The worst of its {len(bounded.values)} splits is γ in {where}: {allowed}.  \n"
         f":gray-badge[SAMPLED] Found, among {found.tried:,} γ of it: at least **{at_least(float(found.found.max()))}** in a pixel. "
-        f"Nearest to its bound is a pixel with **{told}** of it, at {request.transform.describe(found.gamma)}."
+        f"Nearest to its bound is a pixel with **{_share(found)}** of it, at {request.transform.describe(found.gamma)}."
     )
+
+
+def _share(found: SplitPixels) -> str:
+    """The largest ratio, in percent."""
+    share = 100 * float(found.ratio.max())
+    return f"{share:.4g} %" if share < 99.995 or found.violated else "99.99 % or more"
 
 
 def _pictures(
@@ -153,7 +157,7 @@ def _pictures(
             Reading(f"{sampled}, in 1/{PARTS:,}:", PARTS * found.found),
         ),
         (
-            f"found / {bound}: up to {100 * float(found.ratio.max()):.3g} %",
+            f"found / {bound}: up to {_share(found)}",
             found.ratio,
             1.0,
             Reading(f"found / {bound}", found.ratio),
