@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages import visit
+from spt.ui.shared.values import Number
 
 QUICK = {"n": "50", "pace": "fast", "n_gamma": "20", "rotation_limit": "1", "translation_limit": "0.1", "splits": "10"}
 QUICK |= {"splits_px": "2", "inverse_splits": "10", "inverse_splits_px": "2", "inverse_refinements": "1"}
@@ -17,7 +18,7 @@ CONTROLS = {
     "votes": (*SHARED, "rotation_sigma", "pixel_sigma", "n", "n0", "alpha", "seed", "pace", "rotation_range"),
     "certify": (
         *(*SHARED, *PROCEDURE, "rotation_limit", "translation_limit"),
-        *("form", "n_cell", "n_total", "cell_width", "every_cell", "cell"),
+        *("form", "n_cell", "n_total", "cell_width", "every_cell", "cell", "cell_sample", "ball"),
     ),
     "interpolation": (
         *SHARED,
@@ -29,6 +30,8 @@ CONTROLS = {
         "blur",
         "splits",
         "enclosed",
+        "loose",
+        "loose_bound",
     ),
     "inverse": (
         *SHARED,
@@ -95,3 +98,8 @@ def test_whatever_is_in_an_address_there_is_no_exception(page: str, request: pyt
     for _ in range(170 if request.config.getoption("--slow") else 9):
         odd, app = opened(page, numbers)
         assert not app.exception, odd
+
+
+def test_a_whole_number_that_no_float_can_hold_is_out_of_range() -> None:
+    with pytest.raises(ValueError, match="is not between 0 and 39"):
+        Number(0, 39).read(["-" + "9" * 400])

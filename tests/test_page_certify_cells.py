@@ -1,5 +1,6 @@
 """The page "Certify" with cells, driven by Streamlit's AppTest, and its figures: what is on the screen is what the core says."""
 
+import base64
 import dataclasses
 import itertools
 import math
@@ -8,7 +9,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
 from streamlit.testing.v1 import AppTest
 
@@ -17,9 +20,11 @@ from spt import DistSPTCells, get_transform, load_classifier, load_dataset
 from spt.__main__ import main
 from spt.certificates import CellsCertificate, quantity, rounded_down, rounded_up
 from spt.certificates.answer import Answer
+from spt.error_bounds.anatomy import BallAnatomy, ball_anatomy
 from spt.figures import cells as figures
 from spt.figures.certificates import certificate_svg
 from spt.ui.shared import share
+from spt.ui.shared.rounding import at_least
 
 SMALL = {"rotation_limit": "2", "translation_limit": "0.25", "cell_width": "2"}
 FAILS = {"classifier": "mnist-plain", "certify_pixel_sigma": "0.1", "n_cell": "20", "seed": "1"}
@@ -339,3 +344,98 @@ def test_what_is_no_angle_is_drawn_on_a_gauge_positive_to_the_right(expected):
     report = certificate_svg(scaled, "data:image/png;base64,", "a digit")
     ET.fromstring(report)
     assert "°" not in report and "±2 log %" in report
+
+
+# ------------------------------------------------------------------------------------------------------ the ball of a sample
+
+
+def test_nothing_of_a_ball_is_computed_until_it_is_opened(monkeypatch):
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a ball was taken apart")
+
+    monkeypatch.setattr("spt.ui.certify.ball.ball_anatomy", never)
+    app = open_page(cell_sample="2")
+    assert_healthy(app)
+    assert app.selectbox(key="cell_sample").value == "2" and not app.toggle(key="ball").value
+    assert "certify_ball" not in grids(app) and "ball_splits" not in {button.key for button in app.button}
+
+
+def test_an_opened_ball_says_what_its_radius_is_made_of(expected):
+    app = open_page(cell="2", ball="true")
+    assert_healthy(app)
+    samples = expected.tested()[1].samples
+    place = max(samples, key=lambda each: expected.radii[each])
+    assert app.selectbox(key="cell_sample").value == str(place - samples.start + 1), "the largest is shown first"
+    app.selectbox(key="cell_sample").set_value("3").run()
+    assert_healthy(app)
+    assert shown_address(app)["cell_sample"] == "3" and shown_address(app)["ball"] == "true"
+    place = samples.start + 2
+    attacked = DistSPTCells(
+        load_classifier("mnist-rotation"), get_transform("rotation"), 30.0, 0.3, 2.0, cell_width=2.0
+    ).attacked(load_dataset("digits", shape=(1, 28, 28)).image(7))
+    cell, point = torch.tensor([[0.0, 2.0]]), torch.tensor(expected.points[place], dtype=torch.float64)
+    found = ball_anatomy(attacked, cell, point)
+    text, data = texts(app), grids(app)["certify_ball"]["pictures"]
+    assert f"**r = {rounded_up(expected.radii[place])}**" in text and "ALARM" not in text and not app.warning
+    for share, words in zip(
+        found.parts, ("what really moves", "what the remainder", "rounding to 8 bits"), strict=True
+    ):
+        assert f"**{100 * share / found.radius:.3g} %** is {words}" in text
+    assert f"distance **{at_least(found.sampled)}**" in text and request_words(found) in text
+    shares = [np.frombuffer(base64.b64decode(each["reading"]["values"]), "<f4").sum() for each in data[3:]]
+    assert sum(shares) / 10_000 == pytest.approx(sum(found.parts) / found.radius, rel=1e-5)
+    assert [each["title"].split(":")[0] for each in data[3:]] == ["what moves", "remainder", "rounding"]
+
+
+def request_words(found: BallAnatomy) -> str:
+    """Where the farthest image was found, as the page says it."""
+    return f"at {get_transform('rotation').describe(found.gamma)}."
+
+
+def test_cutting_a_ball_finer_and_stopping():
+    app = open_page(ball="true")
+    before = len(app.get("vega_lite_chart"))
+    app.button(key="ball_splits").click().run()
+    assert_healthy(app)
+    assert app.session_state["certify_ball_splits"].status == "done"
+    [most] = re.findall(r"with (\d+) it is", texts(app))
+    assert 32 <= int(most) <= 34, "splits that end where the outer angle is a quarter turn are one more"
+    assert len(app.get("vega_lite_chart")) == before + 1
+    # AppTest cannot press a button in mid-run; this is the state that pressing leaves, with two numbers of splits done.
+    run, kept_balls = app.session_state["certify_ball_splits"], app.session_state["certify_anatomies"]
+    for key in [key for key in kept_balls if key[-1] in (4, 8, 16, 32)]:
+        del kept_balls[key]
+    run.status = "stopped"
+    app.session_state["certify_ball_splits"], app.session_state["certify_anatomies"] = run, kept_balls
+    app.run()
+    assert_healthy(app)
+    [most] = re.findall(r"with (\d+) it is", texts(app))
+    assert 2 <= int(most) <= 4 and not app.button(key="ball_splits").disabled
+    app.toggle(key="ball").set_value(False).run()
+    assert_healthy(app)
+    assert "certify_ball" not in grids(app)
+
+
+def test_an_image_outside_of_its_ball_is_an_alarm_and_another_radius_is_named(monkeypatch):
+    def outside(*arguments: Any, **options: Any) -> BallAnatomy:
+        found = ball_anatomy(*arguments, **options)
+        return dataclasses.replace(found, sampled=1.01 * found.radius, radius=1.005 * found.radius)
+
+    monkeypatch.setattr("spt.ui.certify.ball.ball_anatomy", outside)
+    app = open_page(ball="true")
+    assert not app.exception and "ALARM" in app.error[0].value
+    assert any("Check again" in element.value for element in app.warning)
+
+
+def test_the_ball_of_a_shift():
+    app = open_page(
+        transform="translation", classifier="mnist-translation", cell_width="0.25", translation_sigma="1.5", ball="true"
+    )
+    assert_healthy(app)
+    assert "is what really moves" in texts(app) and "remainder allows for" not in texts(app)
+    assert "dx " in texts(app).split("It is decided on")[1]
+
+
+def test_without_smoothing_over_the_parameter_there_is_no_sample_to_open():
+    app = open_page(transform="brightness", brightness_limit="1", ball="true")
+    assert not app.exception and "ball = true has no control on this page now" in app.warning[0].value

@@ -1,5 +1,6 @@
 """The page "Interpolation error", driven by Streamlit's AppTest: every control, and its numbers against the core's."""
 
+import base64
 import csv
 import json
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from spt import load_classifier, load_dataset
 from spt.error_bounds import (
     Search,
+    chord,
     chord_bound,
     error_norms,
     find_centres,
@@ -24,6 +26,7 @@ from spt.error_bounds import (
     sample_bound,
     vertex_bound,
 )
+from spt.error_bounds.pixelwise import split_pixels
 from spt.figures import errors as figures
 from spt.preprocessing import Preprocessing
 from spt.threat_model import AttackedImage
@@ -242,8 +245,9 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("large")
 def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tensor) -> None:
-    app = open_interpolation(splits="10")
+    app = open_interpolation(splits="10", loose="true")
     assert_healthy(app)
+    assert "there is no split to open" in texts(app)
     assert "SAMPLED" in texts(app) and "PROVED" not in texts(app) and "0 of 10 splits bounded" in texts(app)
     assert app.button(key="refine").label == "Prove bounds"
     app.button(key="refine").click().run()
@@ -256,6 +260,7 @@ def test_large_images_show_samples_first_and_bounds_on_demand(digit: torch.Tenso
         assert partition.splits[0, 0] == -30 and partition.splits[-1, 1] == 30
         assert (partition.splits[1:, 0] == partition.splits[:-1, 1]).all()
     assert f"≤ **{at_most(state.chord.bound)}**" in texts(app) and "PROVED: interval" in texts(app)
+    assert "[PROVED: chord] The worst of" in texts(app)
     for key in ("large_enclosure", "large_table", "large_balls", "large_profile"):
         app.toggle(key=key).set_value(True).run()
         assert_healthy(app)
@@ -479,3 +484,54 @@ def test_map_and_plane_mark_what_they_should() -> None:
     drawn = figures.plane(np.zeros((3, 2)), np.arange(3.0), "γ", [ball, replace(ball, proved=2.0)], line=True)
     dashes = [trace.line.dash for trace in drawn.data[:3]]
     assert dashes == ["dot", "solid", "dot"]
+
+
+# --------------------------------------------------------------------------------------------------- the worst split, opened
+
+
+def test_nothing_of_the_worst_split_is_computed_until_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a split was taken apart")
+
+    monkeypatch.setattr("spt.ui.interpolation.split_pixels.split_pixels", never)
+    app = open_interpolation(loose_bound="interval")
+    assert_healthy(app)
+    assert "loose_split" not in grids(app) and "Where is a bound loose" in app.subheader[2].value
+
+
+def test_the_opened_split_is_that_of_the_core(digit: torch.Tensor) -> None:
+    app = open_interpolation(loose="true")
+    assert_healthy(app)
+    attacked = AttackedImage(digit, Rotation(), load_classifier("mnist-rotation").preprocessing, RANGE)
+    for method, bound_of in (("chord", chord_bound), ("interval", interval_bound)):
+        app.segmented_control(key="loose_bound").set_value(method).run()
+        assert_healthy(app)
+        bound = bound_of(attacked, [20.0], splits=40, search=run.UNIFORM)
+        found = split_pixels(attacked, [20.0], bound.worst[0], method)
+        text = texts(app)
+        assert f"[PROVED: {method}] The worst of its 40 splits is γ in −21° to −19.5°" in text
+        assert (
+            f"**{at_most(float(found.bound.max()))}**" in text and f"**{100 * float(found.ratio.max()):.4g} %**" in text
+        )
+        if method == "chord":
+            assert f"the remainder is **{at_most(found.norm)}**" in text
+        [first, second, third] = grids(app)["loose_split"]["pictures"]
+        assert first["reading"]["high"] and second["reading"]["values"] and third["reading"]["values"]
+        high, values = (
+            np.frombuffer(base64.b64decode(text), "<f4")
+            for text in (first["reading"]["high"], second["reading"]["values"])
+        )
+        assert (values <= high).all() and high.max() == pytest.approx(1000 * float(found.bound.max()))
+
+
+def test_the_opened_split_of_a_shift_is_the_interval_bound_s() -> None:
+    app = open_interpolation(transform="translation", classifier="mnist-translation", dx="0.5", loose="true")
+    assert_healthy(app)
+    assert "[PROVED: interval] The worst of its 64 splits" in texts(app) and "no remainder" in texts(app)
+
+
+def test_a_remainder_that_is_too_small_is_an_alarm_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = chord.remainder
+    monkeypatch.setattr(chord, "remainder", lambda *arguments: 0.4 * original(*arguments))
+    app = open_interpolation(loose="true", beta="20.5")
+    assert not app.exception and "ALARM: in row" in app.error[0].value

@@ -368,8 +368,8 @@ def test_the_settings_of_a_page_are_those_of_its_controls(
     assert not {name for name in found if not knows(page, name)}
     below = {
         "votes": {f"{name}_range" for name in TRANSFORMS},
-        "certify": {"cell"},
-        "interpolation": {"split", "enclosed", "sample", "sample_dx", "sample_dy"},
+        "certify": {"cell", "cell_sample", "ball"},
+        "interpolation": {"split", "enclosed", "loose", "loose_bound", "sample", "sample_dx", "sample_dy"},
         "inverse": {
             f"inverse_{name}" for name in ("row", "column", "part", "split", "pass", "step", "before", "channel")
         }

@@ -6,10 +6,12 @@ the module). Every norm that is sampled on the way is compared with its bound: o
 ArithmeticError. What only samples is labelled (``is_upper`` is False).
 """
 
+from spt.error_bounds.anatomy import BallAnatomy, ball_anatomy
 from spt.error_bounds.balls import find_centres, sample_bound
 from spt.error_bounds.chord import chord_bound
 from spt.error_bounds.falsify import Nearest, search_for_violation
 from spt.error_bounds.interval import IntervalImages, interval_bound, interval_images
+from spt.error_bounds.pixelwise import SplitPixels, split_pixels
 from spt.error_bounds.result import ErrorBound, SampleBound
 from spt.error_bounds.sampled import error_norms, interpolation_error, sampled_error
 from spt.error_bounds.search import Search
@@ -27,12 +29,15 @@ __all__ = [
     "MEMORY_BUDGET",
     "AttackedImage",
     "Attacker",
+    "BallAnatomy",
     "ErrorBound",
     "IntervalImages",
     "Nearest",
     "SampleBound",
     "Search",
+    "SplitPixels",
     "attacker_rounding",
+    "ball_anatomy",
     "bounded_transforms",
     "check_bounded",
     "chord_bound",
@@ -44,5 +49,6 @@ __all__ = [
     "sample_bound",
     "sampled_error",
     "search_for_violation",
+    "split_pixels",
     "vertex_bound",
 ]

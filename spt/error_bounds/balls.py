@@ -4,6 +4,7 @@ Why such balls certify: docs/mathematics.md, section 9.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -131,22 +132,35 @@ def rounding_at_samples(attacked: AttackedImage, points: Tensor) -> Tensor:
     largest = attacked.rounding
     if largest == 0:
         return torch.zeros(len(points), dtype=torch.float64)
-    path = PATHS.get(attacked.transform.name)
-    if path is not None and not 1 + path.stretch(*attacked.box[0].tolist()) < WITHIN:
+    if _reaches_far(attacked):
         return torch.full((len(points),), largest, dtype=torch.float64)
+    norms = [torch.linalg.vector_norm(part.flatten(1), dim=1).cpu() for part in rounded_at_samples(attacked, points)]
+    return (torch.cat(norms) / 510 * (1 + 1e-9) * norm_inflation(attacked.preprocessing, attacked.pixels)).clamp(
+        max=largest
+    )
+
+
+def rounded_at_samples(attacked: AttackedImage, points: Tensor) -> Iterator[Tensor]:
+    """Where that can be, a few samples b' at once: P of an image, (n, C, H', W'), that is 1 where A_gamma x may be rounded."""
     image, preprocessing = attacked.pixels, attacked.preprocessing
+    if _reaches_far(attacked):
+        yield preprocessing(torch.ones_like(image)).expand(len(points), -1, -1, -1)
+        return
     height, width = image.shape[1:]
     bright = functional.pad((image != 0).double()[None], (4, 4, 4, 4))
     near = functional.max_pool2d(bright, 6, stride=1)[0]  # pixel (r, c): rows r - 4 to r + 1 of x
     x, y = pixel_grid(height, width, image.device)
-    rounding = []
     for part in torch.split(points.to(image.device), max(1, POINTS_AT_ONCE // image[0].numel())):
         columns, rows = attacked.transform.source(x, y, tuple(part[:, i, None, None] for i in range(part.shape[1])))
         column = (columns + (width + 3) / 2).floor().clamp(0, near.shape[2] - 1).long()
         row = (rows + (height + 3) / 2).floor().clamp(0, near.shape[1] - 1).long()
-        reached = near[:, row, column].transpose(0, 1)
-        rounding.append(torch.linalg.vector_norm(preprocessing(reached).flatten(1), dim=1).cpu())
-    return (torch.cat(rounding) / 510 * (1 + 1e-9) * norm_inflation(preprocessing, image)).clamp(max=largest)
+        yield preprocessing(near[:, row, column].transpose(0, 1))
+
+
+def _reaches_far(attacked: AttackedImage) -> bool:
+    """Whether pixels that are one apart may be read so far apart that those 6 x 6 are not enough."""
+    path = PATHS.get(attacked.transform.name)
+    return path is not None and not 1 + path.stretch(*attacked.box[0].tolist()) < WITHIN
 
 
 def sample_bound(

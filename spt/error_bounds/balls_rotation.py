@@ -67,6 +67,15 @@ def quadratic_maximum(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
     return torch.where(middle <= ends, ends, torch.minimum(inside, middle))
 
 
+def quadratic_weights(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
+    """The Bernstein polynomials (..., 3) where that quadratic is largest: their sum with the coefficients is `quadratic_maximum`,
+    but for its rounding upward."""
+    near, far = middle - first, middle - last
+    inside = (near > 0) & (far > 0)
+    t = torch.where(inside, near / torch.where(inside, near + far, 1.0), (last > first).to(middle))
+    return torch.stack(((1 - t) ** 2, 2 * t * (1 - t), t**2), dim=-1)
+
+
 class MovingArcSplits(AngleSplits):
     """Distance of K(b') to fixed centres on splits of gamma, for N samples b'."""
 

@@ -3,7 +3,7 @@
 This is docs/mathematics.md, section 23.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -43,12 +43,80 @@ class CellBalls:
     rounding: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class PiecesInBalls:
+    """The pieces of G pairs around the centres of the pairs' balls.
+
+    Attributes:
+        pairs: (G,) which pairs. counts: (G,) how many pieces each has.
+        centres: (G, D), over the pixels of a `Window`. off: (T, 3^d, D), the control vectors less the centre.
+        distances: (T,) upper bounds of ||f - z||, one for each piece.
+        rounded: (R,) upper bounds of the distance of what is rounded, one for each part of a piece; None where that was not asked
+            for.
+    """
+
+    pieces: Pieces
+    pairs: Tensor
+    counts: Tensor
+    centres: Tensor
+    off: Tensor
+    distances: Tensor
+    rounded: Tensor | None
+
+
+class CutCells:
+    """N pairs of a cell and a sample b', cut into pieces: what `cell_balls` and `spt.error_bounds.anatomy` both look at.
+
+    Attributes:
+        samples: (N, d). window: of P x.
+    """
+
+    def __init__(
+        self, attacked: AttackedImage, cells: Tensor, points: Tensor, rounding_parts: int, splits: int | None
+    ) -> None:
+        check_bounded(attacked.transform, "cells")
+        self.attacked = attacked
+        self.samples = as_points(attacked.transform, points)
+        boxes = _as_cells(attacked, cells, len(self.samples))
+        if rounding_parts < 0:
+            raise ValueError(f"rounding_parts must be at least 0, but is {rounding_parts}.")
+        if splits is not None and splits < 1:
+            raise ValueError(f"splits must be at least 1, but is {splits}.")
+        self.window = Window(attacked.preprocessing, attacked.pixels)
+        self._cut: PathPieces | TranslationPieces
+        if attacked.transform.name in PATHS:
+            parts = rounding_parts if attacked.attacker == "8-bit" else 0
+            self._cut, per_pixel = PathPieces(attacked, boxes, self.samples, parts, splits), arcs.PER_PIXEL
+        else:
+            self._cut, per_pixel = TranslationPieces(attacked, boxes, self.samples, splits), vertices.PER_PIXEL
+        self.slack = float_slack(attacked.preprocessing, attacked.image, per_pixel)
+
+    def __call__(self, memory_budget: int) -> Iterator[PiecesInBalls]:
+        """Some pairs after the others, each with all its pieces."""
+        for pieces in self._cut(memory_budget):
+            step()
+            pairs, counts = torch.unique_consecutive(pieces.owner, return_counts=True)
+            centres = _centres(pieces, counts)
+            off = pieces.controls - centres.repeat_interleave(counts.to(centres.device), dim=0)[:, None]
+            rounded = None if pieces.rounded is None else _rounded_distances(off, pieces)
+            yield PiecesInBalls(pieces, pairs, counts, centres, off, _distances(off, pieces), rounded)
+
+    def radii(self, distances: Tensor, rounding: Tensor) -> Tensor:
+        """The radii (N,) that are proved, from distances and what rounding adds to them: with what finite precision can change."""
+        attacked = self.attacked
+        radii = (distances + self.slack + rounding) * norm_inflation(attacked.preprocessing, attacked.image)
+        if not torch.isfinite(radii).all():
+            raise ArithmeticError("A radius is not a number; please report the image and the settings.")
+        return radii
+
+
 def cell_balls(
     attacked: AttackedImage,
     cells: Tensor,
     points: Tensor,
     *,
     rounding_parts: int = ROUNDING_PARTS,
+    splits: int | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> CellBalls:
     """Balls around {P A_{b'-gamma} Q(A_gamma x) : gamma in the cell}, for N pairs of a cell and a sample b'.
@@ -63,41 +131,27 @@ def cell_balls(
         points: (N, d) the sample b' of each pair, in degrees or pixels.
         rounding_parts: in how many parts of a cell the 8-bit attacker's rounding is looked at, 0 for its
             worst case (which is taken for translation).
+        splits: into how many splits (along each axis) a cell is cut, if the bound needs no more; None: as many as pay.
 
     ValueError if there is no bound for the transformation, shapes or numbers are impossible, or a cell is not in Gamma.
     """
-    check_bounded(attacked.transform, "cells")
-    samples = as_points(attacked.transform, points)
-    boxes = _as_cells(attacked, cells, len(samples))
-    if rounding_parts < 0:
-        raise ValueError(f"rounding_parts must be at least 0, but is {rounding_parts}.")
-    pixels, preprocessing = attacked.pixels, attacked.preprocessing
-    window = Window(preprocessing, pixels)
+    cut = CutCells(attacked, cells, points, rounding_parts, splits)
+    pixels, samples, window = attacked.pixels, cut.samples, cut.window
     centres = pixels.new_empty(len(samples), len(pixels), window.height, window.width)
     distances, rounded = torch.zeros(2, len(samples), dtype=torch.float64)
     rounded.fill_(torch.inf)
-    pieces_of: Iterable[Pieces]
-    if attacked.transform.name in PATHS:
-        parts = rounding_parts if attacked.attacker == "8-bit" else 0
-        pieces_of, per_pixel = PathPieces(attacked, boxes, samples, parts)(memory_budget), arcs.PER_PIXEL
-    else:
-        pieces_of, per_pixel = TranslationPieces(attacked, boxes, samples)(memory_budget), vertices.PER_PIXEL
-    for pieces in pieces_of:
-        step()
-        pairs, counts = torch.unique_consecutive(pieces.owner, return_counts=True)
-        z = _centres(pieces, counts)
-        centres[pairs.to(pixels.device)] = window.whole(z, len(pixels))
-        off = pieces.controls - z.repeat_interleave(counts.to(pixels.device), dim=0)[:, None]
-        distances[pairs] = _largest(_distances(off, pieces), counts)
-        if pieces.rounded is not None:
-            rounded[pairs] = _largest(_rounded_distances(off, pieces), counts)
-    worst = rounding_at_samples(attacked, samples)
-    rounding = torch.minimum(worst, (rounded - distances).clamp(min=0))
-    slack = float_slack(preprocessing, attacked.image, per_pixel)
-    radii = (distances + slack + rounding) * norm_inflation(preprocessing, attacked.image)
-    if not torch.isfinite(radii).all():
-        raise ArithmeticError("A radius is not a number; please report the image and the settings.")
-    return CellBalls(centres, radii, rounding)
+    for some in cut(memory_budget):
+        centres[some.pairs.to(pixels.device)] = window.whole(some.centres, len(pixels))
+        distances[some.pairs] = _largest(some.distances, some.counts)
+        if some.rounded is not None:
+            rounded[some.pairs] = _largest(some.rounded, _parts_of(some.pieces, some.counts))
+    rounding = added_by_rounding(distances, rounded, rounding_at_samples(attacked, samples))
+    return CellBalls(centres, cut.radii(distances, rounding), rounding)
+
+
+def added_by_rounding(distances: Tensor, rounded: Tensor, worst: Tensor) -> Tensor:
+    """(N,) what rounding adds to distances, from those of what is rounded (infinite where not known), and its worst case."""
+    return torch.minimum(worst, (rounded - distances).clamp(min=0))
 
 
 def _as_cells(attacked: AttackedImage, cells: Tensor, count: int) -> Tensor:
@@ -175,12 +229,11 @@ def _distances(off: Tensor, pieces: Pieces) -> Tensor:
     return quadratic_maximum(ends[:, 0], middle, ends[:, 1])
 
 
-def _rounded_distances(off: Tensor, pieces: Pieces) -> Tensor:
-    """(T,) the same for what is rounded.
+def lines_of_parts(off: Tensor, pieces: Pieces) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of each part [s, t] of a piece, on which what is rounded, less z, is near a line: its ends (R, 2, D), and what is left open
+    in every pixel, (R, D): by rounding, by the bend of the curve, and by the remainder.
 
-    On a part [s, t] of a piece the quadratic curve is within (t - s)² |q| / 4 of the line between its ends, q the second
-    difference of the control vectors, so that f + change - z is within W = (t - s)² |q| / 4 + rest + spread of a line in every
-    pixel. || |v| + W || is convex in v: largest at an end.
+    The quadratic curve is within (t - s)² |q| / 4 of the line between its ends, q the second difference of the control vectors.
     """
     rounded, rest = pieces.rounded, pieces.rest
     assert rounded is not None and rest is not None
@@ -189,13 +242,14 @@ def _rounded_distances(off: Tensor, pieces: Pieces) -> Tensor:
     arched = torch.where(
         (start < 0.5) & (stop > 0.5), 1.0, torch.maximum(4 * start * (1 - start), 4 * stop * (1 - stop))
     )
-    own = off[piece]
-    around = (
-        rounded.spread
-        + ((stop - start) ** 2 / 4).to(off)[:, None] * bent[piece]
-        + arched.to(off)[:, None] * rest[piece]
-    )
-    ends = torch.stack((_at(start), _at(stop)), dim=1).to(off) @ own
-    norms = torch.linalg.vector_norm((ends + rounded.shown[:, None]).abs_() + around[:, None], dim=2).amax(dim=1)
-    parts = torch.bincount(rounded.piece, minlength=len(off))
-    return _largest(norms, parts)
+    ends = torch.stack((_at(start), _at(stop)), dim=1).to(off) @ off[piece]
+    bend = ((stop - start) ** 2 / 4).to(off)[:, None] * bent[piece]
+    return ends + rounded.shown[:, None], rounded.spread, bend, arched.to(off)[:, None] * rest[piece]
+
+
+def _rounded_distances(off: Tensor, pieces: Pieces) -> Tensor:
+    """(R,) the same for what is rounded, on the parts of pieces: f + change - z is within W, the sum of what is left open, of a
+    line in every pixel, and || |v| + W || is convex in v: largest at an end."""
+    ends, spread, bend, rest = lines_of_parts(off, pieces)
+    norms: Tensor = torch.linalg.vector_norm(ends.abs_() + (spread + bend + rest)[:, None], dim=2)
+    return norms.amax(dim=1)

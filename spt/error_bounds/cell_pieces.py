@@ -40,12 +40,14 @@ class Pieces:
 
     Attributes:
         owner: (T,) long, on the CPU: the pair; the pieces of a pair follow one another.
+        boxes: (T, d, 2) float64, on the CPU: what part of the pair's cell each is.
         controls: (T, 3^d, D) float64 on the image's device, over the pixels of a `Window`; the last parameter is fastest.
         rest: (T, D), for d = 1; None where f is c.
         rounded: what the attacker's rounding does, where that was asked for.
     """
 
     owner: Tensor
+    boxes: Tensor
     controls: Tensor
     rest: Tensor | None = None
     rounded: RoundedParts | None = None

@@ -43,6 +43,7 @@ from spt.error_bounds.arcs import arc_weights, differences, remainder
 from spt.error_bounds.cell_pieces import Pieces, RoundedParts, Window, repeated, values_at_once
 from spt.error_bounds.known_rounding import drift, graded, rounding_changes
 from spt.error_bounds.paths import PATHS, PixelPath
+from spt.progress import step
 from spt.threat_model import AttackedImage
 
 LONGEST_ARC = 0.16
@@ -54,9 +55,11 @@ BESIDE = 1e-10
 sharpness)."""
 
 
-def splits_for(path: PixelPath, extent: float, height: int, width: int) -> int:
-    """How many splits a cell that is ``extent`` wide is cut into, for images of that size."""
-    wanted = min(MOST_SPLITS, math.ceil(extent * path.fastest(height, width) / LONGEST_ARC + 0.5))
+def splits_for(path: PixelPath, extent: float, height: int, width: int, wanted: int | None = None) -> int:
+    """How many splits a cell that is ``extent`` wide is cut into, for images of that size: as many as are ``wanted`` (None: as
+    pay), but no fewer than the remainders need."""
+    if wanted is None:
+        wanted = min(MOST_SPLITS, math.ceil(extent * path.fastest(height, width) / LONGEST_ARC + 0.5))
     needed = math.ceil(extent / path.widest(height, width) * (1 - 1e-12))
     return max(1, wanted, needed)
 
@@ -90,15 +93,17 @@ class _Splits:
 
 
 class PathPieces:
-    """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1)."""
+    """The pieces of N pairs of a cell, (N, 1, 2), and a sample b', (N, 1); rounding is looked at in so many parts of a cell."""
 
-    def __init__(self, attacked: AttackedImage, cells: Tensor, points: Tensor, parts: int) -> None:
+    def __init__(
+        self, attacked: AttackedImage, cells: Tensor, points: Tensor, parts: int, splits: int | None = None
+    ) -> None:
         self.image, self.preprocessing = attacked.pixels, attacked.preprocessing
         self.path = PATHS[attacked.transform.name]
         self.points = self.path.reduced(points[:, 0])
         self.window = Window(self.preprocessing, self.image)
         self.maps = differences(self.image[None]).float()
-        self.parts = parts
+        self.parts, self.splits = parts, splits
         low, high = cells[:, 0, 0], cells[:, 0, 1]
         outer = zip((self.points - high).tolist(), (self.points - low).tolist(), strict=True)
         crossed = torch.tensor([bool(_inside(self.path, *ends)) for ends in outer], dtype=torch.bool)
@@ -111,7 +116,8 @@ class PathPieces:
         inner = _inside(self.path, low, high)
         if math.isfinite(point):
             inner += [point - node for node in _inside(self.path, point - high, point - low)]
-        return _nodes(low, high, inner, splits_for(self.path, high - low, self.image.shape[1], self.image.shape[2]))
+        height, width = self.image.shape[1:]
+        return _nodes(low, high, inner, splits_for(self.path, high - low, height, width, self.splits))
 
     def __call__(self, memory_budget: int) -> Iterator[Pieces]:
         """Pieces, all pairs with the same cell one after another, as many at once as fit into the caches."""
@@ -137,6 +143,7 @@ class PathPieces:
         found = []
         size = max(1, min(8, (1 << 17) // image.numel()))  # differences need several times the memory of their maps
         for i in range(0, len(begin), size):
+            step()
             some, others = begin[i : i + size], end[i : i + size]
             weights = arc_weights(some.to(device), others.to(device), *shape, path=self.path, anywhere=True)
             rest = remainder(self.maps, None, *weights, shape)
@@ -159,6 +166,7 @@ class PathPieces:
         found_changes = []
         size = max(1, min(32, (1 << 19) // image.numel()))
         for i in range(0, len(start), size):
+            step()
             at = split[i : i + size]
             ends_of_parts = (_between(begin[at], end[at], place[i : i + size]) for place in (start, stop))
             found_changes.append(rounding_changes(self.path, image, self.maps, *ends_of_parts))
@@ -178,7 +186,8 @@ class PathPieces:
         middle = (first[:, channels : 2 * channels] + last[:, :channels]) / 2
         ends = first[:, :channels], last[:, channels : 2 * channels]
         shown = self._shown(torch.stack((ends[0], middle, ends[1], rest), dim=1))
-        return Pieces(owner, shown[:, :3], shown[:, 3], self._rounded(owner, split, shared))
+        boxes = torch.stack((shared.begin[split], shared.end[split]), dim=1)[:, None]
+        return Pieces(owner, boxes, shown[:, :3], shown[:, 3], self._rounded(owner, split, shared))
 
     def _shown(self, images: Tensor) -> Tensor:
         """P of (M, K, C, H, W), (M, K, D)."""

@@ -23,12 +23,12 @@ WIDEST = 0.5
 class TranslationPieces:
     """The pieces of N pairs of a cell, (N, 2, 2), and a sample b', (N, 2)."""
 
-    def __init__(self, attacked: AttackedImage, cells: Tensor, points: Tensor) -> None:
+    def __init__(self, attacked: AttackedImage, cells: Tensor, points: Tensor, splits: int | None = None) -> None:
         self.image, self.preprocessing, self.points = attacked.pixels, attacked.preprocessing, points
         self.window = Window(self.preprocessing, self.image)
         owners, boxes = [], []
         for owner, (cell, point) in enumerate(zip(cells.tolist(), points.tolist(), strict=True)):
-            across, along = (_pieces(low, high, b) for (low, high), b in zip(cell, point, strict=True))
+            across, along = (_pieces(low, high, b, splits) for (low, high), b in zip(cell, point, strict=True))
             owners += [owner] * (len(across) * len(along))
             boxes += [[x, y] for x in across for y in along]
         self.owner, self.boxes = torch.tensor(owners), torch.tensor(boxes, dtype=torch.float64)
@@ -42,7 +42,8 @@ class TranslationPieces:
         while first < len(counts):
             last = max(first + 1, int(torch.searchsorted(ends, done + limit, right=True)))
             part = slice(done, int(ends[last - 1]))
-            yield Pieces(self.owner[part], self._controls(self.owner[part], self.boxes[part]))
+            owner, boxes = self.owner[part], self.boxes[part]
+            yield Pieces(owner, boxes, self._controls(owner, boxes))
             first, done = last, int(ends[last - 1])
 
     def _controls(self, owner: Tensor, boxes: Tensor) -> Tensor:
@@ -62,14 +63,16 @@ class TranslationPieces:
         return torch.stack((outer_low @ inner_low, middle, outer_high @ inner_high), dim=1)
 
 
-def _pieces(low: float, high: float, offset: float) -> list[list[float]]:
-    """[low, high] along one axis, cut where the shift or ``offset`` minus the shift is whole, and where it is wide."""
+def _pieces(low: float, high: float, offset: float, splits: int | None) -> list[list[float]]:
+    """[low, high] along one axis, cut where the shift or ``offset`` minus the shift is whole, and into parts that are no wider than
+    ``splits`` make them (None: than `WIDEST`)."""
+    widest = WIDEST if splits is None else (high - low) / splits * (1 + 1e-12)
     edges = kinks(low, high, offset).tolist()
     if len(edges) == 1:
         edges *= 2
     found = []
     for begin, end in itertools.pairwise(edges):
-        count = max(1, math.ceil((end - begin) / WIDEST))
+        count = max(1, math.ceil((end - begin) / widest) if end > begin else 1)
         inner = [begin + (end - begin) * k / count for k in range(count)] + [end]
         found += [list(pair) for pair in itertools.pairwise(inner)]
     return found

@@ -85,7 +85,7 @@ class AngleSplits(Splits):
         return torch.stack((self.node(cells, level), self.node(cells + 1, level)), dim=-1)
 
 
-class _ErrorSplits(AngleSplits):
+class ErrorSplits(AngleSplits):
     """Norm of e(beta, gamma) on splits of gamma, for N betas."""
 
     method, title = "chord", "chord bound"
@@ -99,13 +99,14 @@ class _ErrorSplits(AngleSplits):
         self.level = 0
         self.cells_at_once = cells_at_once(image)
         work = 8 * 50 * image.numel()
-        self.inner = SharedRows(self._inner, 16 * image.numel(), work)
+        self.inner = SharedRows(self.inner_images, 16 * image.numel(), work)
         self.outer = SharedRows(self._outer, 8 * image.numel(), work)
 
     def bytes_per_cell(self) -> int:
         return 8 * 60 * self.image.numel()
 
     def prepare(self, items: Tensor, cells: Tensor, level: int, memory_budget: int) -> Tensor:
+        """Compute the rows that the splits share; returns an order that keeps neighbouring betas together."""
         self.level = level
         grid_cell, _ = self.on_grid(self.betas[items] + self.node(cells[:, 0], level), level)
         self.inner.prepare(torch.cat((cells[:, 0], cells[:, 0] + 1)), memory_budget)
@@ -120,17 +121,22 @@ class _ErrorSplits(AngleSplits):
         index, factors = arc_weights(start.to(self.image.device), stop.to(self.image.device), *self.image.shape[1:])
         return remainder(self.maps, None, index, factors, (self.image.shape[1], self.image.shape[2]))
 
-    def _inner(self, nodes: Tensor) -> tuple[Tensor]:
+    def inner_images(self, nodes: Tensor) -> tuple[Tensor]:
         """y at nodes of gamma and r1 on the splits that begin there (any split at the last node), (n, 2 C, H, W)."""
         begin = nodes.clamp(max=(self.cells << self.level) - 1)
         rest = self._remainders(self.node(begin, self.level), self.node(begin + 1, self.level))
         return (torch.cat((rotated(self.image[None], self.node(nodes, self.level)), rest), dim=1),)
 
-    def _outer(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """P w at angles of the grid, (n, pixels inside the vignette), and ||P r2|| on the cells that begin there, (n,)."""
-        once = self.preprocessing(rotated(self.image[None], self.grid(nodes, self.level))).flatten(1)[:, self.inside]
+    def outer_images(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """P w at angles of the grid, and P r2 on the cells that begin there, (n, C, H', W') each."""
+        once = self.preprocessing(rotated(self.image[None], self.grid(nodes, self.level)))
         rest = self._remainders(self.grid(nodes, self.level), self.grid(nodes + 1, self.level))
-        return once, _norms(self.preprocessing(rest).flatten(1))
+        return once, self.preprocessing(rest)
+
+    def _outer(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """P w, (n, pixels inside the vignette), and ||P r2||, (n,), of `outer_images`."""
+        once, rest = self.outer_images(nodes)
+        return once.flatten(1)[:, self.inside], _norms(rest.flatten(1))
 
     def evaluate(self, items: Tensor, cells: Tensor, level: int) -> tuple[Tensor, Tensor, Tensor]:
         device, cell = self.image.device, cells[:, 0]
@@ -208,7 +214,7 @@ def chord_bound(
     require_rotation(attacked.transform, "chord bound")
     points = as_points(attacked.transform, betas)[:, 0]
     bound = bounded(
-        _ErrorSplits(attacked, points, cells_for(attacked, splits)),
+        ErrorSplits(attacked, points, cells_for(attacked, splits)),
         attacked,
         search,
         slack=float_slack(attacked.preprocessing, attacked.image, PER_PIXEL),

@@ -85,6 +85,7 @@ def lines_specification(
     marked: float | None = None,
     bars: Rows | None = None,
     height: int = 340,
+    counts: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """A Vega-Lite chart of `series_rows` on fixed scales: sampled series dotted, proved ones solid.
 
@@ -92,13 +93,15 @@ def lines_specification(
         marked: where to draw a dashed vertical rule.
         bars: a histogram in the background, rows with ``from``, ``to`` and ``height`` in units of the y axis and
             ``count`` for the tooltip.
+        counts: what the x axis counts, at its ticks; they lie as far apart as they are times each other.
     """
     names = [one.name for one in series]
+    ticks = {"values": list(counts), "format": "d"} if counts else {}
     x = {
         "field": "at",
         "type": "quantitative",
-        "scale": {"domain": list(x_range), "nice": False},
-        "axis": {"title": x_title, "grid": False},
+        "scale": {"domain": list(x_range), "nice": False, **({"type": "log", "base": 2} if counts else {})},
+        "axis": {"title": x_title, "grid": False, **ticks},
     }
     y = {
         "field": "value",
@@ -129,7 +132,7 @@ def lines_specification(
     }
     tooltip = [
         {"field": "series", "title": " "},
-        {"field": "at", "type": "quantitative", "format": ".2f", "title": x_title},
+        {"field": "at", "type": "quantitative", "format": "d" if counts else ".2f", "title": x_title},
         {"field": "value", "type": "quantitative", "format": ".3f", "title": y_title},
     ]
     line = {"x": x, "y": y, "color": colour, "strokeDash": dash}

@@ -8,22 +8,25 @@ import streamlit as st
 from spt.certificates import CellsCertificate, SettledCell, given, rounded_down, rounded_up
 from spt.figures import cells as figures
 from spt.figures.certificates import samples_specification
+from spt.ui.certify import ball
 from spt.ui.certify.attack import received
 from spt.ui.certify.cells_conclusion import failed_first
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifySlots
 from spt.ui.shared import pixel_grid, state
 from spt.ui.shared.pixel_grid import Picture, Warp
-from spt.ui.shared.values import Choice
+from spt.ui.shared.values import Choice, Switch
 
 MOST_LINKED = 1000
 """Cells that an address can name before there is a certificate."""
 
 
 def keep_choice() -> None:
-    """Where there is no certificate, and none is being made: what the address says of the cell stays as it is."""
+    """Where there is no certificate, and none is being made: what the address says of the cell and its sample stays as it is."""
     kind = Choice(tuple(map(str, range(1, MOST_LINKED + 1))))
-    state.keep("cell", kind, "1", state.value_of("cell", kind, "1"))
+    for name in ("cell", "cell_sample"):
+        state.keep(name, kind, "1", state.value_of(name, kind, "1"))
+    state.keep("ball", Switch(), False, state.value_of("ball", Switch(), False))
 
 
 def choose(certificate: CellsCertificate) -> int:
@@ -45,8 +48,9 @@ def choose(certificate: CellsCertificate) -> int:
     return int(chosen) - 1
 
 
-def area(request: CertifyRequest, certificate: CellsCertificate, slots: CertifySlots) -> None:
-    """Draw the control, and all that is known of the cell."""
+def area(request: CertifyRequest, certificate: CellsCertificate, slots: CertifySlots) -> ball.ChosenBall | None:
+    """Draw the controls, and all that is known of the cell; returns the ball that is to be opened."""
+    opened = None
     with slots.chart.container():
         number = choose(certificate)
         cell = certificate.tested()[number]
@@ -57,7 +61,9 @@ def area(request: CertifyRequest, certificate: CellsCertificate, slots: CertifyS
             st.markdown(outcome(certificate, number))
         if certificate.parameter_sigma > 0:
             _show_samples(request, certificate, number, cell)
+            opened = ball.choose(certificate, number)
         st.caption(numbers(certificate, cell))
+    return opened
 
 
 def _show_centre(request: CertifyRequest, certificate: CellsCertificate, cell: SettledCell) -> None:

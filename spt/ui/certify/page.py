@@ -14,6 +14,7 @@ import streamlit as st
 from spt.certificates import CellsCertificate, DistCertificate
 from spt.ui.certify import (
     attack,
+    ball,
     cell,
     cells_conclusion,
     cells_formulas,
@@ -96,20 +97,20 @@ def _draw_beginning(request: CertifyRequest, slots: CertifySlots) -> None:
     slots.chart.caption("A cell is chosen here, or by a click on the dial, when the run has ended or was stopped.")
 
 
-def _draw_samples(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
-    """The samples of a run that is not going on: all, or those of the cell that is chosen."""
+def _draw_samples(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> ball.ChosenBall | None:
+    """The samples of a run that is not going on: all, or those of the cell that is chosen, and the one whose ball is opened."""
     certificate = run.certificate
     if request.settings.cells is None:
         assert not isinstance(certificate, CellsCertificate)
         certify_run.draw_samples(request, slots, certificate)
-        return
+        return None
     assert not isinstance(certificate, DistCertificate)
     cells_run.draw_progress(slots, certificate)
     if certificate is None:
         cell.keep_choice()
         slots.chart.caption("A cell is chosen here, or by a click on the dial, when there is one.")
-    else:
-        cell.area(request, certificate, slots)
+        return None
+    return cell.area(request, certificate, slots)
 
 
 def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> None:
@@ -117,7 +118,7 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
     in_cells = request.settings.cells is not None
     if in_cells and run.status == "stopped" and run.certificate is not None:
         cells_run.confirm_stopped(request, run)
-    _draw_samples(request, run, slots)
+    opened = _draw_samples(request, run, slots)
     again = (run.certificate is not None and not run.stored) or run.status == "stopped"
     slots.button.button(
         "Run again" if again else "Run",
@@ -139,6 +140,8 @@ def _show_run(request: CertifyRequest, run: CertifyRun, slots: CertifySlots) -> 
         earlier.show_dial(request, slots)
     else:
         _show_proof(request, certificate, slots)
+    if opened is not None:
+        ball.area(request, opened, slots)
     with slots.check.container():  # last, because a check may run here
         checking.area("certify", certificate, request.classifier, request.subject.image)
 
@@ -165,8 +168,8 @@ def _make_slots(request: CertifyRequest, room: Room) -> CertifySlots:
     with right:
         st.subheader("The smoothed classifier g under attack", anchor=False)
         border = st.empty()
-    answers = st.empty()
+    opened, answers = st.empty(), st.empty()
     explained = st.empty()
     with st.expander("Check: is this certificate true? Or one from a file?"):
         check = st.empty()
-    return CertifySlots(chart, progress, button, panel, dial, border, answers, before, explained, check)
+    return CertifySlots(chart, progress, button, panel, dial, border, opened, answers, before, explained, check)

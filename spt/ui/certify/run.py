@@ -53,7 +53,8 @@ CERTIFICATES = SessionResults("certificates", MOST_KEPT)
 
 @dataclass(frozen=True)
 class CertifySlots:
-    """Where the run is drawn; ``dial``: the certified range; ``border``: its ends, and the button that attacks it."""
+    """Where the run is drawn; ``dial``: the certified range; ``border``: its ends, and the button that attacks it; ``ball``: one
+    sample's, if it is opened."""
 
     chart: Any
     progress: Any
@@ -61,6 +62,7 @@ class CertifySlots:
     panel: Any
     dial: Any
     border: Any
+    ball: Any
     answers: Any
     earlier: Any
     folded: Any

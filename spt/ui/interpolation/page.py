@@ -10,7 +10,7 @@ from functools import partial
 import streamlit as st
 
 from spt.preprocessing import Preprocessing
-from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run, violation
+from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run, split_pixels, violation
 from spt.ui.interpolation.request import InterpolationRequest, in_words
 from spt.ui.shared import background, pixel_grid, preset_buttons, share, signed
 from spt.ui.shared.components import style
@@ -40,11 +40,13 @@ def _show(request: InterpolationRequest) -> None:
         refine = bounds.curve_area(request) if request.rotates else bounds.map_area(request)
     draw_enclosure = bounds.enclosure_area(request)
     draw_enclosure(not (request.rotates and refinement.current(request).remaining))
+    draw_split = split_pixels.area(request)
     room = st.container()
     parts.show(request)
     point, finish_samples = balls.area(request)
     if refine():
         draw_enclosure(True)
+    draw_split()
     finish_samples()
     with room:
         violation.area(request)

@@ -46,7 +46,9 @@ class Number(Generic[N]):
             number = int(text) if whole and text.lstrip("+-").isdecimal() else float(text)
         except ValueError:
             raise ValueError("is no number") from None
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(
+            number
+        ):  # of a whole number with 400 digits it cannot be asked
             raise ValueError("is no finite number")
         if not self.low <= number <= self.high:
             raise ValueError(f"is not between {_shown(self.low)} and {_shown(self.high)}")

@@ -92,8 +92,8 @@ PAGES = {
     "certify": TourPage(
         "Certify",
         _names(
-            "form n_cell n_total n_slices cell_width every_cell cell rotation-brightness_brightness_limit "
-            "rotation-scaling_scale_limit",
+            "form n_cell n_total n_slices cell_width every_cell cell cell_sample ball "
+            "rotation-brightness_brightness_limit rotation-scaling_scale_limit",
             _IMAGE,
             _PROCEDURE,
             _of(_ALL, "limit"),
@@ -110,7 +110,7 @@ PAGES = {
     "interpolation": TourPage(
         "Interpolation error",
         _names(
-            "vignette blur splits splits_px split enclosed sample sample_dx sample_dy pixel_sigma",
+            "vignette blur splits splits_px split enclosed loose loose_bound sample sample_dx sample_dy pixel_sigma",
             _IMAGE,
             _RANGE,
             _of(_MOVES, "sigma"),
