@@ -317,9 +317,11 @@ def test_a_certificate_is_checked_again_and_a_changed_file_is_not_confirmed(serv
     expect(page.get_by_text("Computed again, differs")).to_have_count(0)
     settled(page)
     photograph(page, "check")
+    page.get_by_role("button", name="Share").click()
     with page.expect_download(timeout=PATIENCE) as download:
         page.get_by_role("button", name="Certificate as JSON").click()
     record = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    page.keyboard.press("Escape")
     changed = json.dumps(record | {"image_sha256": "0" * 64}).encode()
     page.locator('input[type="file"]').set_input_files(
         {"name": "certificate.json", "mimeType": "application/json", "buffer": changed}
