@@ -377,9 +377,7 @@ def test_an_opened_ball_says_what_its_radius_is_made_of(expected):
     found = ball_anatomy(attacked, cell, point)
     text, data = texts(app), grids(app)["certify_ball"]["pictures"]
     assert f"**r = {rounded_up(expected.radii[place])}**" in text and "ALARM" not in text and not app.warning
-    for part, words in zip(
-        found.parts, ("what really moves", "what the remainder", "rounding to 8 bits"), strict=True
-    ):
+    for part, words in zip(found.parts, ("what really moves", "what the remainder", "rounding to 8 bits"), strict=True):
         assert f"**{100 * part / found.radius:.3g} %** is {words}" in text
     assert f"distance **{at_least(found.sampled)}**" in text and request_words(found) in text
     shares = [np.frombuffer(base64.b64decode(each["reading"]["values"]), "<f4").sum() for each in data[3:]]

@@ -185,8 +185,10 @@ def _ask(request: CertifyRequest, certificate: Proof, point: Point, number: int,
 
 
 def _worst(request: CertifyRequest, certificate: Proof, limits: tuple[float, ...], inside: bool) -> list[Point]:
-    """Up to WORST points of the wanted kind, no neighbours, with the largest loss of f."""
+    """Up to WORST points of the wanted kind, no neighbours and not the ends of the range, which are asked anyway, with the largest
+    loss of f."""
     assert certificate.label is not None
+    ends = _border(request, certificate)
     step = request.transform.parameters[0].step
     attack = WorstOfK(
         request.transform,
@@ -201,7 +203,7 @@ def _worst(request: CertifyRequest, certificate: Proof, limits: tuple[float, ...
     for point in result.points.tolist():
         where = tuple(round(value, 6) + 0.0 for value in point)  # + 0: no −0
         apart = all(_distance(where, other, limits) >= 0.1 for other in found)
-        if certificate.covers_attack(where) == inside and apart and len(found) < WORST:
+        if certificate.covers_attack(where) == inside and apart and where not in ends and len(found) < WORST:
             found.append(where)
     return found
 
