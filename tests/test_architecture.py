@@ -33,6 +33,7 @@ LAYERS = {
     "spt.threat_model": 4,
     "spt.smoothing": 4,
     "spt.response": 4,
+    "spt.paired_votes": 5,
     "spt.torchvision_networks": 4,
     "spt.recipes": 4,
     "spt.training": 5,
