@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spt.ui.shared import failures, first_views, gate, keys, restarts, state
+from spt.ui.shared import comparing, failures, first_views, gate, keys, restarts, state
 from spt.ui.shared.icon import ICON
 from spt.ui.tours import strip
 
@@ -24,6 +24,7 @@ keys.listen()
 with state.of(page.url_path), failures.in_one_sentence():
     strip.show(page.url_path)
     restarts.say(page.url_path)
+    comparing.say_what_waits()
     first_views.load_core(page.url_path)
     with gate.drawing():
         if page.url_path != "experiments" and "experiment_worker" in st.session_state:

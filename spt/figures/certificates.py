@@ -332,6 +332,16 @@ def certificate_svg(certificate: DistCertificate | CellsCertificate, image_url: 
     )
 
 
+def range_svg(certificate: DistCertificate) -> str:
+    """The certified range within the attack range as SVG text, in the colour of the words around it."""
+    drawing = _svg_dial(certificate) if len(certificate.points[0]) == 1 else _svg_disc(certificate)
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-150 -125 300 250" width="100%" role="img" '
+        f'aria-label={quoteattr(certificate.statement())} font-family="Helvetica, Arial, sans-serif" fill="currentColor">'
+        f"{drawing}</svg>"
+    )
+
+
 _DASHES = ' stroke-dasharray="10 6"'
 
 

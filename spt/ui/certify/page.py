@@ -22,12 +22,13 @@ from spt.ui.certify import (
     conclusion,
     earlier,
     export,
+    finding,
     formulas,
 )
 from spt.ui.certify import run as certify_run
 from spt.ui.certify.request import CertifyRequest
 from spt.ui.certify.run import CertifyRun, CertifySlots, Proof
-from spt.ui.shared import checking, failures, folded, pixel_grid, share
+from spt.ui.shared import checking, comparing, failures, folded, pixel_grid, share
 from spt.ui.shared.gate import heavy_work
 from spt.ui.shared.pixel_grid import Picture
 
@@ -54,7 +55,8 @@ def show(request: CertifyRequest, room: Room) -> None:
     with failures.in_one_sentence():
         _ = request.defence
     run = certify_run.current(request)
-    slots = _make_slots(request, room)
+    slots, comparison = _make_slots(request, room)
+    comparison.begin()
     running = run.status == "running"
     earlier.show(request, slots)
     if running:
@@ -85,6 +87,7 @@ def show(request: CertifyRequest, room: Room) -> None:
             count = certify_run.count if request.settings.cells is None else cells_run.count
             count(request, run, slots)
     _show_run(request, run, slots)
+    comparison.end(finding.finder(request, run), finding.why_not(run), finding.compare, certify_run.RUN.forget)
 
 
 def _draw_beginning(request: CertifyRequest, slots: CertifySlots) -> None:
@@ -152,13 +155,14 @@ def _show_proof(request: CertifyRequest, certificate: Proof, slots: CertifySlots
     slots.earlier.empty()
 
 
-def _make_slots(request: CertifyRequest, room: Room) -> CertifySlots:
+def _make_slots(request: CertifyRequest, room: Room) -> tuple[CertifySlots, comparing.ComparisonRoom]:
     with room.image:
         caption = f"image x: {request.subject.caption}"
         pixel_grid.show("certify_image", [Picture(request.subject.image, caption, "The image that is certified.")])
     dial = room.dial.empty()
     with room.words:
-        button, panel, before = st.empty(), st.empty(), st.empty()
+        buttons = st.container(horizontal=True)
+        button, pin, panel, before = buttons.empty(), buttons.empty(), st.empty(), st.empty()
     left, right = st.columns([1.5, 1.4], gap="medium")
     with left:
         in_cells = request.settings.cells is not None
@@ -169,7 +173,9 @@ def _make_slots(request: CertifyRequest, room: Room) -> CertifySlots:
         st.subheader("The smoothed classifier g under attack", anchor=False)
         border = st.empty()
     opened, answers = st.empty(), st.empty()
+    comparison = comparing.make_room("Certify", request.key, pin)
     explained = st.empty()
     with st.expander("Check: is this certificate true? Or one from a file?"):
         check = st.empty()
-    return CertifySlots(chart, progress, button, panel, dial, border, opened, answers, before, explained, check)
+    slots = CertifySlots(chart, progress, button, pin, panel, dial, border, opened, answers, before, explained, check)
+    return slots, comparison

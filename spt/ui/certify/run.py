@@ -59,6 +59,7 @@ class CertifySlots:
     chart: Any
     progress: Any
     button: Any
+    pin: Any
     panel: Any
     dial: Any
     border: Any

@@ -10,15 +10,28 @@ from functools import partial
 import streamlit as st
 
 from spt.preprocessing import Preprocessing
-from spt.ui.interpolation import balls, bounds, export, formulas, parts, refinement, run, split_pixels, violation
+from spt.ui.interpolation import (
+    balls,
+    bounds,
+    export,
+    finding,
+    formulas,
+    parts,
+    refinement,
+    run,
+    split_pixels,
+    violation,
+)
 from spt.ui.interpolation.request import InterpolationRequest, in_words
-from spt.ui.shared import background, pixel_grid, preset_buttons, share, signed
+from spt.ui.shared import background, comparing, pixel_grid, preset_buttons, share, signed
 from spt.ui.shared.components import style
 from spt.ui.shared.pixel_grid import Picture, Warp
 from spt.ui.shared.presets import INTERPOLATION
 from spt.ui.shared.rounding import about
 
 _STYLE = style(__file__)
+_BESIDE = ("rotation_sigma", "translation_sigma", "pixel_sigma")
+"""Settings that decide nothing of the error over Gamma, only where votes land."""
 
 
 def show(request: InterpolationRequest) -> None:
@@ -38,6 +51,9 @@ def _show(request: InterpolationRequest) -> None:
         _show_images(request)
     with right:
         refine = bounds.curve_area(request) if request.rotates else bounds.map_area(request)
+        pin = st.empty()
+    comparison = comparing.make_room("Interpolation error", finding.key(request), pin, _BESIDE)
+    comparison.begin()
     draw_enclosure = bounds.enclosure_area(request)
     draw_enclosure(not (request.rotates and refinement.current(request).remaining))
     draw_split = split_pixels.area(request)
@@ -52,6 +68,7 @@ def _show(request: InterpolationRequest) -> None:
         violation.area(request)
     formulas.area(request)
     share.offer(partial(export.shared, request, point))
+    comparison.end(partial(finding.of, request), "", finding.compare)
 
 
 def _show_images(request: InterpolationRequest) -> None:

@@ -10,11 +10,11 @@ import streamlit as st
 from spt.certificates import OneErrorCertificate, rounded_up
 from spt.certificates.error_level import ReceivedErrorLevel
 from spt.defences import IndivSPT
-from spt.ui.inverse import error_bound, export, images, one_pixel, run, surviving
+from spt.ui.inverse import error_bound, export, finding, images, one_pixel, run, surviving
 from spt.ui.inverse.certificate_request import IndividualOutcome
 from spt.ui.inverse.request import InverseRequest
 from spt.ui.inverse.run import Found
-from spt.ui.shared import background, checking, failures, folded, preset_buttons, share, state
+from spt.ui.shared import background, checking, comparing, failures, folded, preset_buttons, share, state
 from spt.ui.shared.components import style
 from spt.ui.shared.full_preprocessing import full_preprocessing
 from spt.ui.shared.gate import heavy_work
@@ -38,6 +38,9 @@ def show(request: InverseRequest) -> None:
         with st.container():  # always one element: what stands below keeps its place, and nothing stale is seen there
             found = _found(request)
         if found is None:
+            comparison = comparing.make_room("Inverse", finding.key(request), st.empty())
+            comparison.begin()
+            comparison.end(None, "The run now was stopped: compute it to compare.", finding.compare)
             return
         _show(request, found)
 
@@ -63,6 +66,7 @@ def _found(request: InverseRequest) -> Found | None:
 
 def _show(request: InverseRequest, found: Found) -> None:
     st.html(_STYLE)
+    drawn = state.drawn()  # all that decides the result, and nothing that is drawn below
     surviving.point_at_contradiction(request, found)
     left, right = st.columns([1.5, 1], gap="medium")
     with right:
@@ -70,14 +74,18 @@ def _show(request: InverseRequest, found: Found) -> None:
         part = _choose_part(request, found, right)
         number = _choose_pass(found, right)
         _show_numbers(request, found, part, number)
+        pin = st.empty()
     with left:
         images.show(request, found, part, number, one_pixel.chosen_pixel(request), one_pixel.choose_pixel)
+    comparison = comparing.make_room("Inverse", finding.key(request), pin, settings=drawn)
+    comparison.begin()
     shown = one_pixel.area(request, found, part)
     bounded = error_bound.area(request, found)
     folded.area("How it works, and the words", folded.HOW, partial(_show_words, request))
     share.offer(partial(export.shared, request, found, part, shown, bounded))
     with st.expander("Check: is this certificate true? Or one from a file?"):
         _check(request, None if bounded is None else bounded.outcome)
+    comparison.end(partial(finding.of, request, found), "", finding.compare)
 
 
 def _check(request: InverseRequest, outcome: IndividualOutcome | None) -> None:

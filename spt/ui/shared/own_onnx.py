@@ -84,8 +84,8 @@ def choose() -> Classifier:
         help=f"A file with all weights inside, at most {most_bytes() / 1e6:g} MB, as PyTorch, Keras or scikit-learn export it. It "
         "is data: nothing of it is run as a program. It stays on the machine that runs this app.",
     )
-    state.keep(FILE, uploads.DIGEST, "", digest)
-    state.keep(ABOUT, uploads.DIGEST, "", about)
+    state.keep(FILE, uploads.DIGEST, "", digest, "Network (ONNX)")
+    state.keep(ABOUT, uploads.DIGEST, "", about, "How it is fed")
     upload = uploads.find(digest)
     if upload is None:
         _ask(digest)

@@ -34,7 +34,7 @@ def choose(source: str, shape: Shape) -> tuple[Tensor, str]:
     else:
         centred = False
         _received(source)
-    state.keep(source, uploads.DIGEST, "", digest)
+    state.keep(source, uploads.DIGEST, "", digest, "Your picture")
     invert = source != DRAWING and state.switch(
         "Dark ink on light paper",
         key="invert",

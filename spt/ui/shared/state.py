@@ -11,6 +11,11 @@ Where a state comes from:
 
 Beside the controls an address may name a place in a tour (`PLACE`), which stays in it, and with the tab, whatever is set and
 wherever one goes, until another one is named, or Back leads to an entry without one.
+
+And it may name a pinned run (`PIN`), with which another one of the page is compared (`spt.ui.shared.comparing`): all that an
+address of its settings names, as one text. An address with one whose result is not here opens these settings first, as if they
+were its own, and what it names beside them when that run has its result: so whatever an address may say of a run, and whatever is
+wrong with it, is the same for a pinned one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,13 +28,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from spt.ui.shared import address
 from spt.ui.shared.markdown import escape
-from spt.ui.shared.values import Choice, Number, Pair, Switch, Texts, plain
+from spt.ui.shared.values import Choice, Number, OneText, Pair, Switch, Texts, plain
 
 SESSION = "page_state"
 SHOWN = 40
 """Characters of a wrong value that are shown."""
 PLACE = ("tour", "tour_step", "tour_see", "present")
 """What an address says of a tour, see `spt.ui.tours`."""
+PIN = "pin"
+"""What an address says of a pinned run."""
+WITH_PIN = ("votes", "certify", "interpolation", "inverse")
+"""The pages that have runs to compare."""
 
 Parameters = dict[str, str | list[str]]
 T = TypeVar("T")
@@ -51,11 +60,14 @@ class Kind(Protocol[T]):
 
 @dataclass(frozen=True)
 class Setting:
-    """A control: its name in the address, its value as the address gives it, and whether this is its default."""
+    """A control: its name in the address, its value as the address gives it, and whether this is its default; its label, and its
+    value as it is shown ("" for the texts of the address)."""
 
     name: str
     texts: tuple[str, ...]
     is_default: bool
+    label: str = field(default="", compare=False)
+    shown: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,21 @@ class State:
         address that names nothing carries on."""
         named = [one for one in self.settings if not one.is_default] or list(self.settings[:1])
         return {one.name: one.texts[0] if len(one.texts) == 1 else list(one.texts) for one in named}
+
+
+@dataclass
+class Pin:
+    """The run of a page that others are compared with.
+
+    Attributes:
+        given: what an address of its settings names.
+        result: what it found, None until it has.
+        rest: what the address that it came with names beside it, until that is opened; else None.
+    """
+
+    given: dict[str, Texts]
+    result: Any = None
+    rest: dict[str, Texts] | None = None
 
 
 @dataclass
@@ -88,7 +115,7 @@ class _Session:
         turned: whether the run before was of another page.
         renamed: whether the address has to be written anew: it has the path of a file where it should have a label, or not the
             place.
-        place: what the address says of a tour.
+        place: what the address says of a tour. pins: the pinned runs, by page.
         written: where what the address says of a control was written, in words; None if nobody knows.
         line: where what is wrong is said.
     """
@@ -109,6 +136,7 @@ class _Session:
     turned: bool = True
     renamed: bool = False
     place: dict[str, str] = field(default_factory=dict)
+    pins: dict[str, Pin] = field(default_factory=dict)
     written: Callable[[str], str | None] = field(default=lambda name: None)
     line: DeltaGenerator | None = None
 
@@ -120,6 +148,40 @@ class _Session:
         self.values, self.made, self.wrong, self.opened, self.told = {}, {}, [], {}, False
         self.given = dict(given)
         self.written = lambda name: None
+
+    def open_with_pin(self, given: dict[str, Texts], pin: Texts | None) -> None:
+        """Take a whole state, and what is said of a pinned run: this one first, unless its result is here."""
+        page = self.page or ""
+        before = self.pins.pop(page, None)
+        if pin is None:
+            return self.open(given)
+        try:
+            pinned = _PINNED.read(pin)
+        except ValueError as error:
+            self.open(given)
+            self.wrong = [f"{_quoted(PIN, pin)} {escape(str(error))}, so no run is pinned here"]
+            return None
+        if before is not None and before.result is not None and before.given == pinned:
+            self.pins[page] = before
+            return self.open(given)
+        self.pins[page] = Pin(pinned, rest=given)
+        return self.open(pinned)
+
+    def open_rest(self) -> None:
+        """If the pinned run of an address has its result now: take the state that the address names beside it."""
+        pin = self.pins.get(self.page or "")
+        if pin is not None and pin.rest is not None and pin.result is not None:
+            wrong, rest, pin.rest = self.wrong, pin.rest, None
+            self.open(rest)
+            self.wrong = [f"of the pinned run {each}" for each in wrong]
+
+    @property
+    def moved(self) -> bool:
+        """Whether a control has been moved since the address was opened."""
+        return any(self.opened.get(name, one) != one for name, one in self.drawn.items())
+
+
+_PINNED = OneText()
 
 
 def _session() -> _Session:
@@ -145,18 +207,21 @@ def _begin(page: str) -> None:
     named: Parameters = {name: texts if len(texts) > 1 else texts[0] for name, texts in given.items()}
     went = visit not in ("", session.visit)  # Back or Forward
     place = {name: given.pop(name)[-1] for name in PLACE if name in given}
+    pin = given.pop(PIN, None) if page in WITH_PIN else None
     session.turned = page != session.page
     new = session.page is None
-    session.whole = new or went or (session.turned and bool(given or place))
+    session.whole = new or went or (session.turned and bool(given or place or pin))
     if session.turned:
+        session.pins = {name: pin for name, pin in session.pins.items() if pin.rest is None}  # what waits is left
         session.state, session.opened, session.wrong, session.shown = None, {}, [], {}
     session.page, session.visit, session.drawn, session.renamed = page, visit or session.visit, {}, False
     if session.whole:
-        session.open(given)
+        session.open_with_pin(given, pin)
         session.shown = named
         if new or went or place:
             session.place = place
         session.renamed = place != session.place
+    session.open_rest()
     if went:
         address.show(page, named, visit, session.presets)  # without its number
 
@@ -182,20 +247,30 @@ def stop() -> NoReturn:
 
 def _finish() -> None:
     session = _session()
+    _say_what_has_no_control(session)
+    _say_what_is_wrong(session)
+    _put(session, tuple(session.drawn.values()))
+
+
+def _say_what_has_no_control(session: _Session) -> None:
     if not session.told:
         session.told = True
         session.wrong += [
             f"{_quoted(name, texts)} has no control on this page now{_where(session, name)}"
             for name, texts in session.given.items()
         ]
-    _say_what_is_wrong(session)
-    _put(session, tuple(session.drawn.values()))
 
 
 def _put(session: _Session, settings: tuple[Setting, ...]) -> None:
-    """Make this the state of the page, and have the address say it; one that names nothing may go on to mean all defaults."""
+    """Make this the state of the page, and have the address say it; one that names nothing may go on to mean all defaults, and
+    one that leads from a pinned run to another one stays until it has."""
     session.state = State(session.page or "", settings)
-    wanted = session.state.address() | session.place
+    pin = session.pins.get(session.state.page)
+    if pin is not None and pin.rest is not None:
+        if not session.moved:
+            return
+        pin = session.pins.pop(session.state.page) and None
+    wanted = session.state.address() | session.place | ({} if pin is None else {PIN: _PINNED.write(pin.given)[0]})
     all_default = session.whole and not session.shown and all(one.is_default for one in settings)
     if wanted != session.shown and not all_default:
         address.show(session.state.page, wanted, session.visit, session.presets)
@@ -204,7 +279,7 @@ def _put(session: _Session, settings: tuple[Setting, ...]) -> None:
 
 def _say_what_is_wrong(session: _Session) -> None:
     """Say it as long as no control has been moved since the address was opened."""
-    if any(session.opened.get(name, one) != one for name, one in session.drawn.items()):
+    if session.moved:
         session.wrong = []
     session.opened |= {name: one for name, one in session.drawn.items() if name not in session.opened}
     if session.line is None:
@@ -263,11 +338,11 @@ def _read(session: _Session, name: str, kind: Kind[T], default: T) -> T:
         return default
 
 
-def keep(name: str, kind: Kind[T], default: T, value: T) -> T:
-    """Take up the value that a control has given."""
+def keep(name: str, kind: Kind[T], default: T, value: T, label: str = "", shown: str = "") -> T:
+    """Take up the value that a control has given; ``label`` and ``shown``: how people find both on the page."""
     session = _session()
     session.values[name] = value
-    session.drawn[name] = Setting(name, tuple(kind.write(value)), value == default)
+    session.drawn[name] = Setting(name, tuple(kind.write(value)), value == default, label, shown)
     return value
 
 
@@ -306,7 +381,11 @@ def open_here(parameters: Mapping[str, str | list[str]]) -> None:
     session = _session()
     given = {name: [text] if isinstance(text, str) else text for name, text in parameters.items()}
     place = {name: given.pop(name)[-1] for name in PLACE if name in given}
-    session.open(given)
+    pin, kept = given.pop(PIN, None), session.pins.get(session.page or "")
+    if pin is not None or place or (kept is not None and kept.rest is not None):
+        session.open_with_pin(given, pin)
+    else:  # another state of the page is something to compare with
+        session.open(given)
     session.place = place or session.place
     session.presets += 1
 
@@ -340,6 +419,40 @@ def cite(written: Callable[[str], str | None]) -> None:
     _session().written = written
 
 
+# ---------------------------------------------------------------------------------------------------------- a pinned run
+
+
+def drawn() -> State:
+    """What the controls drawn so far are set to; before the long work begins: all that decides it."""
+    session = _session()
+    return State(session.page or "", tuple(session.drawn.values()))
+
+
+def pinned() -> Pin | None:
+    """The run that others of the open page are compared with."""
+    session = _session()
+    return session.pins.get(session.page or "")
+
+
+def pin(state: State, result: Any) -> None:
+    """Compare with the run of this state of the open page from now on; to be called in a callback. Of an address that waits for
+    it: once it has its result, and without a callback; the next run of the script then opens what the address names beside it."""
+    session = _session()
+    before = session.pins.get(state.page)
+    given = {name: [text] if isinstance(text, str) else text for name, text in state.address().items()}
+    session.pins[state.page] = Pin(given, result, None if before is None else before.rest)
+    _say_what_has_no_control(session)
+
+
+def unpin() -> None:
+    """Compare with none any more; to be called in a callback. Of an address that waits for the pinned run: open what it names
+    beside it."""
+    session = _session()
+    before = session.pins.pop(session.page or "", None)
+    if before is not None and before.rest is not None:
+        session.open(before.rest)
+
+
 # ---------------------------------------------------------------------------------------------------------------- controls
 
 
@@ -349,7 +462,8 @@ def slider(
     """A number between two."""
     kind = Number(low, high)
     value_of(key, kind, default)
-    return keep(key, kind, default, type(low)(where.slider(label, low, high, step=step, key=key, help=help)))
+    chosen = type(low)(where.slider(label, low, high, step=step, key=key, help=help))
+    return keep(key, kind, default, chosen, label)
 
 
 def range_slider(
@@ -359,7 +473,7 @@ def range_slider(
     kind = Pair(low, high)
     value_of(key, kind, default)
     first, second = st.slider(label, low, high, default, step, key=key, help=help)
-    return keep(key, kind, default, (float(first), float(second)))
+    return keep(key, kind, default, (float(first), float(second)), label)
 
 
 def number(
@@ -378,7 +492,7 @@ def number(
     kind = Number(low, high)
     value_of(key, kind, default)
     shown = where.number_input(label, low, high, step=step, key=key, help=help, **looks)
-    return keep(key, kind, default, type(low)(shown))
+    return keep(key, kind, default, type(low)(shown), label)
 
 
 def typed_number(label: str, low: int, high: int, default: int, *, key: str, help: str | None = None) -> int:
@@ -392,7 +506,7 @@ def typed_number(label: str, low: int, high: int, default: int, *, key: str, hel
     except ValueError as error:
         st.warning(f"{_quoted(label, [st.session_state[typed]])} {escape(str(error))}.")
     st.session_state[key] = st.session_state[f"{key}_shown"] = now
-    return keep(key, kind, default, now)
+    return keep(key, kind, default, now, label)
 
 
 def pick(
@@ -406,7 +520,7 @@ def pick(
         options = list(options)
     kind = Choice(tuple(options))
     value_of(key, kind, default)
-    return keep(key, kind, default, int(where.select_slider(label, options, key=key, help=help)))
+    return keep(key, kind, default, int(where.select_slider(label, options, key=key, help=help)), label)
 
 
 def choose(
@@ -416,7 +530,7 @@ def choose(
     kind = Choice(tuple(options))
     value_of(key, kind, default)
     shown = where.segmented_control(label, list(options), required=True, key=key, help=help)
-    return keep(key, kind, default, str(shown))
+    return keep(key, kind, default, str(shown), label)
 
 
 def select(
@@ -434,11 +548,12 @@ def select(
     kind = Choice(tuple(options), named)
     value_of(key, kind, default)
     shown = where.selectbox(label, list(options), format_func=words, key=key, help=help)
-    return keep(key, kind, default, str(shown))
+    return keep(key, kind, default, str(shown), label, words(str(shown)))
 
 
 def switch(label: str, default: bool = False, *, key: str, help: str | None = None, where: Any = st) -> bool:
     """On or off."""
     kind = Switch()
     value_of(key, kind, default)
-    return keep(key, kind, default, bool(where.toggle(label, key=key, help=help)))
+    on = bool(where.toggle(label, key=key, help=help))
+    return keep(key, kind, default, on, label, "on" if on else "off")

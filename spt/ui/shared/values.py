@@ -7,12 +7,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import parse_qs, urlencode
 
 Texts = list[str]
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
 LARGEST = float(1 << 63)
+LONGEST = 4000
+"""Characters of a whole address as one text."""
 FEW = 12
 """So many choices are named where a value is none of them."""
 
@@ -172,3 +175,26 @@ class Digest:
     def write(self, value: str) -> Texts:
         """As an address gives it."""
         return [value]
+
+
+@dataclass(frozen=True)
+class OneText:
+    """All that an address names, as one text, such as angle=25&interp_range=-30&interp_range=30."""
+
+    def read(self, texts: Texts) -> dict[str, Texts]:
+        """The texts of each name."""
+        text = _one(texts)
+        if len(text) > LONGEST:
+            raise ValueError(f"has more than {LONGEST:,} characters")
+        try:
+            return parse_qs(text, keep_blank_values=True, strict_parsing=True, max_num_fields=100)
+        except ValueError:
+            raise ValueError("names no settings, as angle=25&n=200 does") from None
+
+    def holds(self, value: Any) -> bool:
+        """Whether it is that."""
+        return isinstance(value, dict)
+
+    def write(self, value: dict[str, Texts]) -> Texts:
+        """As an address gives it."""
+        return [urlencode(value, doseq=True)]

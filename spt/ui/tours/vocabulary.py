@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from spt.ui.shared.state import PIN, WITH_PIN
+
 IMAGE_NUMBER = "_image"
 """The number of an image: the name of its data set with this ending."""
 OF_AN_EXPERIMENT = ("_result", "_row", "_images", "_stage")
@@ -34,6 +36,7 @@ def knows(page: str, name: str) -> bool:
     known = PAGES[page].settings
     return (
         name in known
+        or (name == PIN and page in WITH_PIN)
         or ("source" in known and name.endswith(IMAGE_NUMBER))
         or ("experiment" in known and name.endswith(OF_AN_EXPERIMENT))
     )

@@ -10,10 +10,10 @@ import streamlit as st
 
 from spt.classifiers import Classifier
 from spt.figures import votes as figures
-from spt.ui.shared import checking, failures, pixel_grid, share
+from spt.ui.shared import checking, comparing, failures, pixel_grid, share
 from spt.ui.shared.markdown import escape
 from spt.ui.shared.pixel_grid import Picture, Shape, Warp
-from spt.ui.votes import attack, conclusion, export, formulas, responses
+from spt.ui.votes import attack, conclusion, export, finding, formulas, responses
 from spt.ui.votes import run as votes_run
 from spt.ui.votes.request import VotesRequest
 
@@ -30,6 +30,7 @@ def show(request: VotesRequest) -> None:
     images_area, run_area = st.container(), st.container()
     with run_area:
         slots = votes_run.make_slots()
+        comparison = comparing.make_room("Votes", request.key, slots.pin, ("pace",))
     with images_area, failures.in_one_sentence():
         _show_images(request)
     draw_response = responses.area(request)
@@ -38,6 +39,7 @@ def show(request: VotesRequest) -> None:
     with st.expander("Check: are these numbers true? Or a certificate from a file?"):
         check = st.empty()
     check.caption("There is something to check when the run has ended.")
+    comparison.begin()
     slots.draw(request, run)
     if run.status == "running":
         draw_response(run)  # the curve at once; its votes when they are counted
@@ -59,6 +61,7 @@ def show(request: VotesRequest) -> None:
     share.offer(partial(export.shared, request, run))
     with check.container():  # last, because a check may run here
         checking.area("votes", run.certificate, request.classifier, request.received)
+    comparison.end(finding.finder(request, run), finding.why_not(run), finding.compare)
 
 
 def _show_images(request: VotesRequest) -> None:

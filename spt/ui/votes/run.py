@@ -93,11 +93,12 @@ def count_with_stop(request: VotesRequest, run: VotesRun, slots: "VotesSlots") -
 
 @dataclass(frozen=True)
 class VotesSlots:
-    """Where a run is drawn: histogram, progress line, its button, and what is said about it."""
+    """Where a run is drawn: histogram, progress line, its button, the one that pins it, and what is said about it."""
 
     chart: Any
     progress: Any
     button: Any
+    pin: Any
     panel: Any
 
     def draw(self, request: VotesRequest, run: VotesRun) -> None:
@@ -124,7 +125,8 @@ def make_slots() -> VotesSlots:
         st.subheader("The vote of the smoothed classifier g", anchor=False)
         chart, progress = st.container(key=CHART).empty(), st.empty()
     with right:
-        return VotesSlots(chart, progress, st.empty(), st.empty())
+        buttons = st.container(horizontal=True)
+        return VotesSlots(chart, progress, buttons.empty(), buttons.empty(), st.empty())
 
 
 def _count(request: VotesRequest, run: VotesRun, slots: VotesSlots, work: Work) -> None:
