@@ -18,9 +18,9 @@ const step = (slider, value, key) => {
   slider.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 };
 
-/** Let the keyboard reach what scrolls sideways: formulas and code. */
+/** Let the keyboard reach what scrolls sideways: formulas, code and tables. */
 export const reach = (page) => {
-  for (const each of page.querySelectorAll(".katex-display, [data-testid='stCode'] pre")) {
+  for (const each of page.querySelectorAll(".katex-display, [data-testid='stCode'] pre, [data-testid='stTable'] > div")) {
     if (each.scrollWidth > each.clientWidth + 1) each.tabIndex = 0; else each.removeAttribute("tabindex");
   }
 };
