@@ -13,6 +13,7 @@ import sys
 import time
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -31,9 +32,11 @@ ADDRESSES = {
     "interpolation": "interpolation",
     "inverse": "inverse",
     "experiments": "experiments",
+    "comparing": "votes?classifier=mnist-rotation&angle=40&n=500&pace=fast&pin="
+    + quote("classifier=mnist-plain&angle=40&n=500&pace=fast"),
 }
 LONG = {"votes": "screenshot.png"} | {
-    name: f"screenshot-{name}.png" for name in ("interpolation", "certify", "inverse", "experiments")
+    name: f"screenshot-{name}.png" for name in ("interpolation", "certify", "inverse", "experiments", "comparing")
 }
 LONGEST = 1900
 ARGUMENTS = (

@@ -24,6 +24,8 @@ from spt.networks import FastInference, Residual, StridedNet, build_network, fus
 from spt.preprocessing import Preprocessing
 from spt.recipes import RECIPES, Recipe
 
+CONVOLVED_SLOWLY_IN_BFLOAT16 = ("cifar10-plain", "cifar10-resnet-fine", "cifar10-rotation")
+"""On processors that have no bfloat16; cifar10-smooth stands for them."""
 NAMES = (
     *("mnist-plain", "mnist-rotation", "mnist-rotation-fine", "mnist-translation"),
     *("mnist-verifiable", "mnist-verifiable-vignette"),
@@ -491,8 +493,14 @@ class TestBundled:
             load_classifier("mnist-rotation").fingerprint == mnist_rotation.fingerprint
         )
 
-    @pytest.mark.parametrize("name", NAMES)
-    @pytest.mark.parametrize("half", [False, True])
+    @pytest.mark.parametrize(
+        ("name", "half"),
+        [
+            pytest.param(name, half, marks=[pytest.mark.slow] if half and name in CONVOLVED_SLOWLY_IN_BFLOAT16 else [])
+            for name in NAMES
+            for half in (False, True)
+        ],
+    )
     def test_recognise_bundled_images(self, name, half):
         images, labels, least = bundled_images(name)
         card = read_card(name)

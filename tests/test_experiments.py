@@ -293,7 +293,9 @@ class TestConfigure:
 
 
 class TestQuickPresets:
-    @pytest.mark.parametrize("name", EXPERIMENTS)
+    @pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "table3" else []) for name in EXPERIMENTS]
+    )
     def test_on_a_handful_of_images(self, name, tmp_path):
         experiment = small(name)
         experiment.check()

@@ -147,7 +147,7 @@ class Ages(Own):
 REFUSED = [
     (BatchStatistics, "statistics of the whole batch"),
     (MinMaxOfTheBatch, "statistics of the whole batch"),
-    (AverageOfTheBatch, "must map 64 images to 64 x 2 logits"),
+    (AverageOfTheBatch, "must map 32 images to 32 x 2 logits"),
     (LargerThanOne, "statistics of the whole batch"),
     (BelowZero, "statistics of the whole batch"),
     (ShiftedByTheLeast, "statistics of the whole batch"),
@@ -537,7 +537,7 @@ def test_errors_of_a_network_are_one_sentence_with_its_own_words():
         def forward(self, images: Tensor) -> Tensor:
             return self.last(images.reshape(1, 36))
 
-    with pytest.raises(ValueError, match="'fixed' does not accept 64 images"):
+    with pytest.raises(ValueError, match="'fixed' does not accept 32 images"):
         Classifier("fixed", One(), ("a", "b"), SHAPE)
 
 

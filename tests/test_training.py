@@ -14,6 +14,7 @@ import spt.classifiers
 import spt.training
 from spt.classifiers import forget_loaded, load_classifier, read_card
 from spt.networks import build_network, fuse_batch_norm
+from spt.noise import snap
 from spt.preprocessing import Preprocessing
 from spt.recipes import RECIPES, Recipe
 from spt.training import Average, accuracy, attacked, augmented, measure, noisy_inputs, train, write_classifier
@@ -299,7 +300,7 @@ class TestWriting:
 
     def test_there_and_back(self, trained, folder, data):
         before = weights(trained)
-        images = TINY.preprocessing(data[0][:50])
+        images = snap(TINY.preprocessing(data[0][:50]))
         with torch.inference_mode():
             expected = trained(images)
         written = write_classifier(TINY, trained, ["lying", "standing"], {"input_shape": [1, 8, 8]}, folder)

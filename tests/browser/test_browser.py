@@ -280,7 +280,8 @@ def test_the_attack_finds_an_angle_and_judges_g(server: str, page: Page) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "heading"), [("certify", "Certify: how far"), ("interpolation", "Interpolation error")]
+    ("name", "heading"),
+    [pytest.param("certify", "Certify: how far", marks=pytest.mark.slow), ("interpolation", "Interpolation error")],
 )
 def test_the_other_pages_open_from_a_link(server: str, page: Page, name: str, heading: str) -> None:
     page.goto(f"{server}/{name}")
@@ -472,7 +473,7 @@ def test_narrow_and_dark(server: str, browser: Browser, width: int, scheme: str)
         pytest.param("certify", {"rotation_limit": "1"}, marks=pytest.mark.slow),
         pytest.param("interpolation", {"splits": "10"}, marks=pytest.mark.slow),
         pytest.param("inverse", {"inverse_splits": "10"}, marks=pytest.mark.slow),
-        ("experiments", {"results": "quick"}),
+        pytest.param("experiments", {"results": "quick"}, marks=pytest.mark.slow),
     ],
 )
 def test_names_that_call_out_are_text(name: str, more: dict[str, str], page: Page, tmp_path: Path) -> None:

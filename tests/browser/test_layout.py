@@ -81,7 +81,7 @@ def is_in_view(where: FloatRect, size: dict[str, int], below: float = 0) -> bool
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in ("votes", "certify") else pytest.mark.slow) for name in ADDRESSES]
+    "name", [pytest.param(name, marks=[] if name == "votes" else pytest.mark.slow) for name in ADDRESSES]
 )
 def test_a_projector_shows_title_picture_and_figure(server: str, visitor: Page, name: str) -> None:  # noqa: F811
     opened(visitor, f"{server}/{ADDRESSES[name]}", PROJECTOR)
@@ -120,7 +120,14 @@ def test_a_telephone_shows_picture_and_control_with_the_sheet_too(server: str, v
     expect(opener).to_be_visible()
 
 
-@pytest.mark.parametrize(("name", "in_a_row"), [("votes", 3), ("interpolation", 2), ("inverse", 3)])
+@pytest.mark.parametrize(
+    ("name", "in_a_row"),
+    [
+        ("votes", 3),
+        pytest.param("interpolation", 2, marks=pytest.mark.slow),
+        pytest.param("inverse", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_pictures_stand_side_by_side_on_a_telephone(server: str, visitor: Page, name: str, in_a_row: int) -> None:  # noqa: F811
     opened(visitor, f"{server}/{ADDRESSES[name]}", TELEPHONE)
     pictures = visitor.locator(f"{MAIN} .pixel-grid canvas")

@@ -28,7 +28,13 @@ def saved(menu: Locator, button: str) -> bytes:
     ("address", "moved", "picture", "drawn"),
     [
         ("votes?n=50&pace=fast&angle=20", "angle=21", "The votes", "votes of 50"),
-        ("inverse?inverse_splits=10&inverse_refinements=0&angle=20", "angle=21", "What survives of Γ", "true γ = 21°"),
+        pytest.param(
+            "inverse?inverse_splits=10&inverse_refinements=0&angle=20",
+            "angle=21",
+            "What survives of Γ",
+            "true γ = 21°",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_link_and_pictures_by_the_keyboard(

@@ -34,9 +34,12 @@ def compare(pinned: Finding, now: Finding) -> Comparison:
     votes = [
         f"{each.class_names[each.selected]}: {each.counts[each.selected]:,} of {each.n:,}" for each in (first, second)
     ]
-    share = figures.signed(100 * (_share(second) - _share(first)), "points")
-    p_lower = figures.signed(second.p_lower - first.p_lower)
-    radius = figures.signed(second.radius - first.radius, first.unit) if first.unit == second.unit else ""
+    share = p_lower = radius = ""  # what is of two classes, or of one run only, has no difference
+    if first.class_names[first.selected] == second.class_names[second.selected]:
+        share = figures.signed(100 * (_share(second) - _share(first)), "points")
+        p_lower = figures.signed(second.p_lower - first.p_lower)
+    if first.unit == second.unit and None not in (first.label, second.label):
+        radius = figures.signed(second.radius - first.radius, first.unit)
     numbers = [
         figures.ComparedNumber("PREDICT: g answers", _answer(pinned.content[1]), _answer(now.content[1])),
         figures.ComparedNumber("CERTIFY", _certified(first), _certified(second)),
