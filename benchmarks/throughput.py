@@ -14,6 +14,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,15 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as vision
 
-from spt import Rotation, SmoothedClassifier, bundled_classifiers, get_transform, load_classifier
+from spt import (
+    Classifier,
+    Rotation,
+    SmoothedClassifier,
+    bundled_classifiers,
+    classifiers,
+    get_transform,
+    load_classifier,
+)
 from spt.noise import noisy, standard_normal
 
 try:
@@ -191,6 +200,35 @@ def measure_votes(rounds: int) -> str:
     return table(head, rows)
 
 
+# ------------------------------------------------------------------------------------------------------------- (c) calls
+
+
+def measure_calls(rounds: int) -> str:
+    """The table of the third section: calls of the network of a few images on a processor, against calls of a whole chunk."""
+    usual, rows = classifiers.IMAGES_IN_A_CALL, []
+    for name in ("mnist-rotation", "cifar10-smooth", "cifar10-resnet-fine"):
+        classifier = load_classifier(name)
+        images = torch.rand(2 * classifier.chunk, *classifier.input_shape)
+
+        def answers(count: int, size: int, classifier: Classifier = classifier, images: Tensor = images) -> Tensor:
+            classifiers.IMAGES_IN_A_CALL = size
+            return classifier.logits(images[:count])
+
+        row = [name, f"{usual} against {classifier.chunk}"]
+        for count in (1, len(images)):
+            contestants = {str(size): partial(answers, count, size) for size in (usual, classifier.chunk)}
+            seconds = timed(contestants, rounds)
+            few, whole = seconds[str(usual)], seconds[str(classifier.chunk)]
+            ratio = statistics.median(b / a for a, b in zip(few, whole, strict=True))
+            row += [f"{1000 * statistics.median(few) / count:.2f}", f"{ratio:.2f}"]
+        classifiers.IMAGES_IN_A_CALL = usual
+        rows.append(row)
+        print(" | ".join(row), flush=True)
+    return table(
+        ["classifier", "images in a call", "one image, ms", "times as fast", "of many, ms each", "times as fast"], rows
+    )
+
+
 def write(section: str, text: str) -> None:
     """Replace what stands between the two markers of a section of the page."""
     page = PAGE.read_text(encoding="utf-8")
@@ -219,10 +257,12 @@ def main() -> None:
     with torch.inference_mode():
         transformations, deviations = measure_transformations(rounds)
         votes = measure_votes(rounds)
+        calls = measure_calls(rounds)
     write("versions", f"Measured with {versions}, {system}.")
     write("transformations", transformations)
     write("deviations", deviations)
     write("votes", votes)
+    write("calls", calls)
 
 
 if __name__ == "__main__":
