@@ -26,6 +26,7 @@ from spt.error_bounds.cell_balls import (
     added_by_rounding,
     lines_of_parts,
 )
+from spt.error_bounds.sampled import gamma_portions
 from spt.images import to_8_bit
 from spt.progress import Progress, silent
 from spt.threat_model import MEMORY_BUDGET, AttackedImage
@@ -212,8 +213,7 @@ def _farthest(
 ) -> tuple[int, float]:
     """Which of these gammas shows the image farthest from the centre, and how far that is."""
     found = []
-    portions = torch.split(gammas, max(1, (1 << 20) // attacked.pixels.numel()))
-    for some in progress(portions, desc="sampling", total=len(portions)):
+    for some in gamma_portions(attacked, gammas, progress):
         off = shown_images(attacked, point, some) - centre
         found.append(torch.linalg.vector_norm(off.flatten(1), dim=1).cpu())
     distances = torch.cat(found)

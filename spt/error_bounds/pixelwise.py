@@ -6,7 +6,6 @@ bound it is the larger end of the enclosure of e (`spt.error_bounds.interval`). 
 What floating point can change in a pixel, `PER_PIXEL` of the largest one, is part of them: no value that is found may be above.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from spt.error_bounds.arcs import PER_PIXEL, rotated
 from spt.error_bounds.chord import ErrorSplits, cells_for, require_rotation
 from spt.error_bounds.interval import interval_images
-from spt.error_bounds.sampled import gamma_lattice, interpolation_error
+from spt.error_bounds.sampled import gamma_lattice, gamma_portions, interpolation_error
 from spt.progress import Progress, silent
 from spt.threat_model import AttackedImage, Points, Range, as_points, as_range
 
@@ -75,7 +74,7 @@ def _of_interval(attacked: AttackedImage, betas: Tensor, box: Tensor, samples: i
     low, high = interval_images(attacked, betas, box).error
     bound = torch.maximum(-low, high).clamp(min=0)
     largest = _Largest(bound)
-    for some in _portions(attacked, gamma_lattice(box, samples), progress):
+    for some in gamma_portions(attacked, gamma_lattice(box, samples), progress):
         largest.take(_errors(attacked, betas, some).abs(), bound.expand(len(some), *bound.shape), some)
     return largest.result(bound, float(torch.linalg.vector_norm(bound)))
 
@@ -94,7 +93,7 @@ def _of_chord(attacked: AttackedImage, betas: Tensor, box: Tensor, samples: int,
         ends, inner_rest = warped[:, :channels], warped[0, channels:]
         begin, end = splits.node(nodes, 0)
         own = gammas[(gammas[:, 0] >= begin) & (gammas[:, 0] <= end)]
-        for some in _portions(attacked, own, progress):
+        for some in gamma_portions(attacked, own, progress):
             grid_cell, place = splits.on_grid(beta + some[:, 0], 0)
             known, which = torch.unique(torch.cat((grid_cell, grid_cell + 1)), return_inverse=True)
             once, once_rest = splits.outer_images(known)
@@ -118,12 +117,6 @@ def _errors(attacked: AttackedImage, betas: Tensor, gammas: Tensor) -> Tensor:
     """e at gammas (M, d), (M, C, H', W')."""
     transform, preprocessing = attacked.transform, attacked.preprocessing
     return interpolation_error(attacked.pixels, transform, preprocessing, betas.expand(len(gammas), -1), gammas)
-
-
-def _portions(attacked: AttackedImage, gammas: Tensor, progress: Progress) -> Iterable[Tensor]:
-    """The gammas, as many at once as are quickly done."""
-    portions = torch.split(gammas, max(1, (1 << 20) // attacked.pixels.numel()))
-    return progress(portions, desc="sampling", total=len(portions))
 
 
 class _Largest:

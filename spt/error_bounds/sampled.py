@@ -1,5 +1,7 @@
 """The interpolation error at given or drawn gamma: a lower bound of its maximum, never more."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,8 @@ from spt.preprocessing import Preprocessing
 from spt.progress import Progress, Stopwatch, silent
 from spt.threat_model import MEMORY_BUDGET, AttackedImage, Points, as_points
 from spt.transforms import Transform
+
+PIXELS_AT_ONCE = 1 << 20
 
 
 def interpolation_error(
@@ -48,6 +52,12 @@ def gamma_lattice(gamma_range: Tensor, points: int) -> Tensor:
     side = max(2, round(points ** (1 / len(gamma_range))))
     axes = [torch.linspace(float(low), float(high), side, dtype=torch.float64) for low, high in gamma_range]
     return torch.cartesian_prod(*axes).reshape(-1, len(gamma_range))
+
+
+def gamma_portions(attacked: AttackedImage, gammas: Tensor, progress: Progress) -> Iterable[Tensor]:
+    """The gammas (M, d), as many at once as are quickly done, with progress."""
+    portions = torch.split(gammas, max(1, PIXELS_AT_ONCE // attacked.pixels.numel()))
+    return progress(portions, desc="sampling", total=len(portions))
 
 
 def sampled_error(

@@ -269,7 +269,8 @@ def _put(session: _Session, settings: tuple[Setting, ...]) -> None:
     if pin is not None and pin.rest is not None:
         if not session.moved:
             return
-        pin = session.pins.pop(session.state.page) and None
+        del session.pins[session.state.page]
+        pin = None
     wanted = session.state.address() | session.place | ({} if pin is None else {PIN: _PINNED.write(pin.given)[0]})
     all_default = session.whole and not session.shown and all(one.is_default for one in settings)
     if wanted != session.shown and not all_default:
